@@ -1,0 +1,228 @@
+"""What `python -m lib` does. Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from lib import checkpoints, execution, papers, provenance
+from lib.errors import BadValue, check_count, check_number
+from lib.runs import Record, Store, key_of
+from lib.selection import select
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line."""
+
+    def error(self, message: str) -> Any:
+        """Print one line and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except BadValue as error:
+        sys.stderr.write(f"python -m lib: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was computed is recorded\n")
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = Parser(prog="python -m lib", description="Compute, look at and check the runs; build the book.")
+    commands = top.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
+
+    def command(name: str, function: Any, text: str, *, cells: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
+        if cells:
+            sub.add_argument("--paper", default=None, help=f"one of {', '.join(papers.NAMES)} (default: all)")
+            sub.add_argument("--profile", default=None, help="smoke, reduced or paper (default: reduced and paper)")
+            sub.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="only cells with this")
+            sub.add_argument("--seeds", type=int, default=None, metavar="N", help="only seeds 0 to N-1")
+            sub.add_argument("--seed", type=int, default=None, metavar="S", help="only this seed")
+            sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
+        return sub
+
+    command("plan", plan, "list the missing cells and what they cost, priced from recorded ones")
+    sub = command("run", run, "compute the missing cells")
+    sub.add_argument("--budget", type=float, default=None, metavar="SECONDS", help="start nothing that would end later")
+    sub.add_argument("--all", action="store_true", help="recompute recorded cells too, with fresh training")
+    _add_machine(sub)
+    command("status", status, "recorded, missing and drifted cells")
+    sub = command("show", show, "print records as JSON", cells=True)
+    sub = command("verify", verify, "recompute a sample of the recorded cells, training included, and compare")
+    sub.add_argument("--sample", type=int, default=1, metavar="N", help="how many (default: 1)")
+    sub.add_argument("--draw", type=int, default=0, metavar="S", help="which sample: the seed of its draw (default: 0)")
+    _add_machine(sub)
+    return top
+
+
+def _add_machine(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    sub.add_argument("--threads", type=int, default=None, metavar="N", help="threads a cell (default: cores / jobs)")
+    sub.add_argument("--jobs", type=int, default=1, metavar="N", help="cells computed at once (default: 1)")
+    sub.add_argument("--dask", default=None, metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
+    sub.add_argument("--slurm", default=None, metavar="PARTITION", help="compute on this Slurm partition, by submitit")
+
+
+def _cells(options: argparse.Namespace) -> list[Any]:
+    """The cells that the options name; with --seed S, only of that seed."""
+    cells = []
+    for paper in [options.paper] if options.paper else papers.NAMES:
+        profiles = [options.profile] if options.profile else ["reduced", "paper"]
+        for profile in profiles:
+            only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
+            cells += select(paper, profile, only=only, seeds=options.seeds, changes=options.set)
+    return cells
+
+
+def _label(cell: Any) -> str:
+    return " ".join(
+        str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")
+    ) + (f" seed {cell.seed}")
+
+
+def _price(store: Store, cell: Any) -> Any:
+    return execution.prices(store.all(cell.paper), cell.paper)
+
+
+def _duration(seconds: float | None) -> str:
+    return "no price" if seconds is None else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print the missing cells with their prices."""
+    store, total, unpriced = Store(options.results), 0.0, 0
+    missing = [cell for cell in _cells(options) if store.get(cell) is None]
+    for cell in missing:
+        seconds = _price(store, cell)(cell)
+        total, unpriced = total + (seconds or 0.0), unpriced + (seconds is None)
+        print(f"{key_of(cell)}  {_label(cell):<75} {_duration(seconds):>9}")
+    print(
+        f"{len(missing)} missing cells, {_duration(total)} on the machines that priced them, {unpriced} without a price"
+    )
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compute what is missing."""
+    store, device = Store(options.results), execution.check_device(options.device)
+    jobs = check_count("--jobs", options.jobs)
+    if options.budget is not None:
+        check_number("--budget", options.budget, low=0.0)
+    cells = [cell for cell in _cells(options) if options.all or store.get(cell) is None]
+    if not cells:
+        print("nothing to compute: every cell asked for is recorded")
+        return 0
+    price = _price(store, cells[0])
+
+    def done(cell: Any, outcome: Record | BaseException) -> None:
+        if isinstance(outcome, Record):
+            spent = _duration(outcome.provenance["seconds"])
+            print(f"{outcome.key}  {_label(cell)}  {spent}", flush=True)
+        else:
+            print(f"FAILED    {_label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
+
+    report = execution.run(
+        cells,
+        store=store,
+        executor=_executor(options, jobs),
+        job=_job(options, device, jobs, fresh=options.all),
+        workers=jobs,
+        budget=options.budget,
+        price=price,
+        done=done,
+    )
+    print(f"{len(report.done)} computed, {len(report.failed)} failed, {len(report.over_budget)} left for lack of time")
+    return 1 if report.failed else 0
+
+
+def _job(options: argparse.Namespace, device: str, jobs: int, *, fresh: bool) -> execution.Job:
+    local = options.dask is None and options.slurm is None
+    threads = options.threads or (max(1, (os.cpu_count() or 1) // jobs) if local else None)
+    cache = checkpoints.default_cache()
+    return execution.Job(device=device, threads=threads, cache=cache, fresh=fresh, progress=jobs == 1)
+
+
+def _executor(options: argparse.Namespace, jobs: int) -> Executor:
+    if options.dask is not None:
+        return execution.dask_cluster(options.dask)
+    if options.slurm is not None:
+        folder = checkpoints.default_cache() / "slurm"
+        return execution.SlurmExecutor(jobs, folder, slurm_partition=options.slurm, timeout_min=600, gpus_per_node=1)
+    return execution.local_processes(jobs)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print how many cells are recorded, missing and drifted, a line each for the last two."""
+    store = Store(options.results)
+    counts = {"recorded": 0, "missing": 0, "drifted": 0}
+    for cell in _cells(options):
+        record = store.get(cell)
+        if record is None:
+            state = "missing"
+        else:
+            counts["recorded"] += 1
+            now = provenance.fingerprint(papers.module_of(cell))
+            state = "" if record.provenance["fingerprint"] == now else "drifted"
+        if state:
+            counts[state] += 1
+            print(f"{state:<9} {key_of(cell)}  {_label(cell)}")
+    print(", ".join(f"{number} {state}" for state, number in counts.items()) + " (drifted: computed by other code)")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the records of the cells asked for, as a JSON list."""
+    store = Store(options.results)
+    found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
+    print(json.dumps([vars(record) for record in found], indent=1))
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Recompute a random sample of the recorded cells and compare each measurement with the record."""
+    store, device = Store(options.results), execution.check_device(options.device)
+    jobs = check_count("--jobs", options.jobs)
+    recorded = [cell for cell in _cells(options) if store.get(cell) is not None]
+    if len(recorded) < check_count("--sample", options.sample):
+        raise BadValue(
+            f"--sample: expected at most {len(recorded)}, the number of recorded cells, got {options.sample}"
+        )
+    sample = random.Random(options.draw).sample(recorded, options.sample)
+    differing = 0
+    for cell in sample:
+        record = store.get(cell)
+        assert record is not None
+        print(f"{record.key}  {_label(cell)}  took {_duration(record.provenance['seconds'])}", flush=True)
+        result, _ = execution.compute(cell, _job(options, device, jobs, fresh=True))
+        for name, tolerance in papers.get(cell.paper).TOLERANCES.items():
+            if name not in record.measurements:
+                continue
+            then, now = record.measurements[name], result.measurements[name]
+            agrees = abs(now - then) <= tolerance
+            differing += not agrees
+            verdict = (
+                "the same"
+                if now == then
+                else f"within {tolerance:g}"
+                if agrees
+                else f"DIFFERS by more than {tolerance:g}"
+            )
+            print(f"    {name:<32} {then:9.3f} recorded {now:9.3f} now   {verdict}", flush=True)
+    print(f"{len(sample)} cells verified, {differing} measurements differ")
+    return 1 if differing else 0

@@ -1,0 +1,47 @@
+"""Errors that a person can act on, and the checks that raise them before any work starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+
+class BadValue(ValueError):
+    """A setting, name or file is wrong; the message names it and says what was expected. The command line exits with 2."""
+
+
+def check_number(name: str, value: object, *, low: float = -math.inf, high: float = math.inf) -> float:
+    """`value` as a float, if it is a finite number in [low, high].
+
+    Raises:
+        BadValue: for a bool, a string (also "8/255"), NaN, an infinity, or a number outside the bounds.
+    """
+    expected = f"a finite number in [{low:g}, {high:g}]"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadValue(f"{name}: expected {expected}, got {value!r} ({type(value).__name__})")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise BadValue(f"{name}: expected {expected}, got {value!r}")
+    return float(value)
+
+
+def check_count(name: str, value: object, *, low: int = 1) -> int:
+    """`value` as an int, if it is a whole number of at least `low`.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise BadValue(f"{name}: expected a whole number of at least {low}, got {value!r}")
+    return value
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """`value`, if it is one of `choices`.
+
+    Raises:
+        BadValue: otherwise; the message lists the choices.
+    """
+    known = list(choices)
+    if not isinstance(value, str) or value not in known:
+        raise BadValue(f"{name}: unknown {value!r}; expected one of {', '.join(known)}")
+    return value

@@ -1,0 +1,95 @@
+"""FGSM and PGD in the l_inf ball, by CleverHans, with our checks before and explicit randomness.
+
+CleverHans draws PGD's random start from PyTorch's global generator; here it comes from a generator handed in. Gradients
+flow through whatever the victim averages: a random victim is attacked through the mean of its T draws.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from cleverhans.torch.attacks.fast_gradient_method import fast_gradient_method
+from cleverhans.torch.attacks.projected_gradient_descent import projected_gradient_descent
+from torch import Tensor, nn
+
+from lib.errors import BadValue, check_count, check_number
+
+
+def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
+    """The fast gradient sign method (Goodfellow et al. 2015; Harakeh, equation 4).
+
+    Args:
+        victim: images to logits or log-probabilities.
+        x: images (n, c, h, w) inside the victim's bounds.
+        y: labels (n,) whose loss is increased.
+        epsilon: l_inf budget, in units of the image range.
+
+    Raises:
+        BadValue: epsilon not a number in [0, 1]; labels that do not match the images; images outside the bounds.
+    """
+    epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
+    low, high = _check_images(victim, x, y)
+    # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
+    adversarial: Tensor = fast_gradient_method(
+        victim, x, epsilon, np.inf, clip_min=low, clip_max=high, y=y, sanity_checks=False
+    )
+    return adversarial.detach()
+
+
+def pgd(
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float,
+    step_size: float,
+    steps: int,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Projected gradient descent (Madry et al. 2018; Song et al., equation 5), from a random start if `generator` is given.
+
+    Args:
+        victim: images to logits or log-probabilities.
+        x: images (n, c, h, w) inside the victim's bounds.
+        y: labels (n,) whose loss is increased.
+        epsilon: l_inf budget, in units of the image range.
+        step_size: length of a step, at most `epsilon`.
+        steps: number of steps.
+        generator: where the random start comes from; None starts at `x`.
+
+    Raises:
+        BadValue: a setting out of range; labels that do not match the images; images outside the bounds.
+    """
+    epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
+    step_size = check_number("step_size", step_size, low=0.0, high=epsilon)
+    low, high = _check_images(victim, x, y)
+    check_count("steps", steps)
+    devices = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        if generator is not None:
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
+        # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
+        adversarial: Tensor = projected_gradient_descent(
+            victim,
+            x,
+            epsilon,
+            step_size,
+            steps,
+            np.inf,
+            clip_min=low,
+            clip_max=high,
+            y=y,
+            rand_init=generator is not None,
+            sanity_checks=False,
+        )
+    return adversarial.detach()
+
+
+def _check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """The victim's bounds, once `x` and `y` are known to be images inside them and one label each."""
+    low, high = getattr(victim, "bounds", (0.0, 1.0))
+    if x.dim() != 4 or y.shape != x.shape[:1]:
+        raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
+    if not torch.isfinite(x).all() or x.min() < low or x.max() > high:
+        raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
+    return low, high

@@ -1,0 +1,187 @@
+"""Computing cells: on this machine or on many, within a budget, losing at most the cells in hand.
+
+Any `concurrent.futures` executor will do. Ours are local processes; Dask and Slurm lend theirs. The parent writes each
+record the moment its cell is done, so workers need no file system in common with it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib import papers, provenance
+from lib.errors import BadValue
+from lib.runs import Record, Result, Store
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a cell is computed, which is not part of what is computed."""
+
+    device: str = "cpu"
+    threads: int | None = None
+    cache: Path | None = None
+    fresh: bool = False
+    progress: bool = False
+
+
+@dataclass
+class Report:
+    """What became of the cells asked for."""
+
+    done: list[Record] = field(default_factory=list)
+    failed: list[tuple[Any, BaseException]] = field(default_factory=list)
+    over_budget: list[Any] = field(default_factory=list)
+
+
+def check_device(device: str) -> str:
+    """`device`, if this machine has it; "auto" becomes "cuda" where there is one and "cpu" elsewhere.
+
+    Raises:
+        BadValue: a device that PyTorch does not know or that is not here.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError) as error:
+        raise BadValue(f"device: expected auto, cpu or cuda, got {device!r}") from error
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        raise BadValue(f"device: {device!r} is not available here; expected auto, cpu or, with an NVIDIA GPU, cuda")
+    return device
+
+
+def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
+    """Compute one cell: its result and where it comes from. This is what travels to a worker."""
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(torch.device(job.device).type == "cpu")
+    start = time.perf_counter()
+    result = papers.get(cell.paper).run(
+        cell, device=job.device, cache=job.cache, fresh=job.fresh, progress=job.progress
+    )
+    seconds = time.perf_counter() - start
+    return result, provenance.describe(papers.module_of(cell), device=job.device, seconds=seconds)
+
+
+def run(
+    cells: Sequence[Any],
+    *,
+    store: Store,
+    executor: Executor,
+    job: Job,
+    workers: int = 1,
+    budget: float | None = None,
+    price: Callable[[Any], float | None] = lambda cell: None,
+    done: Callable[[Any, Record | BaseException], None] = lambda cell, outcome: None,
+) -> Report:
+    """Compute `cells` on `executor`, `workers` at a time, and record each as it comes.
+
+    With a `budget` in seconds, a cell is started only if its price fits into what is left, and none is started after that;
+    a cell without a price is started as long as anything is left. A cell that fails is reported and costs no other its record.
+    """
+    report, deadline = Report(), None if budget is None else time.monotonic() + budget
+    waiting, running = list(cells), dict[Future[Any], Any]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                cell = waiting.pop(0)
+                if deadline is not None and time.monotonic() + (price(cell) or 0.0) >= deadline:
+                    report.over_budget.append(cell)
+                else:
+                    running[executor.submit(compute, cell, job)] = cell
+            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in finished:
+                cell = running.pop(future)
+                try:
+                    outcome: Record | BaseException = store.put(cell, *future.result())
+                except Exception as error:
+                    outcome = error
+                if isinstance(outcome, Record):
+                    report.done.append(outcome)
+                else:
+                    report.failed.append((cell, outcome))
+                done(cell, outcome)
+    finally:
+        for future in running:
+            future.cancel()
+    return report
+
+
+def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | None]:
+    """A function that prices a cell in seconds, from what cells of the same network and estimator cost per unit of work.
+
+    Where no record has the same network and estimator, any record of the network will do; where there is none, no price.
+    """
+    module = papers.get(paper)
+    rates: dict[tuple[Any, ...], list[float]] = {}
+    for record in records:
+        config = {**record.config, "curve_epsilons": tuple(record.config["curve_epsilons"])}
+        cell = module.Config(**config)
+        rate = record.provenance["seconds"] / module.work(cell)
+        for kind in _kinds(cell):
+            rates.setdefault(kind, []).append(rate)
+
+    def price(cell: Any) -> float | None:
+        found = next((rates[kind] for kind in _kinds(cell) if kind in rates), None)
+        return None if found is None else module.work(cell) * statistics.median(found)
+
+    return price
+
+
+def _kinds(cell: Any) -> list[tuple[Any, ...]]:
+    return [(cell.network, cell.width, cell.dataset, cell.estimator), (cell.network, cell.width, cell.dataset)]
+
+
+def local_processes(jobs: int) -> Executor:
+    """`jobs` processes of this machine; for one, a thread of this process, which needs no second copy of PyTorch."""
+    if jobs == 1:
+        return ThreadPoolExecutor(max_workers=1)
+    return concurrent.futures.ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+
+
+def dask_cluster(address: str) -> Executor:
+    """The executor of the Dask cluster whose scheduler listens at `address`.
+
+    Raises:
+        BadValue: nothing answers there within ten seconds.
+    """
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+    except (OSError, TimeoutError, ValueError) as error:
+        raise BadValue(
+            f"dask: no scheduler answers at {address!r} ({error}); expected e.g. tcp://10.0.0.1:8786"
+        ) from error
+    return client.get_executor()  # type: ignore[no-any-return, no-untyped-call]
+
+
+class SlurmExecutor(ThreadPoolExecutor):
+    """One Slurm job a cell, by submitit; each thread of this pool waits for one job.
+
+    Raises:
+        BadValue: submitit is not installed.
+    """
+
+    def __init__(self, jobs: int, folder: Path, **parameters: Any) -> None:
+        super().__init__(max_workers=jobs)
+        try:
+            import submitit
+        except ImportError as error:
+            raise BadValue("slurm: needs submitit; install it with: pip install submitit") from error
+        self._slurm = submitit.AutoExecutor(folder=folder)
+        self._slurm.update_parameters(**parameters)
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        """A future of the job's result."""
+        return super().submit(lambda: self._slurm.submit(function, *arguments, **keywords).result())

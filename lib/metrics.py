@@ -1,0 +1,68 @@
+"""What is measured: accuracies in percent, and intervals over seeds or test points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from lib.errors import BadValue
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with the two ends of its confidence interval, from `n` observations."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """Student's t interval of the mean of `values`; with one value both ends are NaN, for one seed has no spread.
+
+    Raises:
+        BadValue: no values at all.
+    """
+    n = len(values)
+    if n == 0:
+        raise BadValue("values: expected at least one number, got none")
+    mean = float(np.mean(values))
+    if n == 1:
+        return Interval(mean, math.nan, math.nan, 1)
+    # mean ± t_{n-1} s / sqrt(n)
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def proportion_interval(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion (Wilson 1927), as fractions of 1.
+
+    Raises:
+        BadValue: n < 1, or more successes than trials.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise BadValue(f"successes: expected 0 <= successes <= n with n >= 1, got {successes!r} of {n!r}")
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    p = successes / n
+    # (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def accuracy(scores: Tensor, labels: Tensor) -> float:
+    """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent."""
+    return 100.0 * (scores.argmax(1) == labels).double().mean().item()
+
+
+def entropy(log_probabilities: Tensor) -> Tensor:
+    """Entropy in nats of each row of `log_probabilities` (..., k): shape (...)."""
+    # H[p] = -sum_c p_c log p_c, with 0 log 0 = 0
+    return -(log_probabilities.exp() * log_probabilities.clamp_min(torch.finfo(log_probabilities.dtype).min)).sum(-1)

@@ -1,0 +1,134 @@
+"""Run records: what was measured, with which settings, by which code, on what.
+
+A cell is one frozen dataclass of flat settings; its key is a short hash of those, of the version of its experiment and of
+the checksum of its data. A record is one JSON file, `results/<paper>/<profile>/<key>.json`, written under a temporary name
+and renamed. The fingerprint of the code that computed it is recorded, and drift is shown, but it is not part of the key: a
+result that took hours survives a refactoring, and `verify` recomputes samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from lib import data
+from lib.checkpoints import write_atomically
+from lib.errors import BadValue
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Cell(Protocol):
+    """What every paper's config has in common."""
+
+    @property
+    def paper(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment gives back: numbers, and short curves."""
+
+    measurements: Mapping[str, float]
+    curves: Mapping[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result with where it comes from."""
+
+    key: str
+    config: Mapping[str, Any]
+    measurements: Mapping[str, float]
+    curves: Mapping[str, list[float]]
+    provenance: Mapping[str, Any]
+
+
+def settings(cell: Cell) -> dict[str, Any]:
+    """The fields of a cell as plain values."""
+    return asdict(cell)  # type: ignore[call-overload, no-any-return]
+
+
+def key_of(cell: Cell, *, only: tuple[str, ...] | None = None) -> str:
+    """Twelve hexadecimal digits that name a cell, or, with `only`, the part of it that those fields make up."""
+    values = settings(cell)
+    chosen = values if only is None else {name: values[name] for name in only}
+    return digest({"config": chosen, "data": data.CHECKSUMS[cell.dataset]})[:12]
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of `content`; NaN and infinities are errors."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+class Store:
+    """The folder of records. Every read checks what it reads."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = ROOT / "results" if root is None else root
+
+    def path(self, cell: Cell) -> Path:
+        """Where the record of `cell` stands, or will."""
+        return self.root / cell.paper / cell.profile / f"{key_of(cell)}.json"
+
+    def get(self, cell: Cell) -> Record | None:
+        """The record of `cell`; None if it was never computed.
+
+        Raises:
+            BadValue: the file is damaged or is the record of something else.
+        """
+        path = self.path(cell)
+        if not path.exists():
+            return None
+        record = read(path)
+        if record.key != key_of(cell):
+            raise BadValue(
+                f"record {path}: is that of cell {record.key}, expected {key_of(cell)}; restore or delete it"
+            )
+        return record
+
+    def put(self, cell: Cell, result: Result, provenance: Mapping[str, Any]) -> Record:
+        """Record a result; what stood there before is replaced whole."""
+        record = Record(key_of(cell), settings(cell), dict(result.measurements), dict(result.curves), dict(provenance))
+        content = {field.name: getattr(record, field.name) for field in fields(record)}
+        content["sha256"] = digest(content)
+        write_atomically(self.path(cell), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        return record
+
+    def all(self, paper: str) -> Iterator[Record]:
+        """Every record of `paper`, in order of profile and key; also those of settings no longer in any grid."""
+        for path in sorted((self.root / paper).glob("*/*.json")):
+            yield read(path)
+
+
+def read(path: Path) -> Record:
+    """The record at `path`.
+
+    Raises:
+        BadValue: not JSON, not a record, or not as it was written.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        stated = content.pop("sha256")
+        record = Record(**content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadValue(
+            f"record {path}: not a record ({error}); restore it with git or delete it to recompute"
+        ) from error
+    if digest(content) != stated:
+        raise BadValue(
+            f"record {path}: damaged, its checksum does not match; restore it with git or delete it to recompute"
+        )
+    return record

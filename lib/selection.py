@@ -1,0 +1,68 @@
+"""Which cells of a grid: by paper, profile, seed and field, with single settings changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from lib import papers
+from lib.errors import BadValue, check_count
+
+
+def select(
+    paper: str,
+    profile: str,
+    *,
+    only: Sequence[str] = (),
+    seeds: int | None = None,
+    changes: Sequence[str] = (),
+) -> list[Any]:
+    """The cells of a grid, in the grid's order.
+
+    Args:
+        paper: name of the paper.
+        profile: one of its profiles.
+        only: `field=value` conditions, all of which a cell must meet.
+        seeds: keep seeds 0 to `seeds` - 1; all for None.
+        changes: `field=value` settings that replace those of every cell. A changed cell has a key of its own, so it
+            never enters a results table.
+
+    Raises:
+        BadValue: unknown paper, profile or field; a value of the wrong type or out of range; conditions no cell meets.
+    """
+    module = papers.get(paper)
+    cells = module.grid(profile)
+    types = {field.name: type(getattr(cells[0], field.name)) for field in fields(cells[0])}
+    conditions = [_parse(condition, types, "--only") for condition in only]
+    chosen = [cell for cell in cells if all(getattr(cell, name) == value for name, value in conditions)]
+    if seeds is not None:
+        check_count("seeds", seeds)
+        chosen = [cell for cell in chosen if cell.seed < seeds]
+    if not chosen:
+        raise BadValue(f"--only {' '.join(only)}: no cell of {paper}/{profile} meets that")
+    replacements = dict(_parse(change, types, "--set") for change in changes)
+    for name in ("paper", "profile", "seed", "version"):
+        if name in replacements:
+            raise BadValue(f"--set {name}: cannot be changed here")
+    return list(dict.fromkeys(replace(cell, **replacements) for cell in chosen))
+
+
+def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:
+    """`field=value` with the value in the field's own type."""
+    name, separator, raw = text.partition("=")
+    if not separator:
+        raise BadValue(f"{option} {text!r}: expected field=value")
+    if name not in types:
+        raise BadValue(f"{option} {name}: unknown field; expected one of {', '.join(types)}")
+    kind = types[name]
+    try:
+        if kind is str:
+            return name, raw
+        if kind is tuple:
+            return name, tuple(json.loads(f"[{raw}]"))
+        return name, kind(raw)
+    except ValueError as error:
+        example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3"}[kind]
+        raise BadValue(f"{option} {name}: expected a {kind.__name__} such as {example}, got {raw!r}") from error

@@ -1,0 +1,135 @@
+"""Training a network: one loop, on a CPU or a GPU, with the data on the device and the randomness in two generators.
+
+Images stay uint8 on the device and are converted a batch at a time. Convolutions run channels-last, in bfloat16 where
+the config says so; weights, loss and optimiser stay in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib import seeds
+from lib.data import Split
+from lib.errors import check_choice, check_count, check_number
+from lib.layers import set_sampling
+from lib.models import Network
+from lib.progress import track
+from lib.uncertainty import PRECISIONS
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class TrainingFailed(RuntimeError):
+    """The loss became NaN or infinite; the message says at which step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Hyper-parameters of one training run; the defaults are those of the CleverHans 2.1 tutorials.
+
+    Raises:
+        BadValue: a value outside its range.
+    """
+
+    epochs: int = 6
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.1
+    augmentation: str = "none"
+    precision: str = "bfloat16"
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs)
+        check_count("batch_size", self.batch_size)
+        check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
+        check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.99)
+        check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        check_choice("precision", self.precision, PRECISIONS)
+
+
+def cross_entropy(network: Network, x: Tensor, y: Tensor, *, label_smoothing: float, noise: torch.Generator) -> Tensor:
+    """Mean cross-entropy of a batch; for a heteroscedastic network, of its noisy logits (Harakeh, equation 3)."""
+    if network.noise is None:
+        logits = network(x).float()
+    else:
+        mean, sigma = network.logits_and_sigma(x)
+        epsilon = torch.randn(mean.shape, generator=noise, device=x.device)
+        # L = 1/N sum_i H(y_i, softmax(f(x_i) + sigma(x_i) N(0, I)))
+        logits = mean.float() + sigma.float() * epsilon
+    return F.cross_entropy(logits, y, label_smoothing=label_smoothing)
+
+
+def flip_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images (n, c, h, w) and shift each by up to 4 pixels, reflecting at the edge (CleverHans tutorial)."""
+    n, _, h, w = x.shape
+    device = x.device
+    padded = F.pad(x, (4, 4, 4, 4), mode="reflect")
+    top, left = torch.randint(0, 9, (2, n), generator=generator, device=device)
+    mirrored = torch.rand(n, generator=generator, device=device) < 0.5
+    rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
+    columns = torch.arange(w, device=device).expand(n, w)
+    columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
+    images = torch.arange(n, device=device)
+    shifted = padded.permute(0, 2, 3, 1)[images[:, None, None], rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
+    return shifted.permute(0, 3, 1, 2)
+
+
+def unchanged(x: Tensor, generator: torch.Generator) -> Tensor:
+    """No augmentation."""
+    return x
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {"none": unchanged, "flip_and_shift": flip_and_shift}
+
+
+def fit(
+    network: Network,
+    split: Split,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: str | torch.device = "cpu",
+    progress: bool = False,
+) -> list[float]:
+    """Train `network` in place with Adam on `split`; returns the mean training loss of every epoch.
+
+    Raises:
+        TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
+    """
+    network.to(device).train()
+    split = split.to(device)
+    augment = AUGMENTATIONS[config.augmentation]
+    order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
+    noise = seeds.generator(seed, "training noise", device)
+    set_sampling(network, sampling=False, generator=noise)
+    optimizer = torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
+    losses = []
+    for epoch in track(range(config.epochs), "training, epochs", enabled=progress):
+        total = torch.zeros((), device=device)
+        batches = torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size)
+        for step, batch in enumerate(batches):
+            x, y = split.take(batch)
+            x = augment(x, noise).contiguous(memory_format=torch.channels_last)
+            with autocast:
+                loss = cross_entropy(network, x, y, label_smoothing=config.label_smoothing, noise=noise)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach() * len(y)
+            if step == 0:
+                _check_finite(loss.item(), epoch, "first step")
+        losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
+    network.eval()
+    return losses
+
+
+def _check_finite(loss: float, epoch: int, where: str) -> float:
+    if not loss < float("inf"):
+        raise TrainingFailed(f"epoch {epoch + 1}: loss is {loss} ({where}); lower the learning rate or check the data")
+    return loss

@@ -1,0 +1,121 @@
+"""What turns a network into a victim: a module from images (n, c, h, w) in [0, 1] to log-probabilities (n, k).
+
+A random victim draws afresh at every call. `draws` is the number T of draws behind one answer; they are folded into the
+batch, not looped over, in pieces of at most `max_batch` images.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lib.errors import check_choice, check_count
+from lib.layers import set_sampling
+from lib.models import Network
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Victim(nn.Module, ABC):
+    """A predictor under attack. Its answers are float32 log-probabilities whatever the precision inside."""
+
+    random = False
+    bounds = (0.0, 1.0)
+
+    def __init__(self, network: Network, *, draws: int = 1, precision: str = "float32") -> None:
+        super().__init__()
+        self.network = network.eval()
+        self.draws = check_count("draws", draws)
+        self.precision = check_choice("precision", precision, PRECISIONS)
+        self.max_batch = 2048
+
+    def autocast(self, x: Tensor) -> torch.autocast:
+        """Convolutions and matrix products in `precision`, everything after the logits in float32."""
+        return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of images (n, c, h, w)."""
+
+
+class Deterministic(Victim):
+    """The plain network: log softmax f(x). Dropout, if it has any, is off."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k)."""
+        set_sampling(self.network, sampling=False)
+        with self.autocast(x):
+            logits: Tensor = self.network(x)
+        return logits.float().log_softmax(1)
+
+
+class MonteCarloDropout(Victim):
+    """Dropout stays on: the mean of T softmaxes (Gal and Ghahramani 2016; Harakeh, equation 2)."""
+
+    random = True
+
+    def __init__(
+        self, network: Network, *, generator: torch.Generator, draws: int = 10, precision: str = "float32"
+    ) -> None:
+        super().__init__(network, draws=draws, precision=precision)
+        self.generator = generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of the mean over T fresh draws."""
+        # p(y|x) = 1/T sum_t softmax f(x, theta_t)
+        return self.draw(x).logsumexp(0) - math.log(self.draws)
+
+    def draw(self, x: Tensor) -> Tensor:
+        """Log-probabilities of each draw: (T, n, k)."""
+        set_sampling(self.network, sampling=True, generator=self.generator)
+        at_once = max(1, self.max_batch // len(x))
+        pieces = []
+        for start in range(0, self.draws, at_once):
+            repeats = min(at_once, self.draws - start)
+            folded = x.repeat(repeats, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+            with self.autocast(x):
+                logits = self.network(folded)  # (repeats * n, k)
+            pieces.append(logits.float().log_softmax(1).view(repeats, len(x), -1))
+        return torch.cat(pieces)
+
+
+class Heteroscedastic(Victim):
+    """Gaussian logits f + sigma * N(0, I), "sampled, averaged, and passed through the softmax" (Harakeh, section 3)."""
+
+    random = True
+
+    def __init__(
+        self, network: Network, *, generator: torch.Generator, draws: int = 10, precision: str = "float32"
+    ) -> None:
+        super().__init__(network, draws=draws, precision=precision)
+        self.generator = generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of the mean of T sampled logits; one pass through the network serves all T."""
+        with self.autocast(x):
+            logits, sigma = self.network.logits_and_sigma(x)
+        logits, sigma = logits.float(), sigma.float()
+        noise = torch.randn((self.draws, *logits.shape), generator=self.generator, device=x.device, dtype=logits.dtype)
+        # y = softmax(1/T sum_t (f(x) + sigma(x) eps_t)),  eps_t ~ N(0, I)
+        return (logits + sigma * noise.mean(0)).log_softmax(1)
+
+
+ESTIMATORS = ("none", "epistemic", "aleatoric")
+
+
+def estimate(
+    estimator: str, network: Network, *, generator: torch.Generator, draws: int, precision: str = "float32"
+) -> Victim:
+    """The victim that `estimator` makes of `network`: `none`, `epistemic` (MC dropout) or `aleatoric` (Gaussian logits).
+
+    Raises:
+        BadValue: unknown estimator.
+    """
+    check_choice("estimator", estimator, ESTIMATORS)
+    if estimator == "none":
+        return Deterministic(network, precision=precision)
+    kind = MonteCarloDropout if estimator == "epistemic" else Heteroscedastic
+    return kind(network, generator=generator, draws=draws, precision=precision)
