@@ -14,7 +14,7 @@ from typing import Any
 
 from lib import checkpoints, execution, papers, provenance
 from lib.errors import BadValue, check_count, check_number
-from lib.runs import Record, Store, key_of
+from lib.runs import ROOT, Record, Store, key_of
 from lib.selection import select
 
 
@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, function: Any, text: str, *, cells: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=function)
-        sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
         if cells:
+            sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
             sub.add_argument("--paper", default=None, help=f"one of {', '.join(papers.NAMES)} (default: all)")
             sub.add_argument("--profile", default=None, help="smoke, reduced or paper (default: reduced and paper)")
             sub.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="only cells with this")
@@ -68,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--sample", type=int, default=1, metavar="N", help="how many (default: 1)")
     sub.add_argument("--draw", type=int, default=0, metavar="S", help="which sample: the seed of its draw (default: 0)")
     _add_machine(sub)
+    sub = command("chapter", chapter, "execute a chapter's notebook with parameters, by papermill", cells=False)
+    sub.add_argument("name", metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
+    sub.add_argument("output", type=Path, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
+    sub.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
+    sub = command("book", book, "execute the chapters and build the site, strictly", cells=False)
+    sub.add_argument("--profile", default="paper", help="smoke also computes that profile's cells (default: paper)")
+    sub.add_argument("--output", type=Path, default=None, help="folder to build in (default: _build)")
     return top
 
 
@@ -226,3 +233,31 @@ def verify(options: argparse.Namespace) -> int:
             print(f"    {name:<32} {then:9.3f} recorded {now:9.3f} now   {verdict}", flush=True)
     print(f"{len(sample)} cells verified, {differing} measurements differ")
     return 1 if differing else 0
+
+
+def chapter(options: argparse.Namespace) -> int:
+    """Execute one notebook."""
+    from lib import book as site
+
+    try:
+        site.execute(options.name, options.output, site.check_given(options.p))
+    except site.BuildFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"executed notebook: {options.output}")
+    return 0
+
+
+def book(options: argparse.Namespace) -> int:
+    """Build the site and say where it is."""
+    from lib import book as site
+
+    smoke = options.profile == "smoke"
+    folder = options.output or (ROOT / "_build" / "smoke" if smoke else None)
+    try:
+        page = site.build(profile=options.profile, compute="missing" if smoke else "never", output=folder)
+    except site.BuildFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"the book: {page}")
+    return 0

@@ -96,8 +96,8 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def default_root() -> Path:
-    """The folder the data sets live in: `DATA_DIR`, or `data` in the working directory."""
-    return Path(os.environ.get("DATA_DIR", "data"))
+    """The folder the data sets live in: `DATA_DIR`, or `data` at the top of the project."""
+    return Path(os.environ.get("DATA_DIR") or Path(__file__).resolve().parent.parent / "data")
 
 
 def load(name: str, root: str | Path | None = None) -> Dataset:

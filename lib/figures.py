@@ -1,0 +1,87 @@
+"""Figures: one look, opaque white, colours that the colour-blind can tell apart, every line also marked by its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.metrics import mean_interval
+from lib.runs import Record
+
+# Okabe and Ito's palette (2008): distinct under the common forms of colour blindness.
+LOOK = {
+    "none": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
+    "epistemic": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    "aleatoric": {"color": "#009E73", "marker": "^", "linestyle": "-."},
+}
+NAMES = {"none": "no uncertainty", "epistemic": "epistemic (MC dropout)", "aleatoric": "aleatoric (Gaussian logits)"}
+
+
+def style() -> AbstractContextManager[None]:
+    """The settings that every figure of the book shares, as a context."""
+    return plt.rc_context(
+        {
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "savefig.dpi": 150,
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "lines.markersize": 5,
+            "legend.frameon": False,
+        }
+    )
+
+
+def accuracy_against_epsilon(
+    panels: Mapping[str, Mapping[str, Sequence[Record]]],
+    *,
+    published: Mapping[str, Mapping[str, float]],
+    at: float = 0.3,
+) -> Figure:
+    """Accuracy under FGSM against its budget, one panel a data set, one line an estimator, a band over seeds.
+
+    Args:
+        panels: title of a panel, then estimator, then the records of its seeds.
+        published: title of a panel, then estimator, then the paper's accuracy (%) at epsilon `at`, drawn as open marks.
+        at: the paper's epsilon.
+    """
+    with style():
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.6), sharey=True, squeeze=False)
+        for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
+            for estimator, records in lines.items():
+                draw_curves(axis, estimator, records)
+            for estimator, value in published.get(title, {}).items():
+                look = LOOK[estimator]
+                axis.plot(
+                    [at], [value], marker=look["marker"], color=look["color"], mfc="white", ms=9, mew=1.8, ls="none"
+                )
+            axis.set(title=title, xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])", ylim=(-2, 102))
+            axis.axhline(10, color="grey", lw=0.8, ls=":")
+        axes[0][0].set_ylabel("accuracy (%)")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        handles += axes[0][0].plot([], [], marker="o", color="grey", mfc="white", ms=9, mew=1.8, ls="none")
+        figure.legend(handles, [*labels, "paper"], loc="outside lower center", ncols=len(handles))
+        figure.set_layout_engine("constrained")
+    return figure
+
+
+def draw_curves(axis: Axes, estimator: str, records: Sequence[Record]) -> None:
+    """The mean over seeds of one estimator's curve, with its 95 % band where there are at least two seeds."""
+    if not records:
+        return
+    epsilon = records[0].curves["epsilon"]
+    values = np.array([record.curves["accuracy"] for record in records])  # (seeds, epsilons)
+    intervals = [mean_interval(list(column)) for column in values.T]
+    look = LOOK[estimator]
+    axis.plot(epsilon, [i.mean for i in intervals], label=NAMES[estimator], **look)
+    if len(records) > 1:
+        low, high = [max(0, i.low) for i in intervals], [min(100, i.high) for i in intervals]
+        axis.fill_between(epsilon, low, high, color=look["color"], alpha=0.18, lw=0)

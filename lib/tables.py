@@ -1,0 +1,182 @@
+"""Tables: the paper's numbers beside ours, the claims with their verdicts, the state of the grid.
+
+A table is a list of rows of strings under a head; the same rows become the Markdown of a page and the CSV that a reader
+downloads. A cell without a record says "not run".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lib import claims, papers, provenance, published
+from lib.claims import Measured, Verdict
+from lib.metrics import Interval, mean_interval, proportion_interval
+from lib.results import READINGS, measured, reading, records_of
+from lib.runs import Record, Store
+
+NOT_RUN = "not run"
+ESTIMATOR_NAMES = {"none": "none", "epistemic": "epistemic", "aleatoric": "aleatoric"}
+DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head and rows of as many strings."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self, *, name: str, caption: str) -> str:
+        """A numbered MyST table, called `name`."""
+        return f"```{{table}} {caption}\n:name: {name}\n\n{self.plain()}\n```"
+
+    def plain(self) -> str:
+        """The rows as plain Markdown, for a notebook that is not being built into a page."""
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+    def csv(self) -> str:
+        """The same cells as CSV."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows([self.head, *self.rows])
+        return buffer.getvalue()
+
+
+def interval_of(found: Measured) -> Interval:
+    """The 95 % interval of a measured percentage: over seeds, or over test points where there is one seed."""
+    if len(found.values) > 1:
+        return mean_interval(found.values)
+    share = proportion_interval(found.values[0] / 100 * found.points, found.points)
+    return Interval(found.values[0], 100 * share.low, 100 * share.high, 1)
+
+
+def number(found: Measured | None) -> str:
+    """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"."""
+    if found is None:
+        return NOT_RUN
+    interval = interval_of(found)
+    return f"{interval.mean:.2f} [{max(0, interval.low):.2f}, {min(100, interval.high):.2f}] ×{interval.n}"
+
+
+def harakeh_table2(store: Store, *, attack: str = "fgsm") -> Table:
+    """The rows of Harakeh's Table 2 for one attack: his number, ours under each reading, and the cost of a seed."""
+    names = [name for name in published.load("harakeh") if name.split("/")[1] == attack]
+    printed, close = published.load("harakeh"), claims.tolerances("harakeh")
+    columns = {one.name: measured(store, "harakeh", one) for one in READINGS["harakeh"]}
+    rows = []
+    for name in names:
+        dataset, _, estimator, quantity = name.split("/")
+        ours = [_marked(printed[name], found.get(name), close[name]) for found in columns.values()]
+        label = {"accuracy": "clean", "adversarial_accuracy": "under attack", "fooling_rate": "fooling rate"}[quantity]
+        cost = _cost(store, name) if quantity != "accuracy" else ""
+        rows.append([DATASET_NAMES[dataset], estimator, label, printed[name].text, *ours, cost])
+    head = ["Data", "Uncertainty", "Accuracy (%)", "Paper", *(f"Ours, {r.title}" for r in READINGS["harakeh"])]
+    return Table([*head, "Cost of a seed"], rows)
+
+
+def _marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
+    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one."""
+    if found is None:
+        return NOT_RUN
+    mean = interval_of(found).mean
+    close = printed.low - tolerance <= mean <= printed.high + tolerance
+    return number(found) + (" ✓" if close else "")
+
+
+def _cost(store: Store, name: str) -> str:
+    records = records_of(store, "harakeh", reading("harakeh"), name)
+    if not records:
+        return NOT_RUN
+    seconds = sorted(record.provenance["seconds"] for record in records)[len(records) // 2]
+    return f"{seconds / 60:.0f} min, {_short_device(records[0].provenance['device'])}"
+
+
+def _short_device(name: str) -> str:
+    return "CPU" if "Xeon" in name or "EPYC" in name or "Core" in name else name.replace("NVIDIA ", "").split(" ")[0]
+
+
+def claims_table(store: Store, paper: str) -> Table:
+    """Every claim of `paper`, what it was judged by, and its verdict under each reading."""
+    printed = published.load(paper)
+    by_reading = {one.name: measured(store, paper, one) for one in READINGS[paper]}
+    rows = []
+    for claim in claims.load(paper):
+        verdicts = [claims.judge(claim, found, printed) for found in by_reading.values()]
+        rows.append(
+            [f"“{claim.quote}” ({claim.where})", _rule(claim), _published(verdicts[0]), *map(_verdict, verdicts)]
+        )
+    head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in READINGS[paper])]
+    return Table(head, rows)
+
+
+def verdict(store: Store, paper: str, claim_id: str, *, reading_name: str = "text") -> Verdict:
+    """The verdict on one claim of `paper` under one reading."""
+    found = measured(store, paper, reading(paper, reading_name))
+    claim = next(one for one in claims.load(paper) if one.id == claim_id)
+    return claims.judge(claim, found, published.load(paper))
+
+
+def _rule(claim: claims.Claim) -> str:
+    if claim.kind == "not_testable":
+        return f"none: {claim.reason}"
+    cells = [cell.replace("/", " ") for cell in claim.cells]
+    if claim.kind in ("value", "range"):
+        return f"{cells[0]}: within {claim.tolerance:g}"
+    if claim.kind == "no_gain":
+        return f"{cells[0]} − {cells[1]}: at most {claim.margin:g}"
+    minus = (
+        " − ".join(cells) if claim.kind == "difference" else f"({cells[0]} − {cells[1]}) − ({cells[2]} − {cells[3]})"
+    )
+    return f"{minus}: same side of 0; within {claim.tolerance:g}"
+
+
+def _published(found: Verdict) -> str:
+    if found.published_low is None or found.published_high is None:
+        return "–"
+    if found.published is not None:
+        return f"{found.published:.2f}"
+    return f"{found.published_low:g} to {found.published_high:g}"
+
+
+def _verdict(found: Verdict) -> str:
+    if found.estimate is None or found.low is None or found.high is None:
+        return found.word
+    source = f"{found.seeds} seeds" if found.interval_from == "seeds" else "1 seed"
+    return f"**{found.word}**: {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {source}"
+
+
+def grid_table(store: Store, paper: str) -> Table:
+    """Each row of the grid: seeds recorded out of those planned, where, for how long, by which commit, and drift."""
+    now = provenance.fingerprint(f"lib.papers.{paper}")
+    groups: dict[tuple[str, ...], list[Record | None]] = {}
+    for profile in ("paper", "reduced"):
+        for cell in papers.get(paper).grid(profile):
+            kind = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, cell.attack)
+            groups.setdefault(kind, []).append(store.get(cell))
+    rows = []
+    for kind, found in groups.items():
+        records = [record for record in found if record is not None]
+        seconds = math.fsum(record.provenance["seconds"] for record in records)
+        facts = {
+            fact: sorted({str(record.provenance[fact]) for record in records})
+            for fact in ("device", "commit", "finished", "fingerprint")
+        }
+        drifted = sum(record.provenance["fingerprint"] != now for record in records)
+        rows.append(
+            [
+                *kind,
+                f"{len(records)} of {len(found)}",
+                ", ".join(facts["device"]) or "–",
+                f"{seconds / 60:.0f} min" if records else "–",
+                ", ".join(f"`{commit}`" for commit in facts["commit"]) or "–",
+                facts["finished"][-1][:10] if records else "–",
+                str(drifted) if records else "–",
+            ]
+        )
+    head = "Profile,Data,Network,Uncertainty,Attack,Seeds recorded,Device,Time in all,Commit,Latest,Drifted".split(",")
+    return Table(head, rows)
