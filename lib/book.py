@@ -19,10 +19,11 @@ import nbformat
 import papermill
 import yaml
 
-from lib import papers, tables
+from lib import figures, papers, tables
 from lib.chapter import DOWNLOADS, parameters
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue, check_choice
+from lib.papers import harakeh_pages
 from lib.progress import SWITCH
 from lib.runs import ROOT, Store
 
@@ -54,15 +55,18 @@ def execute(
     finally:
         os.environ.clear()
         os.environ.update(saved)
-    write_atomically(output, nbformat.writes(_without_paths(notebook)).encode())
+    content: str = nbformat.writes(_presentable(notebook))  # type: ignore[no-untyped-call]
+    write_atomically(output, content.encode())
 
 
-def _without_paths(notebook: Any) -> Any:
+def _presentable(notebook: Any) -> Any:
     """The executed notebook without papermill's notes, which name folders of this machine and its clock."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"].append("remove-cell")  # the page shows the defaults, with their explanations
     return notebook
 
 
@@ -123,6 +127,11 @@ def write_pages(store: Store, folder: Path) -> None:
         caption = f"The recorded runs of “{papers.get(paper).TITLE}”"
         (folder / f"{paper}-grid.md").write_text(grid.markdown(name=f"table-{paper}-grid", caption=caption))
         (folder / f"{paper}-grid.csv").write_text(grid.csv())
+    (folder / "summary.md").write_text(tables.summary(store))
+    panels = harakeh_pages.panels(store)
+    figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))).savefig(
+        folder / "first.png"
+    )
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:

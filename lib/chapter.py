@@ -97,7 +97,7 @@ class Chapter:
         from IPython.display import Markdown
         from myst_nb import glue
 
-        glue(f"{self.paper}-{name}", Markdown(text), display=False)
+        glue(f"{self.paper}-{name}", Markdown(text), display=False)  # type: ignore[no-untyped-call]
 
     def table(self, name: str, table: Table, caption: str) -> Any:
         """Glue a numbered table called `name`, save its CSV for download, and show it."""
@@ -105,7 +105,7 @@ class Chapter:
 
         self.glue(name, table.markdown(name=f"table-{self.paper}-{name}", caption=caption))
         self.save(f"{self.paper}-{name}.csv", table.csv())
-        return Markdown(table.plain())
+        return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
     def figure(self, name: str, figure: Figure, data: Table) -> None:
         """Glue `figure`, for the page to number and caption, and save the numbers behind it for download."""

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from lib import checkpoints, execution, papers, provenance
+from lib import checkpoints, costs, execution, papers, provenance
 from lib.errors import BadValue, check_count, check_number
 from lib.runs import ROOT, Record, Store, key_of
 from lib.selection import select
@@ -104,7 +104,7 @@ def _label(cell: Any) -> str:
 
 
 def _price(store: Store, cell: Any) -> Any:
-    return execution.prices(store.all(cell.paper), cell.paper)
+    return costs.prices(store.all(cell.paper), cell.paper)
 
 
 def _duration(seconds: float | None) -> str:
@@ -139,7 +139,7 @@ def run(options: argparse.Namespace) -> int:
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):
-            spent = _duration(outcome.provenance["seconds"])
+            spent = _duration(costs.cost(outcome))
             print(f"{outcome.key}  {_label(cell)}  {spent}", flush=True)
         else:
             print(f"FAILED    {_label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
@@ -215,7 +215,7 @@ def verify(options: argparse.Namespace) -> int:
     for cell in sample:
         record = store.get(cell)
         assert record is not None
-        print(f"{record.key}  {_label(cell)}  took {_duration(record.provenance['seconds'])}", flush=True)
+        print(f"{record.key}  {_label(cell)}  took {_duration(costs.cost(record))}", flush=True)
         result, _ = execution.compute(cell, _job(options, device, jobs, fresh=True))
         for name, tolerance in papers.get(cell.paper).TOLERANCES.items():
             if name not in record.measurements:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
-import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,31 +114,6 @@ def run(
         for future in running:
             future.cancel()
     return report
-
-
-def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | None]:
-    """A function that prices a cell in seconds, from what cells of the same network and estimator cost per unit of work.
-
-    Where no record has the same network and estimator, any record of the network will do; where there is none, no price.
-    """
-    module = papers.get(paper)
-    rates: dict[tuple[Any, ...], list[float]] = {}
-    for record in records:
-        config = {**record.config, "curve_epsilons": tuple(record.config["curve_epsilons"])}
-        cell = module.Config(**config)
-        rate = record.provenance["seconds"] / module.work(cell)
-        for kind in _kinds(cell):
-            rates.setdefault(kind, []).append(rate)
-
-    def price(cell: Any) -> float | None:
-        found = next((rates[kind] for kind in _kinds(cell) if kind in rates), None)
-        return None if found is None else module.work(cell) * statistics.median(found)
-
-    return price
-
-
-def _kinds(cell: Any) -> list[tuple[Any, ...]]:
-    return [(cell.network, cell.width, cell.dataset, cell.estimator), (cell.network, cell.width, cell.dataset)]
 
 
 def local_processes(jobs: int) -> Executor:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from lib.metrics import mean_interval
 from lib.runs import Record
 
 # Okabe and Ito's palette (2008): distinct under the common forms of colour blindness.
-LOOK = {
+LOOK: dict[str, dict[str, Any]] = {
     "none": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     "epistemic": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     "aleatoric": {"color": "#009E73", "marker": "^", "linestyle": "-."},
@@ -85,3 +87,17 @@ def draw_curves(axis: Axes, estimator: str, records: Sequence[Record]) -> None:
     if len(records) > 1:
         low, high = [max(0, i.low) for i in intervals], [min(100, i.high) for i in intervals]
         axis.fill_between(epsilon, low, high, color=look["color"], alpha=0.18, lw=0)
+
+
+def image_pairs(x: Tensor, adversarial: Mapping[str, Tensor]) -> Figure:
+    """A row of clean images (n, c, h, w), and below it a row for each victim's adversarial versions of them."""
+    rows = {"clean": x, **{NAMES[name]: images for name, images in adversarial.items()}}
+    with style():
+        figure, axes = plt.subplots(len(rows), len(x), figsize=(1.1 * len(x) + 1.6, 1.15 * len(rows)), squeeze=False)
+        for line, (name, images) in zip(axes, rows.items(), strict=True):
+            for axis, image in zip(line, images, strict=True):
+                axis.imshow(image.permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=1)
+                axis.set(xticks=[], yticks=[])
+            line[0].set_ylabel(name.replace(" (", "\n("), rotation=0, ha="right", va="center")
+        figure.set_layout_engine("constrained")
+    return figure

@@ -9,17 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from lib import claims, papers, provenance, published
 from lib.claims import Measured, Verdict
+from lib.costs import cost
 from lib.metrics import Interval, mean_interval, proportion_interval
-from lib.results import READINGS, measured, reading, records_of
+from lib.results import READINGS, measured, reading
 from lib.runs import Record, Store
 
 NOT_RUN = "not run"
-ESTIMATOR_NAMES = {"none": "none", "epistemic": "epistemic", "aleatoric": "aleatoric"}
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
 
 
@@ -63,43 +65,6 @@ def number(found: Measured | None) -> str:
     return f"{interval.mean:.2f} [{max(0, interval.low):.2f}, {min(100, interval.high):.2f}] ×{interval.n}"
 
 
-def harakeh_table2(store: Store, *, attack: str = "fgsm") -> Table:
-    """The rows of Harakeh's Table 2 for one attack: his number, ours under each reading, and the cost of a seed."""
-    names = [name for name in published.load("harakeh") if name.split("/")[1] == attack]
-    printed, close = published.load("harakeh"), claims.tolerances("harakeh")
-    columns = {one.name: measured(store, "harakeh", one) for one in READINGS["harakeh"]}
-    rows = []
-    for name in names:
-        dataset, _, estimator, quantity = name.split("/")
-        ours = [_marked(printed[name], found.get(name), close[name]) for found in columns.values()]
-        label = {"accuracy": "clean", "adversarial_accuracy": "under attack", "fooling_rate": "fooling rate"}[quantity]
-        cost = _cost(store, name) if quantity != "accuracy" else ""
-        rows.append([DATASET_NAMES[dataset], estimator, label, printed[name].text, *ours, cost])
-    head = ["Data", "Uncertainty", "Accuracy (%)", "Paper", *(f"Ours, {r.title}" for r in READINGS["harakeh"])]
-    return Table([*head, "Cost of a seed"], rows)
-
-
-def _marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
-    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one."""
-    if found is None:
-        return NOT_RUN
-    mean = interval_of(found).mean
-    close = printed.low - tolerance <= mean <= printed.high + tolerance
-    return number(found) + (" ✓" if close else "")
-
-
-def _cost(store: Store, name: str) -> str:
-    records = records_of(store, "harakeh", reading("harakeh"), name)
-    if not records:
-        return NOT_RUN
-    seconds = sorted(record.provenance["seconds"] for record in records)[len(records) // 2]
-    return f"{seconds / 60:.0f} min, {_short_device(records[0].provenance['device'])}"
-
-
-def _short_device(name: str) -> str:
-    return "CPU" if "Xeon" in name or "EPYC" in name or "Core" in name else name.replace("NVIDIA ", "").split(" ")[0]
-
-
 def claims_table(store: Store, paper: str) -> Table:
     """Every claim of `paper`, what it was judged by, and its verdict under each reading."""
     printed = published.load(paper)
@@ -112,6 +77,17 @@ def claims_table(store: Store, paper: str) -> Table:
         )
     head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in READINGS[paper])]
     return Table(head, rows)
+
+
+def summary(store: Store) -> str:
+    """How many of each paper's claims have which verdict, as a Markdown list."""
+    lines = []
+    for paper in papers.NAMES:
+        found, printed = measured(store, paper, reading(paper)), published.load(paper)
+        words = Counter(claims.judge(claim, found, printed).word for claim in claims.load(paper))
+        counts = ", ".join(f"{words[word]} {word}" for word in get_args(claims.Word) if words[word])
+        lines.append(f"- **{papers.get(paper).TITLE}**: of {words.total()} claims, {counts}.")
+    return "\n".join(lines) + "\n"
 
 
 def verdict(store: Store, paper: str, claim_id: str, *, reading_name: str = "text") -> Verdict:
@@ -156,12 +132,12 @@ def grid_table(store: Store, paper: str) -> Table:
     groups: dict[tuple[str, ...], list[Record | None]] = {}
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
-            kind = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, cell.attack)
-            groups.setdefault(kind, []).append(store.get(cell))
+            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, cell.attack)
+            groups.setdefault(parts, []).append(store.get(cell))
     rows = []
     for kind, found in groups.items():
         records = [record for record in found if record is not None]
-        seconds = math.fsum(record.provenance["seconds"] for record in records)
+        seconds = math.fsum(cost(record) for record in records)
         facts = {
             fact: sorted({str(record.provenance[fact]) for record in records})
             for fact in ("device", "commit", "finished", "fingerprint")

@@ -1,0 +1,47 @@
+"""What a cell costs: measured for recorded cells, priced from them for the others."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lib import papers
+from lib.runs import Record
+
+
+def cost(record: Record) -> float:
+    """Seconds that the cell takes from nothing: the training of its network counts also where it came from the cache."""
+    parts = [
+        record.measurements[name] for name in ("training_seconds", "attack_seconds") if name in record.measurements
+    ]
+    return max(sum(parts), float(record.provenance["seconds"]))
+
+
+def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | None]:
+    """A function that prices a cell in seconds, from what cells of the same network and estimator cost per unit of work.
+
+    Where no record has the same network and estimator, any record of the network will do; where there is none, no price.
+    """
+    module = papers.get(paper)
+    rates: dict[tuple[Any, ...], list[float]] = {}
+    for record in records:
+        if record.config.keys() != module.Config.__dataclass_fields__.keys():
+            continue  # of an older experiment
+        cell = module.Config(**{name: _frozen(value) for name, value in record.config.items()})
+        for kind in _kinds(cell):
+            rates.setdefault(kind, []).append(cost(record) / module.work(cell))
+
+    def price(cell: Any) -> float | None:
+        found = next((rates[kind] for kind in _kinds(cell) if kind in rates), None)
+        return None if found is None else module.work(cell) * statistics.median(found)
+
+    return price
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _kinds(cell: Any) -> list[tuple[Any, ...]]:
+    return [(cell.network, cell.width, cell.dataset, cell.estimator), (cell.network, cell.width, cell.dataset)]
