@@ -103,10 +103,6 @@ def _label(cell: Any) -> str:
     ) + (f" seed {cell.seed}")
 
 
-def _price(store: Store, cell: Any) -> Any:
-    return costs.prices(store.all(cell.paper), cell.paper)
-
-
 def _duration(seconds: float | None) -> str:
     return "no price" if seconds is None else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
@@ -114,9 +110,10 @@ def _duration(seconds: float | None) -> str:
 def plan(options: argparse.Namespace) -> int:
     """Print the missing cells with their prices."""
     store, total, unpriced = Store(options.results), 0.0, 0
+    price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
     missing = [cell for cell in _cells(options) if store.get(cell) is None]
     for cell in missing:
-        seconds = _price(store, cell)(cell)
+        seconds = price[cell.paper](cell)
         total, unpriced = total + (seconds or 0.0), unpriced + (seconds is None)
         print(f"{key_of(cell)}  {_label(cell):<75} {_duration(seconds):>9}")
     print(
@@ -135,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
-    price = _price(store, cells[0])
+    price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):
@@ -151,7 +148,7 @@ def run(options: argparse.Namespace) -> int:
         job=_job(options, device, jobs, fresh=options.all),
         workers=jobs,
         budget=options.budget,
-        price=price,
+        price=lambda cell: price[cell.paper](cell),
         done=done,
     )
     print(f"{len(report.done)} computed, {len(report.failed)} failed, {len(report.over_budget)} left for lack of time")
@@ -255,7 +252,7 @@ def book(options: argparse.Namespace) -> int:
     smoke = options.profile == "smoke"
     folder = options.output or (ROOT / "_build" / "smoke" if smoke else None)
     try:
-        page = site.build(profile=options.profile, compute="missing" if smoke else "never", output=folder)
+        page = site.build(profile=options.profile, compute="all" if smoke else "never", output=folder)
     except site.BuildFailed as error:
         print(error, file=sys.stderr)
         return 1

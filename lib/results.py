@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib import papers, published
-from lib.claims import Measured
 from lib.runs import Record, Store
+from lib.verdicts import Measured
 
 
 @dataclass(frozen=True)

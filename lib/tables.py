@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import get_args
 
 from lib import claims, papers, provenance, published
-from lib.claims import Measured, Verdict
 from lib.costs import cost
 from lib.metrics import Interval, mean_interval, proportion_interval
 from lib.results import READINGS, measured, reading
 from lib.runs import Record, Store
+from lib.verdicts import Measured, Verdict, Word, judge
 
 NOT_RUN = "not run"
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
@@ -71,7 +71,7 @@ def claims_table(store: Store, paper: str) -> Table:
     by_reading = {one.name: measured(store, paper, one) for one in READINGS[paper]}
     rows = []
     for claim in claims.load(paper):
-        verdicts = [claims.judge(claim, found, printed) for found in by_reading.values()]
+        verdicts = [judge(claim, found, printed) for found in by_reading.values()]
         rows.append(
             [f"“{claim.quote}” ({claim.where})", _rule(claim), _published(verdicts[0]), *map(_verdict, verdicts)]
         )
@@ -84,8 +84,8 @@ def summary(store: Store) -> str:
     lines = []
     for paper in papers.NAMES:
         found, printed = measured(store, paper, reading(paper)), published.load(paper)
-        words = Counter(claims.judge(claim, found, printed).word for claim in claims.load(paper))
-        counts = ", ".join(f"{words[word]} {word}" for word in get_args(claims.Word) if words[word])
+        words = Counter(judge(claim, found, printed).word for claim in claims.load(paper))
+        counts = ", ".join(f"{words[word]} {word}" for word in get_args(Word) if words[word])
         lines.append(f"- **{papers.get(paper).TITLE}**: of {words.total()} claims, {counts}.")
     return "\n".join(lines) + "\n"
 
@@ -94,7 +94,7 @@ def verdict(store: Store, paper: str, claim_id: str, *, reading_name: str = "tex
     """The verdict on one claim of `paper` under one reading."""
     found = measured(store, paper, reading(paper, reading_name))
     claim = next(one for one in claims.load(paper) if one.id == claim_id)
-    return claims.judge(claim, found, published.load(paper))
+    return judge(claim, found, published.load(paper))
 
 
 def _rule(claim: claims.Claim) -> str:

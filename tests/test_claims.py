@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import claims, published
-from lib.claims import Claim, Kind, Measured, Verdict, judge
+from lib.claims import Claim, Kind
 from lib.errors import BadValue
 from lib.published import Published
+from lib.verdicts import Measured, Verdict, judge
 
 
 def number(name: str, low: float, high: float | None = None) -> Published:

@@ -8,12 +8,12 @@ from statistics import fmean, median
 from torch import Tensor
 
 from lib import claims, published
-from lib.claims import Measured
 from lib.costs import cost
 from lib.results import READINGS, Reading, measured, reading, records_of
 from lib.runs import Record, Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, interval_of, number, verdict
 from lib.uncertainty import ESTIMATORS
+from lib.verdicts import Measured
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
