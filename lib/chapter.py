@@ -86,6 +86,7 @@ class Chapter:
         everything = chosen.compute == "all"
         waiting = [cell for cell in cells if everything or self.store.get(cell) is None]
         device = execution.check_device(chosen.device)
+        execution.check_data(waiting)
         job = execution.Job(device=device, cache=checkpoints.default_cache(), fresh=everything, progress=True)
         report = execution.run(waiting, store=self.store, executor=execution.local_processes(1), job=job)
         if report.failed:

@@ -132,6 +132,8 @@ def run(options: argparse.Namespace) -> int:
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
+    if options.dask is None and options.slurm is None:
+        execution.check_data(cells)
     price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
@@ -208,6 +210,7 @@ def verify(options: argparse.Namespace) -> int:
             f"--sample: expected at most {len(recorded)}, the number of recorded cells, got {options.sample}"
         )
     sample = random.Random(options.draw).sample(recorded, options.sample)
+    execution.check_data(sample)
     differing = 0
     for cell in sample:
         record = store.get(cell)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from lib import papers, provenance
+from lib import data, papers, provenance
 from lib.errors import BadValue
 from lib.runs import Record, Result, Store
 
@@ -57,6 +57,16 @@ def check_device(device: str) -> str:
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
         raise BadValue(f"device: {device!r} is not available here; expected auto, cpu or, with an NVIDIA GPU, cuda")
     return device
+
+
+def check_data(cells: Sequence[Any]) -> None:
+    """Read every data set that `cells` need, before any of them starts; what is missing is downloaded now.
+
+    Raises:
+        BadValue: a data set is missing or damaged.
+    """
+    for name in dict.fromkeys(cell.dataset for cell in cells):
+        data.load(name)
 
 
 def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
