@@ -24,6 +24,9 @@ from lib.verdicts import Measured, Verdict, Word, judge
 NOT_RUN = "not run"
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
 
+ATTACK_NAMES = {"fgsm": "FGSM", "cw": "CW", "jsma": "JSMA", "black_box": "black box"}
+QUANTITY_NAMES = {"accuracy": "clean accuracy", "adversarial_accuracy": "accuracy under attack"}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -98,17 +101,25 @@ def verdict(store: Store, paper: str, claim_id: str, *, reading_name: str = "tex
 
 
 def _rule(claim: claims.Claim) -> str:
+    """What is compared, and how close it has to come."""
+    cells = [f"({_in_words(cell)})" for cell in claim.cells]
     if claim.kind == "not_testable":
         return f"none: {claim.reason}"
-    cells = [cell.replace("/", " ") for cell in claim.cells]
     if claim.kind in ("value", "range"):
-        return f"{cells[0]}: within {claim.tolerance:g}"
+        return f"{cells[0][1:-1]}, within {claim.tolerance:g}"
     if claim.kind == "no_gain":
-        return f"{cells[0]} − {cells[1]}: at most {claim.margin:g}"
-    minus = (
-        " − ".join(cells) if claim.kind == "difference" else f"({cells[0]} − {cells[1]}) − ({cells[2]} − {cells[3]})"
-    )
-    return f"{minus}: same side of 0; within {claim.tolerance:g}"
+        return f"{' − '.join(cells)}: at most {claim.margin:g}"
+    minus = " − ".join(cells)
+    if claim.kind == "double_difference":
+        minus = f"[{cells[0]} − {cells[1]}] − [{cells[2]} − {cells[3]}]"
+    return f"{minus}: same side of 0, and within {claim.tolerance:g}"
+
+
+def _in_words(cell: str) -> str:
+    """`mnist/fgsm/none/adversarial_accuracy` as "MNIST, FGSM, none: accuracy under attack"."""
+    dataset, *middle, quantity = cell.split("/")
+    words = [DATASET_NAMES.get(dataset, dataset), *(ATTACK_NAMES.get(word, word) for word in middle)]
+    return f"{', '.join(words)}: {QUANTITY_NAMES.get(quantity, quantity.replace('_', ' '))}"
 
 
 def _published(found: Verdict) -> str:
@@ -132,7 +143,7 @@ def grid_table(store: Store, paper: str) -> Table:
     groups: dict[tuple[str, ...], list[Record | None]] = {}
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
-            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, cell.attack)
+            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
             groups.setdefault(parts, []).append(store.get(cell))
     rows = []
     for kind, found in groups.items():
