@@ -23,6 +23,12 @@ class Reading:
     title: str
     profile: str
     networks: Mapping[str, str]  # data set: network
+    one_draw: bool = False  # whether the attack on a random victim differentiates one draw instead of the mean of T
+
+    def measurement(self, record: Record, quantity: str) -> float | None:
+        """What `record` measured for the published `quantity` under this reading, if it did."""
+        naive = record.measurements.get(f"{quantity}_one_draw") if self.one_draw else None
+        return record.measurements.get(quantity) if naive is None else naive
 
 
 TEXT = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}
@@ -30,6 +36,7 @@ TUTORIAL = {"mnist": "basic_cnn_tutorial", "cifar10": "fully_convolutional_tutor
 READINGS: dict[str, tuple[Reading, ...]] = {
     "harakeh": (
         Reading("text", "text's network", "paper", TEXT),
+        Reading("one_draw", "text's network, gradient of one draw", "paper", TEXT, one_draw=True),
         Reading("tutorial", "tutorial's network", "paper", TUTORIAL),
         Reading("reduced", "`reduced`", "reduced", {"mnist": "basic_cnn", "cifar10": "fully_convolutional_tutorial"}),
     ),
@@ -59,11 +66,12 @@ def measured(store: Store, paper: str, reading: Reading) -> dict[str, Measured]:
     found = {}
     for name in published.load(paper):
         quantity = name.rsplit("/", 1)[1]
-        records = [r for r in records_of(store, paper, reading, name) if quantity in r.measurements]
-        if records:
+        records = [(r, reading.measurement(r, quantity)) for r in records_of(store, paper, reading, name)]
+        usable = [(record, value) for record, value in records if value is not None]
+        if usable:
             found[name] = Measured(
-                values=tuple(record.measurements[quantity] for record in records),
-                seeds=tuple(record.config["seed"] for record in records),
-                points=int(records[0].measurements["test_points"]),
+                values=tuple(value for _, value in usable),
+                seeds=tuple(record.config["seed"] for record, _ in usable),
+                points=int(usable[0][0].measurements["test_points"]),
             )
     return found

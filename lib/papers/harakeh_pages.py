@@ -46,7 +46,7 @@ def _marked(printed: published.Published, found: Measured | None, tolerance: flo
 def _cost(store: Store, name: str) -> str:
     """Median minutes of a seed, training included, under each reading; "–" where there is no record."""
     minutes = []
-    for one in READINGS[PAPER]:
+    for one in (one for one in READINGS[PAPER] if not one.one_draw):  # which shares its records with another
         records = records_of(store, PAPER, one, name)
         minutes.append(f"{median(cost(record) for record in records) / 60:.1f}" if records else "–")
     return "–" if set(minutes) == {"–"} else " / ".join(minutes) + " min"
