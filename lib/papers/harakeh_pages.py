@@ -17,6 +17,9 @@ from lib.verdicts import Measured
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
+AS_LEFT = (
+    "as left"  # the reading with the gradient of one draw has a measurement of its own for the epistemic victim only
+)
 Panels = dict[str, dict[str, list[Record]]]
 
 
@@ -27,7 +30,12 @@ def table2(store: Store, *, attack: str = "fgsm") -> Table:
     rows = []
     for name in (name for name in printed if name.split("/")[1] == attack):
         dataset, _, estimator, quantity = name.split("/")
-        ours = [_marked(printed[name], found.get(name), close[name]) for found in columns]
+        ours = [
+            AS_LEFT
+            if one.one_draw and (estimator != "epistemic" or quantity == "accuracy")
+            else _marked(printed[name], found.get(name), close[name])
+            for one, found in zip(READINGS[PAPER], columns, strict=True)
+        ]
         rows.append(
             [DATASET_NAMES[dataset], estimator, QUANTITIES[quantity], printed[name].text, *ours, _cost(store, name)]
         )
