@@ -113,6 +113,8 @@ def _assemble(source: Path) -> None:
     if repository:
         config["repository"]["url"] = f"https://github.com/{repository}"
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    first = source / "book" / "index.md"  # MyST substitutes nothing inside a block of code
+    first.write_text(first.read_text().replace("{{repository}}", config["repository"]["url"]))
 
 
 def write_pages(store: Store, folder: Path) -> None:
@@ -129,8 +131,9 @@ def write_pages(store: Store, folder: Path) -> None:
         (folder / f"{paper}-grid.csv").write_text(grid.csv())
     (folder / "summary.md").write_text(tables.summary(store))
     panels = harakeh_pages.panels(store)
-    figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))).savefig(
-        folder / "first.png"
+    figures.save(
+        figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),
+        folder / "first.png",
     )
 
 
@@ -146,7 +149,7 @@ def check_given(pairs: list[str]) -> dict[str, Any]:
         if not separator:
             raise BadValue(f"parameter {pair!r}: expected name=value")
         if name == "seed_count":
-            if not value.isdigit():
+            if not (value.isascii() and value.isdigit()):
                 raise BadValue(f"parameter seed_count: expected a whole number of at least 1, got {value!r}")
             given[name] = int(value)
         else:

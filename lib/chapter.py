@@ -21,6 +21,7 @@ from lib.runs import Store
 from lib.selection import select
 from lib.tables import Table
 
+PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
 COMPUTE = ("missing", "never", "all")
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
 
@@ -72,7 +73,7 @@ class Chapter:
             name: value
             for name, value in namespace.items()
             if name in known
-            or (first and not name.startswith("_") and (value is None or isinstance(value, str | int | float)))
+            or (first and not name.startswith("_") and name not in ("In", "Out") and isinstance(value, PLAIN))
         }
         self.parameters = parameters(given)
         self.store = Store()

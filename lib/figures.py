@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from lib.metrics import mean_interval
@@ -42,6 +44,13 @@ def style() -> AbstractContextManager[None]:
     )
 
 
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` to `path` and close it."""
+    with style():
+        figure.savefig(path)
+    plt.close(figure)
+
+
 def accuracy_against_epsilon(
     panels: Mapping[str, Mapping[str, Sequence[Record]]],
     *,
@@ -56,6 +65,7 @@ def accuracy_against_epsilon(
         at: the paper's epsilon.
     """
     with style():
+        panels = panels or {"no run recorded yet": {}}
         figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.6), sharey=True, squeeze=False)
         for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
             for estimator, records in lines.items():
@@ -68,9 +78,10 @@ def accuracy_against_epsilon(
             axis.set(title=title, xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])", ylim=(-2, 102))
             axis.axhline(10, color="grey", lw=0.8, ls=":")
         axes[0][0].set_ylabel("accuracy (%)")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        handles += axes[0][0].plot([], [], marker="o", color="grey", mfc="white", ms=9, mew=1.8, ls="none")
-        figure.legend(handles, [*labels, "paper"], loc="outside lower center", ncols=len(handles))
+        drawn = {estimator for lines in panels.values() for estimator, records in lines.items() if records}
+        handles = [Line2D([], [], label=NAMES[name], **LOOK[name]) for name in LOOK if name in drawn]
+        handles.append(Line2D([], [], label="paper", marker="o", color="grey", mfc="white", ms=9, mew=1.8, ls="none"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) if len(panels) > 1 else 2)
         figure.set_layout_engine("constrained")
     return figure
 

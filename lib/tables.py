@@ -93,13 +93,6 @@ def summary(store: Store) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdict(store: Store, paper: str, claim_id: str, *, reading_name: str = "text") -> Verdict:
-    """The verdict on one claim of `paper` under one reading."""
-    found = measured(store, paper, reading(paper, reading_name))
-    claim = next(one for one in claims.load(paper) if one.id == claim_id)
-    return judge(claim, found, published.load(paper))
-
-
 def _rule(claim: claims.Claim) -> str:
     """What is compared, and how close it has to come."""
     cells = [f"({_in_words(cell)})" for cell in claim.cells]

@@ -37,7 +37,7 @@ from lib.published import Published
 Word = Literal["replicated", "replicated in direction", "not replicated", "not testable as written", "not run"]
 Source = Literal["seeds", "test points"]
 
-_SLACK: Final = 1e-9  # 99.37 - 98.37 is not exactly 1 in binary, and a tolerance includes its end
+SLACK: Final = 1e-9  # 99.37 - 98.37 is not exactly 1 in binary, and a tolerance includes its end
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _word(claim: Claim, found: Interval, low: float, high: float) -> Word:
     limit = claim.margin if claim.kind == "no_gain" else claim.tolerance
     if limit is None:  # never so in a claim from `load`
         raise BadValue(f"claim {claim.id!r}: expected a {RULES[claim.kind].limit}, got none")
-    limit += _SLACK
+    limit += SLACK
     if claim.kind == "no_gain":
         if found.high <= limit:
             return "replicated"
