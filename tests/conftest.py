@@ -5,6 +5,7 @@ Nothing here reaches outside: every test writes to its own temporary folder, als
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -94,9 +95,15 @@ def untrained() -> Callable[..., Network]:
     return build
 
 
+@pytest.fixture
+def trained(trained_once: Network) -> Network:
+    """A small network that tells most digits apart, a copy of its own for every test."""
+    return copy.deepcopy(trained_once)
+
+
 @pytest.fixture(scope="session")
-def trained(digits: Dataset) -> Network:
-    """A small network that tells most digits apart; not to be changed by a test."""
+def trained_once(digits: Dataset) -> Network:
+    """What `trained` copies: a victim leaves its dropout switched on."""
     network = models.build("basic_cnn_tutorial", shape=(1, 28, 28), classes=10, seed=0, width=8, dropout=0.125)
     config = training.TrainingConfig(epochs=3, batch_size=32, learning_rate=5e-3, precision="float32")
     training.fit(network, digits.train.first(600), config, seed=0)
