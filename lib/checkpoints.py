@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:
     """Write the weights and, beside them, `notes` with the checksum; each under a temporary name, then renamed."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors)
+    path.with_suffix(".json").unlink(
+        missing_ok=True
+    )  # weights without notes are trained again, not mistaken for others
     write_atomically(path, content)
     notes = {**notes, "sha256": hashlib.sha256(content).hexdigest()}
     write_atomically(path.with_suffix(".json"), json.dumps(notes, indent=1).encode())
@@ -44,7 +48,7 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         raise BadValue(f"checkpoint {path}: cannot be read ({error}); delete it to train again") from error
-    if hashlib.sha256(content).hexdigest() != notes.get("sha256"):
+    if not isinstance(notes, dict) or hashlib.sha256(content).hexdigest() != notes.get("sha256"):
         raise BadValue(f"checkpoint {path}: damaged, its checksum is not the recorded one; delete it to train again")
     try:
         network.load_state_dict(load(content))
@@ -81,9 +85,9 @@ def trained(
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a name of this process, flush to the disk, rename: a reader sees the old file or the new one, whole."""
+    """Write under a name of this writer alone, flush to the disk, rename: a reader sees the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)

@@ -15,7 +15,7 @@ from typing import Any
 from lib import checkpoints, costs, execution, papers, provenance
 from lib.errors import BadValue, check_count, check_number
 from lib.runs import ROOT, Record, Store, key_of
-from lib.selection import select
+from lib.selection import NoCell, select
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,12 +88,17 @@ def _add_machine(sub: argparse.ArgumentParser) -> None:
 
 def _cells(options: argparse.Namespace) -> list[Any]:
     """The cells that the options name; with --seed S, only of that seed."""
-    cells = []
+    only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
+    profiles = [options.profile] if options.profile else ["reduced", "paper"]
+    cells, refused = [], None
     for paper in [options.paper] if options.paper else papers.NAMES:
-        profiles = [options.profile] if options.profile else ["reduced", "paper"]
         for profile in profiles:
-            only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
-            cells += select(paper, profile, only=only, seeds=options.seeds, changes=options.set)
+            try:
+                cells += select(paper, profile, only=only, seeds=options.seeds, changes=options.set)
+            except NoCell as error:  # it is enough that one of the grids asked for has such cells
+                refused = error
+    if refused is not None and not cells:
+        raise refused
     return cells
 
 
@@ -126,12 +131,16 @@ def run(options: argparse.Namespace) -> int:
     """Compute what is missing."""
     store, device = Store(options.results), execution.check_device(options.device)
     jobs = check_count("--jobs", options.jobs)
+    if options.threads is not None:
+        check_count("--threads", options.threads)
     if options.budget is not None:
         check_number("--budget", options.budget, low=0.0)
     cells = [cell for cell in _cells(options) if options.all or store.get(cell) is None]
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
+    executor = _executor(options, jobs)
+    store.check()
     if options.dask is None and options.slurm is None:
         execution.check_data(cells)
     price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
@@ -146,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     report = execution.run(
         cells,
         store=store,
-        executor=_executor(options, jobs),
+        executor=executor,
         job=_job(options, device, jobs, fresh=options.all),
         workers=jobs,
         budget=options.budget,

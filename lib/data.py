@@ -155,7 +155,7 @@ def _torchvision(name: str, root: Path) -> tuple[Split, Split]:
     for train in (True, False):
         try:
             source = kind(str(root), train=train, download=not _present(name, root))
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, AssertionError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             where = root / _folder(name)
             raise BadValue(
@@ -210,7 +210,7 @@ def _yale(root: Path) -> tuple[Split, Split]:
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(image, dtype=np.uint8)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise BadValue(f"data set yale: {path} cannot be read ({error}); restore it from the original") from error
         if pixels.shape != SHAPES["yale"][1:]:
             raise BadValue(f"data set yale: {path} is {pixels.shape}, expected {SHAPES['yale'][1:]}")

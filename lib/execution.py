@@ -10,7 +10,7 @@ import concurrent.futures
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,12 @@ def run(
                 cell = waiting.pop(0)
                 if deadline is not None and time.monotonic() + (price(cell) or 0.0) >= deadline:
                     report.over_budget.append(cell)
-                else:
+                    continue
+                try:
                     running[executor.submit(compute, cell, job)] = cell
+                except BrokenExecutor as error:  # a worker was killed, and took the pool along
+                    report.failed.append((cell, error))
+                    done(cell, error)
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in finished:
                 cell = running.pop(future)
@@ -126,10 +130,23 @@ def run(
     return report
 
 
+class InProcess(Executor):
+    """Computes at once, where it is asked: an interrupt ends the cell in hand."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        """A future that is already done."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **keywords))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def local_processes(jobs: int) -> Executor:
-    """`jobs` processes of this machine; for one, a thread of this process, which needs no second copy of PyTorch."""
+    """`jobs` processes of this machine; for one, this process, which needs no second copy of PyTorch."""
     if jobs == 1:
-        return ThreadPoolExecutor(max_workers=1)
+        return InProcess()
     return concurrent.futures.ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
 
 

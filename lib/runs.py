@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -110,7 +111,23 @@ class Store:
     def all(self, paper: str) -> Iterator[Record]:
         """Every record of `paper`, in order of profile and key; also those of settings no longer in any grid."""
         for path in sorted((self.root / paper).glob("*/*.json")):
-            yield read(path)
+            record = read(path)
+            if record.key != path.stem:
+                raise BadValue(f"record {path}: is that of cell {record.key}; restore or delete it")
+            yield record
+
+    def check(self) -> None:
+        """See that records can be written, before anything is computed.
+
+        Raises:
+            BadValue: the folder is none, or cannot be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise BadValue(f"--results {self.root}: cannot hold records ({error})") from error
 
 
 def read(path: Path) -> Record:
@@ -123,11 +140,12 @@ def read(path: Path) -> Record:
         content = json.loads(path.read_bytes())
         stated = content.pop("sha256")
         record = Record(**content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = digest(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadValue(
             f"record {path}: not a record ({error}); restore it with git or delete it to recompute"
         ) from error
-    if digest(content) != stated:
+    if found != stated:
         raise BadValue(
             f"record {path}: damaged, its checksum does not match; restore it with git or delete it to recompute"
         )

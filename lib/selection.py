@@ -11,6 +11,10 @@ from lib import papers
 from lib.errors import BadValue, check_count
 
 
+class NoCell(BadValue):
+    """The conditions are right, but no cell of the grid meets them."""
+
+
 def select(
     paper: str,
     profile: str,
@@ -41,7 +45,7 @@ def select(
         check_count("seeds", seeds)
         chosen = [cell for cell in chosen if cell.seed < seeds]
     if not chosen:
-        raise BadValue(f"--only {' '.join(only)}: no cell of {paper}/{profile} meets that")
+        raise NoCell(f"--only {' '.join(only)}: no cell of {paper}/{profile} meets that")
     replacements = dict(_parse(change, types, "--set") for change in changes)
     for name in ("paper", "profile", "seed", "version"):
         if name in replacements:
@@ -61,8 +65,8 @@ def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:
         if kind is str:
             return name, raw
         if kind is tuple:
-            return name, tuple(json.loads(f"[{raw}]"))
+            return name, tuple(map(float, json.loads(f"[{raw}]")))
         return name, kind(raw)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3"}[kind]
         raise BadValue(f"{option} {name}: expected a {kind.__name__} such as {example}, got {raw!r}") from error

@@ -95,6 +95,7 @@ class Heteroscedastic(Victim):
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of the mean of T sampled logits; one pass through the network serves all T."""
+        set_sampling(self.network, sampling=False)
         with self.autocast(x):
             logits, sigma = self.network.logits_and_sigma(x)
         logits, sigma = logits.float(), sigma.float()

@@ -123,7 +123,6 @@ def test_a_command_that_is_none_is_one_line_too(arguments: list[str], told: str,
         (["--set", "dropout=1"], "dropout"),
     ],
 )
-@pytest.mark.xfail(reason="accepted, and ignored or fatal to every cell")
 def test_a_bad_value_that_only_a_cell_notices(
     arguments: list[str], told: str, cli: Cli, lazy: list[Any], store: Store
 ) -> None:
@@ -131,7 +130,6 @@ def test_a_bad_value_that_only_a_cell_notices(
     assert outcome.rc == 2 and told in outcome.stderr and not lazy
 
 
-@pytest.mark.xfail(reason="found out when the first result is written")
 def test_a_folder_that_cannot_hold_records_is_named_before_anything_is_computed(
     cli: Cli, lazy: list[Any], tmp_path: Path
 ) -> None:
@@ -140,7 +138,6 @@ def test_a_folder_that_cannot_hold_records_is_named_before_anything_is_computed(
     assert outcome.rc == 2 and str(tmp_path / "file") in outcome.stderr and not lazy
 
 
-@pytest.mark.xfail(reason="the reduced profile has no such cell, and the paper profile is not looked at")
 def test_a_condition_that_one_of_the_default_profiles_meets_is_met(cli: Cli, store: Store) -> None:
     outcome = cli("plan", "--only", "network=fully_convolutional", "--results", store.root)
     assert outcome.rc == 0 and "15 missing cells" in outcome.stdout

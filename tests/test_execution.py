@@ -105,7 +105,6 @@ def test_a_killed_run_keeps_its_records_and_a_second_run_computes_the_rest(
         assert numbers(uninterrupted.get(cell)) == numbers(store.get(cell))
 
 
-@pytest.mark.xfail(reason="one job is a thread, which an interrupt leaves running")
 def test_an_interrupt_ends_the_cell_in_hand(
     store: Store, tiny_cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +200,6 @@ class Broken(Inline):
         return future
 
 
-@pytest.mark.xfail(raises=BrokenExecutor, reason="submitting to a broken pool ends the run")
 def test_a_pool_whose_worker_was_killed_is_reported(store: Store, tiny_cell: CellMaker) -> None:
     """As when the system runs out of memory."""
     cells = [tiny_cell(seed=seed) for seed in range(3)]
@@ -477,7 +475,6 @@ def test_cells_that_a_change_makes_equal_are_one() -> None:
     assert len(select("harakeh", "smoke", only=["network=basic_cnn"], changes=["estimator=none"])) == 1
 
 
-@pytest.mark.xfail(reason="whole numbers in a list stay whole numbers, with another key")
 def test_a_change_that_changes_nothing_keeps_the_key() -> None:
     same = select("harakeh", "smoke", changes=["curve_epsilons=0,0.1,0.3"])
     assert [key_of(cell) for cell in same] == [key_of(cell) for cell in select("harakeh", "smoke")]
@@ -515,7 +512,6 @@ def test_a_change_that_changes_nothing_keeps_the_key() -> None:
         pytest.param(
             {"changes": ["dropout=1"]},
             "dropout: ",
-            marks=pytest.mark.xfail(reason="a dropout rate that no network takes passes the cell's own check"),
         ),
     ],
 )

@@ -319,7 +319,6 @@ def test_images_and_labels_that_do_not_fit_are_refused(name: str, x: Tensor, y: 
 
 
 @BOTH
-@pytest.mark.xfail(reason="the attack's backward pass also fills the gradients of the victim's weights")
 def test_the_victim_is_left_as_it_was(name: str) -> None:
     victim, (x, y) = linear(3, SHAPE), problem(6, SHAPE, 3)
     call(name, victim, x, y, 0.1)
@@ -328,13 +327,11 @@ def test_the_victim_is_left_as_it_was(name: str) -> None:
 
 
 @BOTH
-@pytest.mark.xfail(raises=RuntimeError, reason="the minimum of no images is an error of PyTorch's")
 def test_no_images_give_no_images(name: str) -> None:
     x, y = problem(2, SHAPE, 3)
     assert call(name, linear(3, SHAPE), x[:0], y[:0], 0.1).shape == (0, *SHAPE)
 
 
-@pytest.mark.xfail(reason="a step size of zero returns x, without the random start")
 def test_steps_of_no_length_are_refused() -> None:
     x, y = problem(2, SHAPE, 3)
     with pytest.raises(BadValue, match=r"^step_size: "):

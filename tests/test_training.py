@@ -83,18 +83,22 @@ def test_the_first_step_is_adams(untrained: Callable[..., Network], few: Split) 
 def test_every_image_is_seen_once_an_epoch_in_an_order_that_changes(
     untrained: Callable[..., Network], few: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Tensor] = []
+    seen: list[bytes] = []
+    noise: list[int] = []
 
     def watch(x: Tensor, generator: torch.Generator) -> Tensor:
-        seen.extend(x.clone())
+        seen.extend(image.numpy().tobytes() for image in x)
+        noise.append(generator.initial_seed())
         return x
 
     monkeypatch.setitem(training.AUGMENTATIONS, "none", watch)
-    fit(untrained(), few, config(batch_size=64), seed=0)
+    for seed in (0, 1):
+        fit(untrained(), few, config(batch_size=64), seed=seed)
     expected = [image.numpy().tobytes() for image in few.take(torch.arange(200))[0]]
-    epochs = [[image.numpy().tobytes() for image in part] for part in (seen[:200], seen[200:])]
-    assert all(sorted(epoch) == sorted(expected) for epoch in epochs)
-    assert epochs[0] != expected and epochs[0] != epochs[1]
+    epochs = [seen[start : start + 200] for start in range(0, 800, 200)]  # two of each seed
+    assert len(seen) == 800 and all(sorted(epoch) == sorted(expected) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in [expected, *epochs]}) == 5
+    assert noise == [seeds.derive(0, "training noise")] * 8 + [seeds.derive(1, "training noise")] * 8
 
 
 def test_the_data_are_left_alone(untrained: Callable[..., Network], few: Split) -> None:

@@ -316,7 +316,6 @@ def test_bad_settings_are_named(change: dict[str, Any], told: str, untrained: Ca
     assert str(caught.value).startswith(told)
 
 
-@pytest.mark.xfail(reason="Heteroscedastic does not switch sampling off")
 def test_gaussian_logits_alone_when_another_victim_left_dropout_on(untrained: Callable[..., Network]) -> None:
     network, x = untrained(dropout=0.5, heteroscedastic=True), images()
     with torch.no_grad():

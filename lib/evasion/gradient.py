@@ -6,6 +6,9 @@ flow through whatever the victim averages: a random victim is attacked through t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from cleverhans.torch.attacks.fast_gradient_method import fast_gradient_method
@@ -29,10 +32,13 @@ def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
     """
     epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
     low, high = _check_images(victim, x, y)
-    # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
-    adversarial: Tensor = fast_gradient_method(
-        victim, x, epsilon, np.inf, clip_min=low, clip_max=high, y=y, sanity_checks=False
-    )
+    if len(x) == 0:
+        return x.clone()
+    with _only_input_gradients(victim):
+        # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
+        adversarial: Tensor = fast_gradient_method(
+            victim, x, epsilon, np.inf, clip_min=low, clip_max=high, y=y, sanity_checks=False
+        )
     return adversarial.detach()
 
 
@@ -64,8 +70,12 @@ def pgd(
     step_size = check_number("step_size", step_size, low=0.0, high=epsilon)
     low, high = _check_images(victim, x, y)
     check_count("steps", steps)
+    if step_size == 0 < epsilon:
+        raise BadValue(f"step_size: expected a positive number of at most epsilon = {epsilon:g}, got {step_size!r}")
+    if len(x) == 0:
+        return x.clone()
     devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), _only_input_gradients(victim):
         if generator is not None:
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
         # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
@@ -85,11 +95,24 @@ def pgd(
     return adversarial.detach()
 
 
+@contextmanager
+def _only_input_gradients(victim: nn.Module) -> Iterator[None]:
+    """Inside, the victim's weights take no gradient: CleverHans's backward pass would compute and keep them all."""
+    weights = [weight for weight in victim.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
 def _check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     """The victim's bounds, once `x` and `y` are known to be images inside them and one label each."""
     low, high = getattr(victim, "bounds", (0.0, 1.0))
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
-    if not torch.isfinite(x).all() or x.min() < low or x.max() > high:
+    if len(x) > 0 and (not torch.isfinite(x).all() or x.min() < low or x.max() > high):
         raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
     return low, high

@@ -86,10 +86,11 @@ class Config:
             check_count(name, getattr(self, name), low=0)
         for name in ("version", "width", "draws", "curve_size"):
             check_count(name, getattr(self, name))
-        for name in ("epsilon", "dropout"):
-            check_number(name, getattr(self, name), low=0.0, high=1.0)
-        for value in self.curve_epsilons:
-            check_number("curve_epsilons", value, low=0.0, high=1.0)
+        check_number("dropout", self.dropout, low=0.0, high=0.999)
+        # As floats, for equal settings are one cell: 0 and 0.0 must not have two keys.
+        curve = tuple(check_number("curve_epsilons", value, low=0.0, high=1.0) for value in self.curve_epsilons)
+        object.__setattr__(self, "curve_epsilons", curve)
+        object.__setattr__(self, "epsilon", check_number("epsilon", self.epsilon, low=0.0, high=1.0))
         check_choice("precision", self.precision, PRECISIONS)
         training_config(self)
 
