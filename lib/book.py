@@ -130,7 +130,7 @@ def write_pages(store: Store, folder: Path) -> None:
         (folder / f"{paper}-grid.md").write_text(grid.markdown(name=f"table-{paper}-grid", caption=caption))
         (folder / f"{paper}-grid.csv").write_text(grid.csv())
     (folder / "summary.md").write_text(tables.summary(store))
-    panels = harakeh_pages.panels(store)
+    panels = harakeh_pages.panels(store, readings=["text"])
     figures.save(
         figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),
         folder / "first.png",

@@ -61,11 +61,11 @@ def _cost(store: Store, name: str) -> str:
     return "–" if set(minutes) == {"–"} else " / ".join(minutes) + " min"
 
 
-def panels(store: Store) -> Panels:
-    """The FGSM records of each network at the `paper` profile that has any: title, then estimator, then seeds."""
+def panels(store: Store, *, readings: Sequence[str] = ("text", "tutorial")) -> Panels:
+    """The FGSM records of each network that has any, under each of `readings`: title, then estimator, then seeds."""
     found: Panels = {}
     for dataset in ("mnist", "cifar10"):
-        for one in (reading(PAPER, "text"), reading(PAPER, "tutorial")):
+        for one in (reading(PAPER, name) for name in readings):
             lines = {e: records_of(store, PAPER, one, f"{dataset}/fgsm/{e}/accuracy") for e in ESTIMATORS}
             if any(lines.values()):
                 found[f"{DATASET_NAMES[dataset]}, {one.title}"] = lines
