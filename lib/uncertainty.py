@@ -52,8 +52,8 @@ class Deterministic(Victim):
         return logits.float().log_softmax(1)
 
 
-class MonteCarloDropout(Victim):
-    """Dropout stays on: the mean of T softmaxes (Gal and Ghahramani 2016; Harakeh, equation 2)."""
+class RandomVictim(Victim):
+    """A victim whose answers are drawn from a generator handed in; T of them make one answer."""
 
     random = True
 
@@ -62,6 +62,10 @@ class MonteCarloDropout(Victim):
     ) -> None:
         super().__init__(network, draws=draws, precision=precision)
         self.generator = generator
+
+
+class MonteCarloDropout(RandomVictim):
+    """Dropout stays on: the mean of T softmaxes (Gal and Ghahramani 2016; Harakeh, equation 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of the mean over T fresh draws."""
@@ -82,16 +86,8 @@ class MonteCarloDropout(Victim):
         return torch.cat(pieces)
 
 
-class Heteroscedastic(Victim):
+class Heteroscedastic(RandomVictim):
     """Gaussian logits f + sigma * N(0, I), "sampled, averaged, and passed through the softmax" (Harakeh, section 3)."""
-
-    random = True
-
-    def __init__(
-        self, network: Network, *, generator: torch.Generator, draws: int = 10, precision: str = "float32"
-    ) -> None:
-        super().__init__(network, draws=draws, precision=precision)
-        self.generator = generator
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of the mean of T sampled logits; one pass through the network serves all T."""

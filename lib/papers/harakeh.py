@@ -7,28 +7,23 @@ rows of Table 2 are here. What the paper leaves open is a setting of `Config`, s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lib import checkpoints, data, evasion, models, seeds, training
 from lib.errors import check_choice, check_count, check_number
-from lib.metrics import accuracy
+from lib.evaluation import accuracy_curve, measure
 from lib.models import Network
 from lib.runs import Result, key_of
 from lib.training import TrainingConfig
-from lib.uncertainty import ESTIMATORS, PRECISIONS, Heteroscedastic, MonteCarloDropout, Victim, estimate
+from lib.uncertainty import ESTIMATORS, PRECISIONS, MonteCarloDropout, estimate
 
 TITLE = "Adversarial Robustness of Uncertainty Aware Deep Neural Networks"
 PROFILES = ("smoke", "reduced", "paper")
 SEEDS = 5
-# Images times draws that go through the network at once. On a CPU a larger batch is slower: its activations outgrow what the
-# allocator keeps, and every layer pays for fresh pages.
-ATTACK_BATCH = {"cpu": 250, "cuda": 5000}
 
 MNIST_EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 CIFAR_EPSILONS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 0.1, 0.2, 0.3)
@@ -219,73 +214,9 @@ def trained_network(
     return network.to(device).eval(), notes
 
 
-Attack = Callable[[Victim, Tensor, Tensor], Tensor]
-
-
-def measure(victim: Victim, test: data.Split, attack: Attack) -> dict[str, float]:
-    """Accuracy before and after `attack`, both judged by fresh draws, and what the attack did to the images.
-
-    The attack moves away from the victim's own prediction, as CleverHans does when it is given no label.
-    """
-    clean, after, moved, sigma = [], [], [], []
-    for indices in _batches(test, victim):
-        x, y = test.take(indices)
-        with torch.no_grad():
-            scores = victim(x)
-        adversarial = attack(victim, x, scores.argmax(1))
-        with torch.no_grad():
-            after.append(victim(adversarial).argmax(1) == y)
-            if isinstance(victim, Heteroscedastic):
-                sigma.append(torch.stack([mean_sigma(victim, x), mean_sigma(victim, adversarial)], 1))
-        clean.append(scores.argmax(1) == y)
-        moved.append((adversarial - x).abs().flatten(1).amax(1))
-    largest = torch.cat(moved)
-    measured = {
-        "accuracy": 100 * torch.cat(clean).double().mean().item(),
-        "adversarial_accuracy": 100 * torch.cat(after).double().mean().item(),
-        "largest_perturbation": largest.max().item(),
-        "unmoved": 100 * (largest == 0).double().mean().item(),
-    }
-    if sigma:
-        before, behind = torch.cat(sigma).double().mean(0).tolist()
-        measured |= {"sigma": before, "adversarial_sigma": behind}
-    return measured
-
-
-def mean_sigma(victim: Heteroscedastic, x: Tensor) -> Tensor:
-    """The mean over classes of sigma(x): (n,)."""
-    with victim.autocast(x):
-        _, sigma = victim.network.logits_and_sigma(x)
-    return sigma.float().mean(1)
-
-
 def through_one_draw(victim: MonteCarloDropout, test: data.Split, config: Config) -> float:
     """Adversarial accuracy of the T-draw mean when the gradient comes from a single draw, as a naive attacker takes it."""
     naive = MonteCarloDropout(victim.network, generator=victim.generator, draws=1, precision=victim.precision)
     return measure(victim, test, lambda _, x, y: evasion.fgsm(naive, x, y, epsilon=config.epsilon))[
         "adversarial_accuracy"
     ]
-
-
-def accuracy_curve(victim: Victim, test: data.Split, epsilons: tuple[float, ...]) -> list[float]:
-    """Accuracy in percent under FGSM at each of `epsilons`; at 0 the image itself, seen through fresh draws."""
-    right = torch.zeros(len(epsilons), dtype=torch.float64)
-    for indices in _batches(test, victim):
-        x, y = test.take(indices)
-        with torch.no_grad():
-            predicted = victim(x).argmax(1)
-        # FGSM's direction does not depend on its budget, so one gradient serves every epsilon. Where clipping at the
-        # largest budget hides the direction, the image is at its bound already and no budget moves it.
-        direction = (evasion.fgsm(victim, x, predicted, epsilon=1.0) - x).sign()
-        for i, epsilon in enumerate(epsilons):
-            adversarial = (x + epsilon * direction).clamp(*victim.bounds)
-            with torch.no_grad():
-                right[i] += accuracy(victim(adversarial), y) / 100 * len(y)
-    return (100 * right / len(test)).tolist()
-
-
-def _batches(test: data.Split, victim: Victim) -> tuple[Tensor, ...]:
-    """Index batches small enough that all draws of one fit into ATTACK_BATCH; fixed, for draws follow the batches."""
-    at_once = ATTACK_BATCH[test.labels.device.type]
-    size = max(1, at_once // victim.draws) if isinstance(victim, MonteCarloDropout) else at_once
-    return torch.split(torch.arange(len(test), device=test.labels.device), size)
