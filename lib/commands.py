@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,8 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Compute what is missing."""
-    store, device = Store(options.results), execution.check_device(options.device)
+    local = options.dask is None and options.slurm is None  # elsewhere, each worker knows its own devices
+    store, device = Store(options.results), execution.check_device(options.device) if local else options.device
     jobs = check_count("--jobs", options.jobs)
     if options.threads is not None:
         check_count("--threads", options.threads)
@@ -141,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     executor = _executor(options, jobs)
     store.check()
-    if options.dask is None and options.slurm is None:
+    if local:
         execution.check_data(cells)
     price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
 
@@ -225,7 +227,9 @@ def verify(options: argparse.Namespace) -> int:
         record = store.get(cell)
         assert record is not None
         print(f"{record.key}  {_label(cell)}  took {_duration(costs.cost(record))}", flush=True)
-        result, _ = execution.compute(cell, _job(options, device, jobs, fresh=True))
+        # Without the cache: a check must not replace the weights that other cells were measured on.
+        job = replace(_job(options, device, jobs, fresh=True), cache=None)
+        result, _ = execution.compute(cell, job)
         for name, tolerance in papers.get(cell.paper).TOLERANCES.items():
             if name not in record.measurements:
                 continue

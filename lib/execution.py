@@ -73,13 +73,12 @@ def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
     """Compute one cell: its result and where it comes from. This is what travels to a worker."""
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(torch.device(job.device).type == "cpu")
+    device = check_device(job.device)
+    torch.use_deterministic_algorithms(torch.device(device).type == "cpu")
     start = time.perf_counter()
-    result = papers.get(cell.paper).run(
-        cell, device=job.device, cache=job.cache, fresh=job.fresh, progress=job.progress
-    )
+    result = papers.get(cell.paper).run(cell, device=device, cache=job.cache, fresh=job.fresh, progress=job.progress)
     seconds = time.perf_counter() - start
-    return result, provenance.describe(papers.module_of(cell), device=job.device, seconds=seconds)
+    return result, provenance.describe(papers.module_of(cell), device=device, seconds=seconds)
 
 
 def run(

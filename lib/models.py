@@ -143,7 +143,7 @@ def build(
 
 
 def _initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """He's normal initialisation and zero biases, as in the CleverHans tutorials."""
+    """He's normal initialisation (std √(2 / fan in)) and zero biases. The CleverHans tutorials use 1 / √(fan in)."""
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)

@@ -122,6 +122,7 @@ def test_an_interrupt_ends_the_cell_in_hand(
 
     faked(monkeypatch, endless)
     main = threading.get_ident()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with interrupts ignored
     interrupt = threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT))
     interrupt.start()
     with pytest.raises(KeyboardInterrupt):
