@@ -109,6 +109,11 @@ def _label(cell: Any) -> str:
     ) + (f" seed {cell.seed}")
 
 
+def _prices(store: Store) -> dict[str, Any]:
+    """For each paper, what prices one of its cells."""
+    return {name: costs.prices(store.all(name), name) for name in papers.NAMES}
+
+
 def _duration(seconds: float | None) -> str:
     return "no price" if seconds is None else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
@@ -116,7 +121,7 @@ def _duration(seconds: float | None) -> str:
 def plan(options: argparse.Namespace) -> int:
     """Print the missing cells with their prices."""
     store, total, unpriced = Store(options.results), 0.0, 0
-    price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
+    price = _prices(store)
     missing = [cell for cell in _cells(options) if store.get(cell) is None]
     for cell in missing:
         seconds = price[cell.paper](cell)
@@ -145,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     store.check()
     if local:
         execution.check_data(cells)
-    price = {name: costs.prices(store.all(name), name) for name in papers.NAMES}
+    price = _prices(store)
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):

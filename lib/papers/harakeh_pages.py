@@ -17,9 +17,8 @@ from lib.verdicts import SLACK, Measured, judge
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
-AS_LEFT = (
-    "as left"  # the reading with the gradient of one draw has a measurement of its own for the epistemic victim only
-)
+# The reading with the gradient of one draw has a measurement of its own for the epistemic victim only.
+AS_LEFT = "as left"
 Panels = dict[str, dict[str, list[Record]]]
 
 
