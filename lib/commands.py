@@ -104,9 +104,12 @@ def _cells(options: argparse.Namespace) -> list[Any]:
 
 
 def _label(cell: Any) -> str:
-    return " ".join(
-        str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")
-    ) + (f" seed {cell.seed}")
+    """What tells a cell from the others of its grid, in the order of its fields."""
+    words = [str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")]
+    if cell.estimator not in ("none", "ensemble"):
+        words += [form for form in (getattr(cell, "form", ""),) if form]
+    words += [f"{name}={getattr(cell, name)}" for name in ("steps", "score") if getattr(cell, name, "")]
+    return " ".join([*words, f"seed {cell.seed}"])
 
 
 def _prices(store: Store) -> dict[str, Any]:

@@ -26,9 +26,9 @@ def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | Non
     module = papers.get(paper)
     rates: dict[tuple[Any, ...], list[float]] = {}
     for record in records:
-        if record.config.keys() != module.Config.__dataclass_fields__.keys():
+        cell = module.revive(record.config)
+        if cell is None:
             continue  # of an older experiment
-        cell = module.Config(**{name: _frozen(value) for name, value in record.config.items()})
         for kind in _kinds(cell):
             rates.setdefault(kind, []).append(cost(record) / module.work(cell))
 
@@ -37,10 +37,6 @@ def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | Non
         return None if found is None else module.work(cell) * statistics.median(found)
 
     return price
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:

@@ -66,3 +66,10 @@ def entropy(log_probabilities: Tensor) -> Tensor:
     """Entropy in nats of each row of `log_probabilities` (..., k): shape (...)."""
     # H[p] = -sum_c p_c log p_c, with 0 log 0 = 0
     return -(log_probabilities.exp() * log_probabilities.clamp_min(torch.finfo(log_probabilities.dtype).min)).sum(-1)
+
+
+def mutual_information(log_probabilities: Tensor) -> Tensor:
+    """Mutual information, in nats, of the label and the draw, from the draws' log-probabilities (m, n, k): shape (n,)."""
+    # I[y, theta] = H[1/m sum_t p_t] - 1/m sum_t H[p_t]
+    mean = log_probabilities.logsumexp(0) - math.log(len(log_probabilities))
+    return (entropy(mean) - entropy(log_probabilities).mean(0)).clamp_min(0)

@@ -8,6 +8,7 @@ Harakeh (2018), Figure 1 and section 3, and the CleverHans tutorials that he nam
     basic_cnn_tutorial             the tutorial: 64@8x8/2, 128@6x6/2, 128@5x5, dense      710,218 parameters on 1x28x28
     fully_convolutional            the text:     conv 64, conv 64, average pool, conv 10, global average
     fully_convolutional_tutorial   the tutorial: three stages 64-128, 128-256, 256-512   2,334,730 parameters on 3x32x32
+    fully_connected                his unachieved goal, in the size of the black-box substitute: two dense layers of 200
 """
 
 from __future__ import annotations
@@ -112,11 +113,23 @@ def fully_convolutional_tutorial(shape: Shape, classes: int, width: int, dropout
     return Parts(nn.Sequential(*layers), head)
 
 
+def fully_connected(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
+    """Two hidden dense layers with ReLU: 200 units each in the substitute of the CleverHans black-box tutorial."""
+    c, h, w = shape
+    body = nn.Sequential(
+        Flatten(),
+        nn.Linear(c * h * w, width), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Linear(width, width), nn.ReLU(inplace=True), Dropout(dropout),
+    )  # fmt: skip
+    return Parts(body, lambda: nn.Linear(width, classes))
+
+
 ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
     "basic_cnn": basic_cnn,
     "basic_cnn_tutorial": basic_cnn_tutorial,
     "fully_convolutional": fully_convolutional,
     "fully_convolutional_tutorial": fully_convolutional_tutorial,
+    "fully_connected": fully_connected,
 }
 
 

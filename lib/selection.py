@@ -38,9 +38,12 @@ def select(
     """
     module = papers.get(paper)
     cells = module.grid(profile)
-    types = {field.name: type(getattr(cells[0], field.name)) for field in fields(cells[0])}
+    # Cells of different experiments have different fields; one that lacks a field meets no condition on it.
+    types = {field.name: type(getattr(cell, field.name)) for cell in cells for field in fields(cell)}
     conditions = [_parse(condition, types, "--only") for condition in only]
-    chosen = [cell for cell in cells if all(getattr(cell, name) == value for name, value in conditions)]
+    chosen = [
+        cell for cell in cells if all(hasattr(cell, name) and getattr(cell, name) == value for name, value in conditions)
+    ]
     if seeds is not None:
         check_count("seeds", seeds)
         chosen = [cell for cell in chosen if cell.seed < seeds]
@@ -50,6 +53,8 @@ def select(
     for name in ("paper", "profile", "seed", "version"):
         if name in replacements:
             raise BadValue(f"--set {name}: cannot be changed here")
+        if lacking := sorted({cell.attack for cell in chosen if not hasattr(cell, name)}):
+            raise BadValue(f"--set {name}: cells of {', '.join(lacking)} have no such setting; choose others by --only attack=")
     return list(dict.fromkeys(replace(cell, **replacements) for cell in chosen))
 
 

@@ -1,13 +1,15 @@
 """What turns a network into a victim: a module from images (n, c, h, w) in [0, 1] to log-probabilities (n, k).
 
 A random victim draws afresh at every call. `draws` is the number T of draws behind one answer; they are folded into the
-batch, not looped over, in pieces of at most `max_batch` images.
+batch, not looped over, in pieces of at most `max_batch` images. `sample` gives the logits draw by draw, and `combine` makes
+one answer of them: whoever judges a victim, attacks one draw of it or measures its spread starts from these two.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,19 @@ class Victim(nn.Module, ABC):
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @abstractmethod
+    def sample(self, x: Tensor, draws: int) -> Tensor:
+        """The logits of `draws` fresh draws: (draws, n, k); of a victim that is not random, of all that it has."""
+
+    def combine(self, samples: Tensor) -> Tensor:
+        """The logits (n, k) of the one answer that samples (m, n, k) make: their mean softmax, on the scale of logits.
+
+        A softmax does not tell the scale of its logits; the mean log-normaliser puts it back, so that one draw is itself.
+        """
+        # z = log 1/m sum_t softmax f_t + 1/m sum_t logsumexp f_t
+        scale = samples.logsumexp(-1, keepdim=True).mean(0)
+        return samples.log_softmax(-1).logsumexp(0) - math.log(len(samples)) + scale
+
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of images (n, c, h, w)."""
 
@@ -44,12 +59,36 @@ class Victim(nn.Module, ABC):
 class Deterministic(Victim):
     """The plain network: log softmax f(x). Dropout, if it has any, is off."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Log-probabilities (n, k)."""
+    def sample(self, x: Tensor, draws: int = 1) -> Tensor:
+        """Its logits, however many draws are asked for: (1, n, k)."""
         set_sampling(self.network, sampling=False)
         with self.autocast(x):
             logits: Tensor = self.network(x)
-        return logits.float().log_softmax(1)
+        return logits.float()[None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k)."""
+        return self.sample(x)[0].log_softmax(1)
+
+
+class Ensemble(Victim):
+    """The mean softmax of networks trained apart (Lakshminarayanan et al. 2017; Harakeh, section 2 and appendix A).
+
+    Not random: its draws are its members, the first of which stands for a single one.
+    """
+
+    def __init__(self, networks: Sequence[Network], *, precision: str = "float32") -> None:
+        super().__init__(networks[0], draws=len(networks), precision=precision)
+        self.members = nn.ModuleList(networks).eval()
+
+    def sample(self, x: Tensor, draws: int) -> Tensor:
+        """The logits of the first `draws` members, or of all if there are fewer: (m, n, k)."""
+        with self.autocast(x):
+            return torch.stack([member(x).float() for member in self.members[:draws]])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of the mean over all members."""
+        return self.combine(self.sample(x, self.draws)).log_softmax(1)
 
 
 class RandomVictim(Victim):
@@ -74,15 +113,19 @@ class MonteCarloDropout(RandomVictim):
 
     def draw(self, x: Tensor) -> Tensor:
         """Log-probabilities of each draw: (T, n, k)."""
+        return self.sample(x, self.draws).log_softmax(-1)
+
+    def sample(self, x: Tensor, draws: int) -> Tensor:
+        """The logits under `draws` fresh sets of masks: (draws, n, k)."""
         set_sampling(self.network, sampling=True, generator=self.generator)
-        at_once = max(1, self.max_batch // len(x))
+        at_once = max(1, self.max_batch // max(1, len(x)))
         pieces = []
-        for start in range(0, self.draws, at_once):
-            repeats = min(at_once, self.draws - start)
+        for start in range(0, draws, at_once):
+            repeats = min(at_once, draws - start)
             folded = x.repeat(repeats, 1, 1, 1).contiguous(memory_format=torch.channels_last)
             with self.autocast(x):
                 logits = self.network(folded)  # (repeats * n, k)
-            pieces.append(logits.float().log_softmax(1).view(repeats, len(x), -1))
+            pieces.append(logits.float().view(repeats, len(x), -1))
         return torch.cat(pieces)
 
 
@@ -91,13 +134,27 @@ class Heteroscedastic(RandomVictim):
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of the mean of T sampled logits; one pass through the network serves all T."""
+        logits, sigma, noise = self._draw(x, self.draws)
+        # y = softmax(1/T sum_t (f(x) + sigma(x) eps_t)),  eps_t ~ N(0, I)
+        return (logits + sigma * noise.mean(0)).log_softmax(1)
+
+    def sample(self, x: Tensor, draws: int) -> Tensor:
+        """The noisy logits of `draws` fresh draws: (draws, n, k)."""
+        logits, sigma, noise = self._draw(x, draws)
+        return logits + sigma * noise
+
+    def combine(self, samples: Tensor) -> Tensor:
+        """The mean of the logits (n, k)."""
+        return samples.mean(0)
+
+    def _draw(self, x: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
+        """f (n, k), sigma (n, k) and standard normal noise (draws, n, k)."""
         set_sampling(self.network, sampling=False)
         with self.autocast(x):
             logits, sigma = self.network.logits_and_sigma(x)
         logits, sigma = logits.float(), sigma.float()
-        noise = torch.randn((self.draws, *logits.shape), generator=self.generator, device=x.device, dtype=logits.dtype)
-        # y = softmax(1/T sum_t (f(x) + sigma(x) eps_t)),  eps_t ~ N(0, I)
-        return (logits + sigma * noise.mean(0)).log_softmax(1)
+        noise = torch.randn((draws, *logits.shape), generator=self.generator, device=x.device, dtype=logits.dtype)
+        return logits, sigma, noise
 
 
 ESTIMATORS = ("none", "epistemic", "aleatoric")

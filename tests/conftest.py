@@ -130,12 +130,12 @@ def tiny_options() -> list[str]:
 
 
 @pytest.fixture
-def tiny_cell() -> Callable[..., harakeh.Config]:
+def tiny_cell() -> Callable[..., harakeh.FGSM]:
     """Makes a cell that takes a fraction of a second."""
 
-    def make(**changes: Any) -> harakeh.Config:
+    def make(**changes: Any) -> harakeh.FGSM:
         usual = {"profile": "smoke", "dataset": "digits_as_mnist", "network": "basic_cnn", **TINY}
-        return harakeh.Config(**{**usual, **changes})
+        return harakeh.FGSM(**{**usual, **changes})
 
     return make
 

@@ -21,7 +21,7 @@ SMOKE = ("--paper", "harakeh", "--profile", "smoke")
 
 
 @pytest.fixture
-def cells(tiny_options: list[str]) -> list[harakeh.Config]:
+def cells(tiny_options: list[str]) -> list[harakeh.FGSM]:
     """The cells of the smoke profile with tiny settings."""
     return select("harakeh", "smoke", changes=tiny_options[1::2])
 

@@ -22,7 +22,7 @@ from lib.papers import harakeh
 from lib.runs import Record, Result, Store, key_of
 from lib.selection import select
 
-CellMaker = Callable[..., harakeh.Config]
+CellMaker = Callable[..., harakeh.FGSM]
 TIMES = {"training_seconds", "attack_seconds"}
 
 

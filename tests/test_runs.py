@@ -25,7 +25,7 @@ from lib.errors import BadValue
 from lib.papers import harakeh
 from lib.runs import Record, Result, Store, key_of
 
-CellMaker = Callable[..., harakeh.Config]
+CellMaker = Callable[..., harakeh.FGSM]
 RESULT = Result({"accuracy": 97.25, "training_loss": 0.1 + 0.2}, {"epsilon": [0.0, 0.3], "accuracy": [97.0, 12.5]})
 PROVENANCE = {"commit": "0123456789ab", "fingerprint": "ba9876543210", "seconds": 1.5, "versions": {"torch": "2"}}
 
@@ -50,8 +50,8 @@ def test_keys_are_what_they_were() -> None:
     """Every recorded result is found by its key: a change of the hashing, or of a default, would orphan them all."""
     assert key_of(Simple()) == "dc70638b39a4"
     assert runs.digest({"b": [1.5, 2], "a": "é"}) == "741f5d50fdf1fa016633780f4acd95ed3a5b5e9b2a0197326156a4a7f2d4e1dd"
-    assert key_of(harakeh.Config()) == "c2496cb4c489"
-    assert key_of(harakeh.Config(), only=tuple(harakeh.VICTIM)) == "09ab31843513"
+    assert key_of(harakeh.FGSM()) == "c2496cb4c489"
+    assert key_of(harakeh.FGSM(), only=tuple(harakeh.VICTIM)) == "09ab31843513"
     assert [key_of(cell) for cell in harakeh.grid("smoke")][:2] == ["a6b20de58a61", "bedd52fc12c0"]
 
 
@@ -87,8 +87,8 @@ FIXED = {"paper", "attack"}  # which have one value so far
 
 
 def test_every_setting_is_part_of_the_key() -> None:
-    assert OTHER.keys() | FIXED == {field.name for field in dataclasses.fields(harakeh.Config)}
-    keys = {key_of(harakeh.Config()), *(key_of(harakeh.Config(**{name: value})) for name, value in OTHER.items())}
+    assert OTHER.keys() | FIXED == {field.name for field in dataclasses.fields(harakeh.FGSM)}
+    keys = {key_of(harakeh.FGSM()), *(key_of(harakeh.FGSM(**{name: value})) for name, value in OTHER.items())}
     assert len(keys) == 1 + len(OTHER)
 
 
@@ -99,9 +99,9 @@ def test_so_are_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_key_of_a_part_depends_on_that_part_alone() -> None:
-    victim = key_of(harakeh.Config(), only=tuple(harakeh.VICTIM))
+    victim = key_of(harakeh.FGSM(), only=tuple(harakeh.VICTIM))
     for name, value in OTHER.items():
-        changed = key_of(harakeh.Config(**{name: value}), only=tuple(harakeh.VICTIM)) != victim
+        changed = key_of(harakeh.FGSM(**{name: value}), only=tuple(harakeh.VICTIM)) != victim
         assert changed == (name in harakeh.VICTIM), name
     unneeded = {"profile", "attack", "test_size", "draws", "epsilon", "curve_epsilons", "curve_size"}
     assert set(harakeh.VICTIM) == (OTHER.keys() | FIXED) - unneeded
@@ -114,8 +114,8 @@ def test_cells_that_are_equal_have_one_key() -> None:
 
 def test_whole_numbers_and_floats_that_are_equal_have_one_key() -> None:
     whole, floats = (
-        harakeh.Config(epsilon=0, curve_epsilons=(0, 1)),
-        harakeh.Config(epsilon=0.0, curve_epsilons=(0.0, 1.0)),
+        harakeh.FGSM(epsilon=0, curve_epsilons=(0, 1)),
+        harakeh.FGSM(epsilon=0.0, curve_epsilons=(0.0, 1.0)),
     )
     assert whole == floats and key_of(whole) == key_of(floats)
 

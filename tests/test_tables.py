@@ -24,7 +24,7 @@ from PIL import Image
 from lib import book, claims, costs, figures, papers, provenance, published, tables
 from lib.papers import harakeh
 from lib.papers import harakeh_pages as pages
-from lib.papers.harakeh import Config
+from lib.papers.harakeh import FGSM as Config
 from lib.results import READINGS
 from lib.runs import Record, Result, Store
 from lib.tables import NOT_RUN, Table

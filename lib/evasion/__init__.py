@@ -2,17 +2,30 @@
 
     attack(victim, x, y, *, settings...) -> adversarial images
 
-`victim` is a module from images (n, c, h, w) to logits or log-probabilities (n, k), `y` (n,) the labels to move away from.
-What comes back has the shape of `x`, lies inside the victim's bounds and the stated budget, and, for a victim that is not
-random, does not depend on the batch it was computed in.
+`victim` is a module from images (n, c, h, w) to logits or log-probabilities (n, k), `y` (n,) the labels to move away from or,
+for a targeted attack, to reach. What comes back has the shape of `x`, lies inside the victim's bounds and the stated budget,
+and, for a victim that is not random, does not depend on the batch it was computed in.
+
+A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack of `substitute` trains a
+network on the victim's labels, which any of these then attacks.
 """
 
 from collections.abc import Callable
 
 from torch import Tensor
 
+from lib.evasion.aware import pgd_aware
+from lib.evasion.carlini_wagner import carlini_wagner
+from lib.evasion.forms import FORMS, Look
 from lib.evasion.gradient import fgsm, pgd
+from lib.evasion.saliency import jsma
 
-ATTACKS: dict[str, Callable[..., Tensor]] = {"fgsm": fgsm, "pgd": pgd}
+ATTACKS: dict[str, Callable[..., Tensor]] = {
+    "fgsm": fgsm,
+    "pgd": pgd,
+    "pgd_aware": pgd_aware,
+    "carlini_wagner": carlini_wagner,
+    "jsma": jsma,
+}
 
-__all__ = ["ATTACKS", "fgsm", "pgd"]
+__all__ = ["ATTACKS", "FORMS", "Look", "carlini_wagner", "fgsm", "jsma", "pgd", "pgd_aware"]

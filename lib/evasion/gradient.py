@@ -1,12 +1,13 @@
 """FGSM and PGD in the l_inf ball, by CleverHans, with our checks before and explicit randomness.
 
 CleverHans draws PGD's random start from PyTorch's global generator; here it comes from a generator handed in. Gradients
-flow through whatever the victim averages: a random victim is attacked through the mean of its T draws.
+flow through whatever the victim averages: a random victim is attacked through the mean of its T draws, unless it comes
+wrapped in a `lib.evasion.forms.Look`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,6 +17,7 @@ from cleverhans.torch.attacks.projected_gradient_descent import projected_gradie
 from torch import Tensor, nn
 
 from lib.errors import BadValue, check_count, check_number
+from lib.evasion.forms import Look
 
 
 def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
@@ -31,13 +33,14 @@ def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
         BadValue: epsilon not a number in [0, 1]; labels that do not match the images; images outside the bounds.
     """
     epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
-    low, high = _check_images(victim, x, y)
+    low, high = check_images(victim, x, y)
     if len(x) == 0:
         return x.clone()
-    with _only_input_gradients(victim):
+    scores, labels = _per_draw(victim, y)
+    with only_input_gradients(victim):
         # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
         adversarial: Tensor = fast_gradient_method(
-            victim, x, epsilon, np.inf, clip_min=low, clip_max=high, y=y, sanity_checks=False
+            scores, x, epsilon, np.inf, clip_min=low, clip_max=high, y=labels, sanity_checks=False
         )
     return adversarial.detach()
 
@@ -68,19 +71,20 @@ def pgd(
     """
     epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
     step_size = check_number("step_size", step_size, low=0.0, high=epsilon)
-    low, high = _check_images(victim, x, y)
+    low, high = check_images(victim, x, y)
     check_count("steps", steps)
     if step_size == 0 < epsilon:
         raise BadValue(f"step_size: expected a positive number of at most epsilon = {epsilon:g}, got {step_size!r}")
     if len(x) == 0:
         return x.clone()
+    scores, labels = _per_draw(victim, y)
     devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), _only_input_gradients(victim):
+    with torch.random.fork_rng(devices), only_input_gradients(victim):
         if generator is not None:
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
         # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
         adversarial: Tensor = projected_gradient_descent(
-            victim,
+            scores,
             x,
             epsilon,
             step_size,
@@ -88,15 +92,23 @@ def pgd(
             np.inf,
             clip_min=low,
             clip_max=high,
-            y=y,
+            y=labels,
             rand_init=generator is not None,
             sanity_checks=False,
         )
     return adversarial.detach()
 
 
+def _per_draw(victim: nn.Module, y: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """Scores (n, k, m) and labels (n, m) for a `Look` of m draws: the cross-entropy of these is the mean over the draws."""
+    if not isinstance(victim, Look):
+        return victim, y
+    draws = victim.draws if victim.form == "expectation" else 1
+    return lambda x: victim.looks(x).permute(1, 2, 0), y[:, None].expand(-1, draws)
+
+
 @contextmanager
-def _only_input_gradients(victim: nn.Module) -> Iterator[None]:
+def only_input_gradients(victim: nn.Module) -> Iterator[None]:
     """Inside, the victim's weights take no gradient: CleverHans's backward pass would compute and keep them all."""
     weights = [weight for weight in victim.parameters() if weight.requires_grad]
     for weight in weights:
@@ -108,7 +120,7 @@ def _only_input_gradients(victim: nn.Module) -> Iterator[None]:
             weight.requires_grad_(True)
 
 
-def _check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     """The victim's bounds, once `x` and `y` are known to be images inside them and one label each."""
     low, high = getattr(victim, "bounds", (0.0, 1.0))
     if x.dim() != 4 or y.shape != x.shape[:1]:

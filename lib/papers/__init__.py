@@ -1,8 +1,12 @@
-"""The papers, one module each: the grid of its cells per profile, and the experiment that computes one cell."""
+"""The papers, one package each: the grid of its cells per profile, and the experiments that compute them.
+
+`grid` is all that is computed; `main` is the part of it that tables are made of, one cell a row and seed.
+"""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -19,9 +23,10 @@ class Paper(Protocol):
     PROFILES: tuple[str, ...]
     SEEDS: int
     TOLERANCES: dict[str, float]
-    Config: type[Any]
 
     def grid(self, profile: str) -> list[Any]: ...
+    def main(self, profile: str) -> list[Any]: ...
+    def revive(self, settings: Mapping[str, Any]) -> Any | None: ...
     def work(self, config: Any) -> float: ...
     def run(self, config: Any, *, device: str, cache: Path | None, fresh: bool, progress: bool) -> Result: ...
 
@@ -36,5 +41,5 @@ def get(name: str) -> Paper:
 
 
 def module_of(cell: Cell) -> str:
-    """The dotted name of the module that computes `cell`."""
-    return f"lib.papers.{cell.paper}"
+    """The dotted name of the module that computes `cell`: the one that defines its settings."""
+    return type(cell).__module__

@@ -1,0 +1,55 @@
+"""Rejecting inputs by a score: how well it tells adversarial images from clean ones, and what is gained by rejecting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
+from torch import Tensor
+
+from lib.errors import BadValue, check_number
+
+FALSE_POSITIVE_RATES = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+REJECTED = tuple(i / 20 for i in range(20))  # shares of the inputs
+
+
+def auroc(clean: Tensor, adversarial: Tensor) -> float:
+    """The chance, in percent, that an adversarial image scores higher than a clean one; ties count half."""
+    truth, scores = _stacked(clean, adversarial)
+    return 100 * float(roc_auc_score(truth, scores))
+
+
+def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> list[float]:
+    """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent."""
+    truth, scores = _stacked(clean, adversarial)
+    fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
+    return [100 * float(tpr[np.searchsorted(fpr, check_number("rates", rate, low=0.0, high=1.0), side="right") - 1]) for rate in rates]
+
+
+def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[float] = REJECTED) -> list[float]:
+    """Accuracy in percent on what is left when each of `shares` of the inputs, those with the highest scores, is rejected.
+
+    Inputs with equal scores are rejected in proportion: the accuracy is its mean over all orders of the tied ones.
+
+    Args:
+        scores: (n,) of all inputs.
+        right: (n,) whether each would be classified rightly.
+        shares: each in [0, 1).
+    """
+    if scores.shape != right.shape or scores.dim() != 1 or len(scores) == 0:
+        raise BadValue(f"scores, right: expected two (n,) with n >= 1, got {tuple(scores.shape)}, {tuple(right.shape)}")
+    values, inverse = np.unique(scores.double().cpu().numpy(), return_inverse=True)
+    counts = np.bincount(inverse, minlength=len(values))
+    hits = np.bincount(inverse, weights=right.double().cpu().numpy(), minlength=len(values))
+    n, kept, good = len(scores), np.cumsum(counts), np.cumsum(hits)
+    left = [n * (1 - check_number("shares", share, low=0.0, high=0.999999)) for share in shares]
+    # Linear between the ends of a group of ties: the expected number of right ones among those of it that stay.
+    return [100 * float(np.interp(count, [0, *kept], [0, *good])) / count for count in left]
+
+
+def _stacked(clean: Tensor, adversarial: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    if clean.dim() != 1 or adversarial.dim() != 1 or not len(clean) or not len(adversarial):
+        raise BadValue(f"clean, adversarial: expected (n,) and (m,), got {tuple(clean.shape)}, {tuple(adversarial.shape)}")
+    truth = np.concatenate([np.zeros(len(clean)), np.ones(len(adversarial))])
+    return truth, np.concatenate([clean.double().cpu().numpy(), adversarial.double().cpu().numpy()])

@@ -1,0 +1,72 @@
+"""Projected gradient descent by an attacker who knows that uncertain answers are rejected, and by which score."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib.errors import BadValue, check_count, check_number
+from lib.evasion.gradient import check_images, only_input_gradients
+from lib.scores import SCORES, check_score
+from lib.uncertainty import Victim
+
+
+def pgd_aware(
+    victim: Victim,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float,
+    step_size: float,
+    steps: int,
+    score: str,
+    weight: float = 1.0,
+    draws: int = 10,
+) -> Tensor:
+    """Images in the l_inf ball that are misclassified with as little of `score` as can be had.
+
+    The attacker pulls each image towards the likeliest class other than `y`. Merely pushing it away from `y` would have to climb
+    over the boundary, where answers are uncertain, against the weight of the score.
+
+    Args:
+        victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them.
+        x: images (n, c, h, w) inside the victim's bounds.
+        y: labels (n,) to move away from.
+        epsilon: l_inf budget, in units of the image range.
+        step_size: length of a step, at most `epsilon`.
+        steps: number of steps, from `x` itself.
+        score: an uncertainty score that the victim has, see `lib.scores`.
+        weight: what a unit of the score costs, in nats of the loss.
+        draws: K, at every step.
+
+    Raises:
+        BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds.
+    """
+    check_number("epsilon", epsilon, low=0.0, high=1.0)
+    check_number("step_size", step_size, low=0.0, high=epsilon)
+    check_number("weight", weight, low=0.0, high=1e6)
+    check_count("steps", steps)
+    check_count("draws", draws)
+    if not isinstance(victim, Victim):
+        raise BadValue(f"victim: expected a lib.uncertainty.Victim, got {type(victim).__name__}")
+    uncertainty = SCORES[check_score(score, victim)]
+    low, high = check_images(victim, x, y)
+    adversarial = x.clone()
+    if len(x) == 0:
+        return adversarial
+    with torch.no_grad():
+        answer = victim.combine(victim.sample(x, draws))
+        target = answer.scatter(1, y[:, None], -torch.inf).argmax(1)
+    with only_input_gradients(victim):
+        for _ in range(steps):
+            adversarial.requires_grad_(True)
+            samples = victim.sample(adversarial, draws)  # (m, n, k)
+            labels = target[:, None].expand(-1, len(samples))
+            loss = F.cross_entropy(samples.permute(1, 2, 0), labels, reduction="none").mean(1)
+            # minimise E_theta J(theta, x', target) + weight * score(x')
+            objective = loss + weight * uncertainty(victim, adversarial, samples)
+            (gradient,) = torch.autograd.grad(objective.sum(), adversarial)
+            adversarial = adversarial.detach() - step_size * gradient.sign()
+            adversarial = (x + (adversarial - x).clamp(-epsilon, epsilon)).clamp(low, high)
+    return adversarial.detach()

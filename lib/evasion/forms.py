@@ -1,0 +1,57 @@
+"""The three honest ways to attack a victim whose answer is random.
+
+    one draw      what a naive attacker does: every look at the victim is a single fresh draw
+    mean          every look is the victim's own answer, the mean of T fresh draws
+    expectation   gradients averaged over K fresh draws (Athalye et al. 2018, "expectation over transformation")
+
+For a victim that is not random and has a single network, the three are the same. Success is never judged by the draws
+that the attack saw: see `lib.judging`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lib.errors import check_choice, check_count
+from lib.uncertainty import Victim
+
+FORMS = ("one_draw", "mean", "expectation")
+
+
+class Look(nn.Module):
+    """A victim as an attacker of the given form looks at it."""
+
+    def __init__(self, victim: Victim, form: str, *, draws: int) -> None:
+        super().__init__()
+        self.victim = victim
+        self.form = check_choice("form", form, FORMS)
+        check_count("draws", draws)
+        self.draws = draws if victim.random else victim.draws  # an ensemble has no more draws than members
+        self.bounds = victim.bounds
+
+    def looks(self, x: Tensor) -> Tensor:
+        """What one look shows: logits (m, n, k) of m = 1 answer, or of m = K draws whose losses are to be averaged."""
+        samples = self.victim.sample(x, 1 if self.form == "one_draw" else self.draws)
+        return self.victim.combine(samples)[None] if self.form == "mean" else samples
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of one look."""
+        return self.victim.combine(self.looks(x)).log_softmax(1)
+
+
+def looks(victim: nn.Module, x: Tensor) -> Tensor:
+    """The logits (m, n, k) that an attack on `victim` differentiates: m > 1 where losses are averaged over draws."""
+    if isinstance(victim, Look):
+        return victim.looks(x)
+    if isinstance(victim, Victim):
+        return victim.combine(victim.sample(x, victim.draws))[None]
+    scores: Tensor = victim(x)
+    return scores[None]
+
+
+def answer(victim: nn.Module, samples: Tensor) -> Tensor:
+    """The scores (n, k) by which an attack on `victim` tells, from one look (m, n, k), whether it has succeeded."""
+    if isinstance(victim, Look):
+        return victim.victim.combine(samples)
+    return samples[0] if len(samples) == 1 else torch.logsumexp(samples.log_softmax(-1), 0)

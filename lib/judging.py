@@ -1,0 +1,43 @@
+"""Judging a victim by fresh draws that no attack has seen: its answer, the vote of its draws, and how uncertain it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.errors import BadValue, check_count
+from lib.evaluation import ATTACK_BATCH
+from lib.scores import SCORES, scores_of
+from lib.uncertainty import Victim
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What fresh draws say of n images."""
+
+    answer: Tensor  # (n,) the class of the mean over the draws
+    vote: Tensor  # (n,) the class that most draws give
+    scores: dict[str, Tensor]  # uncertainty score: (n,)
+
+
+def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
+    """Judge images (n, c, h, w) by `draws` fresh draws each; a victim that is not random has only its own.
+
+    Raises:
+        BadValue: no images, or fewer than one draw.
+    """
+    check_count("draws", draws)
+    if len(x) == 0:
+        raise BadValue("x: expected at least one image, got none")
+    at_once = ATTACK_BATCH[x.device.type] // (draws if victim.random else victim.draws)
+    parts = []
+    with torch.no_grad():
+        for batch in x.split(max(1, at_once)):
+            samples = victim.sample(batch, draws)
+            votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
+            scores = [SCORES[name](victim, batch, samples) for name in scores_of(victim)]
+            parts.append([victim.combine(samples).argmax(1), votes.argmax(1), *scores])
+    answer, vote, *scores = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Judgement(answer, vote, dict(zip(scores_of(victim), scores, strict=True)))

@@ -1,0 +1,165 @@
+"""Gradient attacks within a budget, in every form, judged by fresh draws: FGSM (one step), PGD, and PGD that knows the score.
+
+These cells are in no table of the paper. They answer what it leaves open: whether an attack failed for lack of strength, and
+whether adversarial images can be rejected because the victim is uncertain about them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lib import data, detection
+from lib.errors import BadValue, check_choice, check_count
+from lib.evaluation import ATTACK_BATCH
+from lib.evasion import FORMS, Look, pgd, pgd_aware
+from lib.evasion.forms import looks
+from lib.evasion.gradient import only_input_gradients
+from lib.judging import judge
+from lib.papers.harakeh.victims import (
+    Cell,
+    draws_of,
+    test_points,
+    trained_victim,
+    training_work,
+    untrained_network,
+)
+from lib.runs import Result
+from lib.scores import SCORES
+from lib.uncertainty import Deterministic, Victim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient(Cell):
+    """One cell: `steps` = 1 is FGSM; `attack` = "aware" lowers `score` while it misleads."""
+
+    attack: str = "pgd"
+    test_size: int = 500
+    form: str = "mean"
+    epsilon: float = 0.3
+    steps: int = 20
+    score: str = ""  # that an aware attacker knows
+    score_weight: float = 1.0
+    judges: int = 50
+    loss_size: int = 50  # the first so many images carry the loss against steps
+    loss_steps: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("form", self.form, FORMS)
+        for name in ("test_size", "steps", "judges", "loss_size"):
+            check_count(name, getattr(self, name))
+        self.with_numbers(epsilon=(0.0, 1.0), score_weight=(0.0, 1e6))
+        object.__setattr__(self, "loss_steps", tuple(map(float, self.loss_steps)))
+        if any(step < 1 or step != int(step) for step in self.loss_steps):
+            raise BadValue(f"loss_steps: expected whole numbers of at least 1, got {self.loss_steps!r}")
+        check_choice("score", self.score, SCORES if self.attack == "aware" else [""])
+        if self.attack == "aware" and self.form != "expectation":
+            raise BadValue(f"form: an aware attacker averages over draws, expected expectation, got {self.form!r}")
+
+    @classmethod
+    def attacks(cls) -> tuple[str, ...]:
+        """PGD, and PGD that knows the score."""
+        return ("pgd", "aware")
+
+    @property
+    def step_size(self) -> float:
+        """In 20 steps three times the budget, as in Madry et al. (2018); one step is the whole of it."""
+        return min(self.epsilon, 3 * self.epsilon / self.steps)
+
+
+def work(config: Gradient) -> float:
+    """Images that pass through the network, forward and backward counted three."""
+    draws = 1 if config.form == "one_draw" else draws_of(config)
+    judged = 2 * (config.judges if draws_of(config) > 1 else 1)
+    steps = 3 * config.steps * test_points(config) + 3 * sum(config.loss_steps) * config.loss_size
+    return training_work(config) + draws * steps + test_points(config) * judged
+
+
+def run(config: Gradient, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
+    """Train the victim of `config` (or take it from `cache`), attack it, and judge the attack by fresh draws.
+
+    Raises:
+        BadValue: the data cannot be read, or the victim has no such score.
+    """
+    dataset = data.load(config.dataset)
+    victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
+    test = dataset.test.first(config.test_size).to(device)
+    x, y = test.take(torch.arange(len(test), device=device))
+    start = time.perf_counter()
+    adversarial = attack_all(config, victim, x, y)
+    seconds = time.perf_counter() - start
+    clean, found = (judge(victim, images, draws=config.judges) for images in (x, adversarial))
+    measured = {
+        "accuracy": 100 * (clean.answer == y).double().mean().item(),
+        "adversarial_accuracy": 100 * (found.answer == y).double().mean().item(),
+        "adversarial_accuracy_vote": 100 * (found.vote == y).double().mean().item(),
+        "largest_perturbation": (adversarial - x).abs().max().item(),
+        "zero_gradients": zero_gradients(config, victim, x, y),
+        "training_seconds": notes["seconds"],
+        "attack_seconds": round(seconds, 2),
+        "test_points": float(len(test)),
+    }
+    curves = {
+        "steps": list(config.loss_steps),
+        "loss": [loss_after(config, victim, x, y, int(steps)) for steps in config.loss_steps],
+        "false_positive_rate": list(detection.FALSE_POSITIVE_RATES),
+        "rejected": list(detection.REJECTED),
+    }
+    right = torch.cat([clean.answer == y, found.answer == y])
+    for name, scores in found.scores.items():
+        measured[f"auroc_{name}"] = detection.auroc(clean.scores[name], scores)
+        measured[f"clean_{name}"] = clean.scores[name].double().mean().item()
+        measured[f"adversarial_{name}"] = scores.double().mean().item()
+        curves[f"detected_{name}"] = detection.roc(clean.scores[name], scores)
+        both = torch.cat([clean.scores[name], scores])
+        curves[f"kept_{name}"] = detection.accuracy_after_rejection(both, right)
+    return Result(measured | untrained_control(config, dataset, x, y), curves)
+
+
+def attack_all(config: Gradient, victim: Victim, x: Tensor, y: Tensor, *, steps: int | None = None) -> Tensor:
+    """The attack of `config` on every image, or one with another number of `steps`, in batches that fit."""
+    look = Look(victim, config.form, draws=config.draws)
+    at_once = max(1, ATTACK_BATCH[x.device.type] // (1 if config.form == "one_draw" else draws_of(config)))
+    budget = {"epsilon": config.epsilon, "step_size": config.step_size}
+    taken = steps or config.steps
+    found = []
+    for images, labels in zip(x.split(at_once), y.split(at_once), strict=True):
+        if config.attack == "aware":
+            knows = {"score": config.score, "weight": config.score_weight, "draws": config.draws}
+            found.append(pgd_aware(victim, images, labels, steps=taken, **budget, **knows))  # type: ignore[arg-type]
+        else:
+            found.append(pgd(look, images, labels, steps=taken, **budget))
+    return torch.cat(found)
+
+
+def loss_after(config: Gradient, victim: Victim, x: Tensor, y: Tensor, steps: int) -> float:
+    """Mean cross-entropy, by fresh draws, of the first images after so many steps: it should rise, and level off."""
+    x, y = x[: config.loss_size], y[: config.loss_size]
+    adversarial = attack_all(config, victim, x, y, steps=steps)
+    with torch.no_grad():
+        answers = victim.combine(victim.sample(adversarial, config.draws))
+    return float(torch.nn.functional.cross_entropy(answers, y))
+
+
+def zero_gradients(config: Gradient, victim: Victim, x: Tensor, y: Tensor) -> float:
+    """The share of the first images, in percent, whose whole gradient is zero: they cannot be attacked by it."""
+    x = x[: config.loss_size].detach().requires_grad_(True)
+    with only_input_gradients(victim):
+        shown = looks(Look(victim, config.form, draws=config.draws), x)
+        labels = y[: config.loss_size, None].expand(-1, len(shown))
+        loss = torch.nn.functional.cross_entropy(shown.permute(1, 2, 0), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, x)
+    return 100 * (gradient == 0).flatten(1).all(1).double().mean().item()
+
+
+def untrained_control(config: Gradient, dataset: data.Dataset, x: Tensor, y: Tensor) -> dict[str, float]:
+    """A control: the same network before training knows nothing, so its accuracy must be that of a guess."""
+    if config.estimator != "none":
+        return {}
+    control = Deterministic(untrained_network(config, dataset).to(x.device), precision=config.precision)
+    return {"untrained_accuracy": 100 * (judge(control, x).answer == y).double().mean().item()}
