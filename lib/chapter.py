@@ -8,6 +8,7 @@ A notebook reads, plots and explains; with `compute = "missing"` it first comput
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 
 from lib import checkpoints, execution, papers
 from lib.errors import BadValue, check_choice, check_count
-from lib.runs import Store
+from lib.runs import ROOT, Store
 from lib.selection import select
 from lib.tables import Table
 
@@ -77,6 +78,7 @@ class Chapter:
         }
         self.parameters = parameters(given)
         self.store = Store()
+        self.glued: set[str] = set()
         if self.parameters.compute != "never":
             self._compute()
 
@@ -99,7 +101,21 @@ class Chapter:
         from IPython.display import Markdown
         from myst_nb import glue
 
+        self.glued.add(name)
         glue(f"{self.paper}-{name}", Markdown(text), display=False)  # type: ignore[no-untyped-call]
+
+    def glue_quoted(self, texts: Mapping[str, str]) -> None:
+        """Glue those of `texts` that the notebook's sentences quote as {glue:md}`paper-name`; the others cost nothing.
+
+        Raises:
+            BadValue: the notebook quotes a name that was neither glued before nor is among `texts`.
+        """
+        source = (ROOT / "notebooks" / f"{self.paper}.ipynb").read_text(encoding="utf-8")
+        quoted = set(re.findall(rf"\{{glue:md\}}`{self.paper}-([\w-]+)`", source))
+        if unknown := sorted(quoted - texts.keys() - self.glued):
+            raise BadValue(f"{self.paper}.ipynb: quotes numbers that do not exist: {', '.join(unknown)}")
+        for name in sorted(quoted & texts.keys()):
+            self.glue(name, texts[name])
 
     def table(self, name: str, table: Table, caption: str) -> Any:
         """Glue a numbered table called `name`, save its CSV for download, and show it."""

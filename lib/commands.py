@@ -202,8 +202,7 @@ def status(options: argparse.Namespace) -> int:
             state = "missing"
         else:
             counts["recorded"] += 1
-            now = provenance.fingerprint(papers.module_of(cell))
-            state = "" if record.provenance["fingerprint"] == now else "drifted"
+            state = "drifted" if provenance.drifted(record, papers.module_of(cell)) else ""
         if state:
             counts[state] += 1
             print(f"{state:<9} {key_of(cell)}  {_label(cell)}")

@@ -24,7 +24,9 @@ def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSIT
     """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent."""
     truth, scores = _stacked(clean, adversarial)
     fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
-    return [100 * float(tpr[np.searchsorted(fpr, check_number("rates", rate, low=0.0, high=1.0), side="right") - 1]) for rate in rates]
+    # The last threshold that rejects no more than the rate.
+    last = [np.searchsorted(fpr, check_number("rates", rate, low=0.0, high=1.0), side="right") - 1 for rate in rates]
+    return [100 * float(tpr[i]) for i in last]
 
 
 def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[float] = REJECTED) -> list[float]:
@@ -50,6 +52,8 @@ def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[flo
 
 def _stacked(clean: Tensor, adversarial: Tensor) -> tuple[np.ndarray, np.ndarray]:
     if clean.dim() != 1 or adversarial.dim() != 1 or not len(clean) or not len(adversarial):
-        raise BadValue(f"clean, adversarial: expected (n,) and (m,), got {tuple(clean.shape)}, {tuple(adversarial.shape)}")
+        raise BadValue(
+            f"clean, adversarial: expected (n,) and (m,), got {tuple(clean.shape)}, {tuple(adversarial.shape)}"
+        )
     truth = np.concatenate([np.zeros(len(clean)), np.ones(len(adversarial))])
     return truth, np.concatenate([clean.double().cpu().numpy(), adversarial.double().cpu().numpy()])

@@ -34,7 +34,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     at_once = ATTACK_BATCH[x.device.type] // (draws if victim.random else victim.draws)
     parts = []
     with torch.no_grad():
-        for batch in x.split(max(1, at_once)):
+        for batch in torch.split(x, max(1, at_once)):
             samples = victim.sample(batch, draws)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [SCORES[name](victim, batch, samples) for name in scores_of(victim)]

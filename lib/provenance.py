@@ -60,6 +60,11 @@ def fingerprint(module: str) -> str:
     return digest.hexdigest()[:12]
 
 
+def drifted(record: Any, module: str) -> bool:
+    """Whether `record` was computed by other code than `module` has now."""
+    return bool(record.provenance["fingerprint"] != fingerprint(module))
+
+
 def _code(path: Path) -> str:
     """The source without comments, docstrings and layout: what cannot change a result does not count as drift."""
     kept = []

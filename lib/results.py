@@ -1,14 +1,16 @@
 """From run records to the cells of a published table: what was measured for each published number, under which reading.
 
-A reading is one column of ours beside the paper's: a profile, and which network stands for each data set. The verdict on a
-claim is the one under `VERDICT`, the network that the paper's text describes at the `paper` profile; the others stand
-beside it.
+A reading is one column of ours beside the paper's: a profile, which network stands for each data set, and how an attack looks
+at a random victim. The verdict on a claim is the one under `VERDICT`: the network that the paper's text describes, at the
+`paper` profile, attacked through the victim's own answer. The others stand beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from lib import papers, published
 from lib.runs import Record, Store
@@ -23,22 +25,19 @@ class Reading:
     title: str
     profile: str
     networks: Mapping[str, str]  # data set: network
-    one_draw: bool = False  # whether the attack on a random victim differentiates one draw instead of the mean of T
-
-    def measurement(self, record: Record, quantity: str) -> float | None:
-        """What `record` measured for the published `quantity` under this reading, if it did."""
-        attacked = quantity != "accuracy" and record.config["estimator"] == "epistemic"
-        return record.measurements.get(f"{quantity}_one_draw" if self.one_draw and attacked else quantity)
+    form: str = "mean"  # see lib.evasion.forms
 
 
 TEXT = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}
 TUTORIAL = {"mnist": "basic_cnn_tutorial", "cifar10": "fully_convolutional_tutorial"}
+REDUCED = {"mnist": "basic_cnn", "cifar10": "fully_convolutional_tutorial"}
 READINGS: dict[str, tuple[Reading, ...]] = {
     "harakeh": (
         Reading("text", "text's network", "paper", TEXT),
-        Reading("one_draw", "text's network, gradient of one draw", "paper", TEXT, one_draw=True),
+        Reading("one_draw", "text's network, one draw", "paper", TEXT, form="one_draw"),
+        Reading("expectation", "text's network, expectation", "paper", TEXT, form="expectation"),
         Reading("tutorial", "tutorial's network", "paper", TUTORIAL),
-        Reading("reduced", "`reduced`", "reduced", {"mnist": "basic_cnn", "cifar10": "fully_convolutional_tutorial"}),
+        Reading("reduced", "`reduced`", "reduced", REDUCED),
     ),
 }
 VERDICT = "text"
@@ -49,16 +48,58 @@ def reading(paper: str, name: str = VERDICT) -> Reading:
     return next(one for one in READINGS[paper] if one.name == name)
 
 
-def records_of(store: Store, paper: str, reading: Reading, published_id: str) -> list[Record]:
-    """The records, one a seed, that measure the published number `published_id` (data set/attack/estimator/quantity)."""
-    dataset, attack, estimator, _ = published_id.split("/")
-    wanted = {"dataset": dataset, "attack": attack, "estimator": estimator, "network": reading.networks.get(dataset)}
-    cells = [
-        cell
-        for cell in papers.get(paper).grid(reading.profile)
-        if all(getattr(cell, name) == value for name, value in wanted.items())
-    ]
+@cache
+def rows(paper: str, profile: str) -> Mapping[tuple[Any, ...], list[Any]]:
+    """The cells behind the tables of a profile, one a seed, by `row_of`."""
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for cell in papers.get(paper).main(profile):
+        found.setdefault(row_of(**{name: getattr(cell, name) for name in ROW if hasattr(cell, name)}), []).append(cell)
+    return found
+
+
+ROW = ("dataset", "network", "estimator", "attack", "form", "steps", "score")
+
+
+def row_of(**settings: Any) -> tuple[Any, ...]:
+    """What a row is found by; for victims that are not random the form is "mean"."""
+    return tuple(
+        settings.get(name, "mean" if name == "form" and settings["attack"] not in FORMLESS else "") for name in ROW
+    )
+
+
+FORMLESS = ("fgsm", "black_box")  # FGSM's rows measure one draw beside the mean; a black box sees labels only
+
+
+def records(store: Store, paper: str, profile: str, **settings: Any) -> list[Record]:
+    """The records of one row, one a seed; see `row_of` for what names a row."""
+    cells = rows(paper, profile).get(row_of(**settings), [])
     return [record for cell in cells if (record := store.get(cell)) is not None]
+
+
+def records_of(store: Store, paper: str, reading: Reading, published_id: str) -> list[Record]:
+    """The records, one a seed, that measure the published number `published_id` (data set/attack/estimator/quantity).
+
+    The clean accuracy of a victim does not depend on the attack: CW's and JSMA's is that of the same victim's FGSM row. FGSM
+    in the form of an expectation is PGD with one step, on fewer images.
+    """
+    dataset, attack, estimator, quantity = published_id.split("/")
+    one = {"dataset": dataset, "network": reading.networks.get(dataset), "estimator": estimator}
+    if quantity == "accuracy" and attack in ("cw", "jsma"):
+        return records(store, paper, reading.profile, attack="fgsm", **one)
+    if attack in FORMLESS:
+        by_steps = attack == "fgsm" and reading.form == "expectation" and estimator != "none" and quantity != "accuracy"
+        if not by_steps:
+            return records(store, paper, reading.profile, attack=attack, **one)
+        return records(store, paper, reading.profile, attack="pgd", steps=1, form=reading.form, **one)
+    form = "mean" if estimator == "none" else reading.form
+    return records(store, paper, reading.profile, attack=attack, form=form, **one)
+
+
+def measurement(record: Record, reading: Reading, quantity: str) -> float | None:
+    """What `record` measured for the published `quantity` under `reading`, if it did."""
+    random = record.config["estimator"] == "epistemic" and record.config["attack"] == "fgsm"
+    one_draw = random and reading.form == "one_draw" and quantity != "accuracy"
+    return record.measurements.get(f"{quantity}_one_draw" if one_draw else quantity)
 
 
 def measured(store: Store, paper: str, reading: Reading) -> dict[str, Measured]:
@@ -66,8 +107,8 @@ def measured(store: Store, paper: str, reading: Reading) -> dict[str, Measured]:
     found = {}
     for name in published.load(paper):
         quantity = name.rsplit("/", 1)[1]
-        records = [(r, reading.measurement(r, quantity)) for r in records_of(store, paper, reading, name)]
-        usable = [(record, value) for record, value in records if value is not None]
+        values = [(r, measurement(r, reading, quantity)) for r in records_of(store, paper, reading, name)]
+        usable = [(record, value) for record, value in values if value is not None]
         if usable:
             found[name] = Measured(
                 values=tuple(value for _, value in usable),

@@ -42,7 +42,9 @@ def select(
     types = {field.name: type(getattr(cell, field.name)) for cell in cells for field in fields(cell)}
     conditions = [_parse(condition, types, "--only") for condition in only]
     chosen = [
-        cell for cell in cells if all(hasattr(cell, name) and getattr(cell, name) == value for name, value in conditions)
+        cell
+        for cell in cells
+        if all(hasattr(cell, name) and getattr(cell, name) == value for name, value in conditions)
     ]
     if seeds is not None:
         check_count("seeds", seeds)
@@ -50,11 +52,13 @@ def select(
     if not chosen:
         raise NoCell(f"--only {' '.join(only)}: no cell of {paper}/{profile} meets that")
     replacements = dict(_parse(change, types, "--set") for change in changes)
-    for name in ("paper", "profile", "seed", "version"):
-        if name in replacements:
+    for name in replacements:
+        if name in ("paper", "profile", "seed", "version"):
             raise BadValue(f"--set {name}: cannot be changed here")
         if lacking := sorted({cell.attack for cell in chosen if not hasattr(cell, name)}):
-            raise BadValue(f"--set {name}: cells of {', '.join(lacking)} have no such setting; choose others by --only attack=")
+            raise BadValue(
+                f"--set {name}: cells of {', '.join(lacking)} have no such setting; choose others by --only attack="
+            )
     return list(dict.fromkeys(replace(cell, **replacements) for cell in chosen))
 
 

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from lib import claims, papers, provenance, published
 from lib.costs import cost
@@ -24,7 +24,14 @@ from lib.verdicts import Measured, Verdict, Word, judge
 NOT_RUN = "not run"
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
 
-ATTACK_NAMES = {"fgsm": "FGSM", "cw": "CW", "jsma": "JSMA", "black_box": "black box"}
+ATTACK_NAMES = {
+    "fgsm": "FGSM",
+    "cw": "CW",
+    "jsma": "JSMA",
+    "black_box": "black box",
+    "pgd": "FGSM and PGD, every form",
+    "aware": "PGD that knows the score",
+}
 QUANTITY_NAMES = {"accuracy": "clean accuracy", "adversarial_accuracy": "accuracy under attack"}
 
 
@@ -131,22 +138,22 @@ def _verdict(found: Verdict) -> str:
 
 
 def grid_table(store: Store, paper: str) -> Table:
-    """Each row of the grid: seeds recorded out of those planned, where, for how long, by which commit, and drift."""
-    now = provenance.fingerprint(f"lib.papers.{paper}")
-    groups: dict[tuple[str, ...], list[Record | None]] = {}
+    """Each part of the grid: cells recorded out of those planned, where, for how long, by which commit, and drift."""
+    groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
             parts = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
-            groups.setdefault(parts, []).append(store.get(cell))
+            groups.setdefault(parts, []).append((cell, store.get(cell)))
     rows = []
     for kind, found in groups.items():
-        records = [record for record in found if record is not None]
+        kept = [(cell, record) for cell, record in found if record is not None]
+        records = [record for _, record in kept]
         seconds = math.fsum(cost(record) for record in records)
         facts = {
             fact: sorted({str(record.provenance[fact]) for record in records})
-            for fact in ("device", "commit", "finished", "fingerprint")
+            for fact in ("device", "commit", "finished")
         }
-        drifted = sum(record.provenance["fingerprint"] != now for record in records)
+        drifted = sum(provenance.drifted(record, papers.module_of(cell)) for cell, record in kept)
         rows.append(
             [
                 *kind,
@@ -158,5 +165,5 @@ def grid_table(store: Store, paper: str) -> Table:
                 str(drifted) if records else "–",
             ]
         )
-    head = "Profile,Data,Network,Uncertainty,Attack,Seeds recorded,Device,Time in all,Commit,Latest,Drifted".split(",")
+    head = "Profile,Data,Network,Uncertainty,Attack,Recorded,Device,Time in all,Commit,Latest,Drifted".split(",")
     return Table(head, rows)

@@ -86,10 +86,12 @@ def best_pairs(gain: Tensor, loss: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     outer = _undominated(loss)
     outer |= _undominated(loss.masked_fill(outer, -torch.inf))
     width = max(2, int(outer.sum(1).max()))
-    kept = outer.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :width]  # (n, width), padded with others
+    kept = outer.to(torch.int8).argsort(dim=1, descending=True, stable=True)[
+        :, :width
+    ]  # (n, width), padded with others
     gain, loss, order = gain.gather(1, kept), loss.gather(1, kept), order.gather(1, kept)
     at_once = max(1, MAX_PAIRS // width**2)
-    found = [_best(*part) for part in zip(gain.split(at_once), loss.split(at_once), strict=True)]
+    found = [_best(*part) for part in zip(torch.split(gain, at_once), torch.split(loss, at_once), strict=True)]
     first, second, score = (torch.cat(parts) for parts in zip(*found, strict=True))
     return order.gather(1, torch.stack([first, second], 1)), score
 

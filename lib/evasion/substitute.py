@@ -119,7 +119,7 @@ def _train(substitute: nn.Module, x: Tensor, y: Tensor, config: SubstituteConfig
     """`config.epochs` of Adam from the weights that `substitute` has."""
     adam = torch.optim.Adam(substitute.parameters(), config.learning_rate)
     for _ in range(config.epochs):
-        for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
+        for batch in torch.split(torch.randperm(len(x), generator=generator).to(x.device), config.batch_size):
             loss = F.cross_entropy(substitute(x[batch]), y[batch])
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

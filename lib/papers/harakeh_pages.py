@@ -1,9 +1,9 @@
-"""What the Harakeh chapter shows: his Table 2 beside ours, the curves over epsilon, and the numbers in its prose."""
+"""What the Harakeh chapter shows beside his numbers: Table 2, the curves over epsilon, and the pixels of its figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
+from statistics import median
 
 from torch import Tensor
 
@@ -13,33 +13,40 @@ from lib.results import READINGS, Reading, measured, reading, records_of
 from lib.runs import Record, Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, interval_of, number
 from lib.uncertainty import ESTIMATORS
-from lib.verdicts import SLACK, Measured, judge
+from lib.verdicts import SLACK, Measured
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
-# The reading with the gradient of one draw has a measurement of its own for the epistemic victim only.
-AS_LEFT = "as left"
+# A reading that cannot differ from the first one: its form changes nothing for this row.
+SAME = "="
 Panels = dict[str, dict[str, list[Record]]]
 
 
-def table2(store: Store, *, attack: str = "fgsm") -> Table:
+def table2(store: Store, *, attack: str) -> Table:
     """The rows of Table 2 for one attack: his number, ours under each reading, and what a seed of ours costs."""
     printed, close = published.load(PAPER), claims.tolerances(PAPER)
-    columns = [measured(store, PAPER, one) for one in READINGS[PAPER]]
+    readings = [one for one in READINGS[PAPER] if one.form == "mean" or attack != "black_box"]
+    columns = [measured(store, PAPER, one) for one in readings]
     rows = []
     for name in (name for name in printed if name.split("/")[1] == attack):
         dataset, _, estimator, quantity = name.split("/")
         ours = [
-            AS_LEFT
-            if one.one_draw and (estimator != "epistemic" or quantity == "accuracy")
-            else _marked(printed[name], found.get(name), close[name])
-            for one, found in zip(READINGS[PAPER], columns, strict=True)
+            SAME
+            if _is_same(one, name)
+            else _marked(printed[name], found.get(name), close[name]) + _runs(store, one, name)
+            for one, found in zip(readings, columns, strict=True)
         ]
-        rows.append(
-            [DATASET_NAMES[dataset], estimator, QUANTITIES[quantity], printed[name].text, *ours, _cost(store, name)]
-        )
-    readings = [f"Ours: {one.title}" for one in READINGS[PAPER]]
-    return Table(["Data", "Uncertainty", "Accuracy (%)", "Paper", *readings, "Time a seed"], rows)
+        costs = [] if attack != "fgsm" else [_cost(store, name)]
+        rows.append([DATASET_NAMES[dataset], estimator, QUANTITIES[quantity], printed[name].text, *ours, *costs])
+    head = ["Data", "Uncertainty", "%", "Paper", *(f"Ours: {one.title}" for one in readings)]
+    return Table([*head, *(["Time a seed"] if attack == "fgsm" else [])], rows)
+
+
+def _is_same(one: Reading, name: str) -> bool:
+    """Whether a form makes no difference to a row: to a clean accuracy, and to what is not random or was not measured apart."""
+    _, attack, estimator, quantity = name.split("/")
+    plain = estimator == "none" or quantity == "accuracy"
+    return one.form != "mean" and (plain or (attack == "fgsm" and one.form == "one_draw" and estimator == "aleatoric"))
 
 
 def _marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
@@ -51,10 +58,20 @@ def _marked(printed: published.Published, found: Measured | None, tolerance: flo
     return number(found) + (" ✓" if close else "")
 
 
+def _runs(store: Store, one: Reading, name: str) -> str:
+    """The lowest and highest fooling rate of any run of any seed, as the paper reports it."""
+    if not name.endswith("fooling_rate"):
+        return ""
+    found = [record.measurements for record in records_of(store, PAPER, one, name)]
+    if not found:
+        return ""
+    return f"; runs {min(m['fooling_rate_min'] for m in found):.0f}–{max(m['fooling_rate_max'] for m in found):.0f}"
+
+
 def _cost(store: Store, name: str) -> str:
     """Median minutes of a seed, training included, under each reading; "–" where there is no record."""
     minutes = []
-    for one in (one for one in READINGS[PAPER] if not one.one_draw):  # which shares its records with another
+    for one in (one for one in READINGS[PAPER] if one.form == "mean"):  # the others share its records
         records = records_of(store, PAPER, one, name)
         minutes.append(f"{median(cost(record) for record in records) / 60:.1f}" if records else "–")
     return "–" if set(minutes) == {"–"} else " / ".join(minutes) + " min"
@@ -81,6 +98,21 @@ def published_points(titles: Sequence[str]) -> dict[str, dict[str, float]]:
     }
 
 
+def published_ranges(titles: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
+    """The paper's lowest and highest fooling rate for each panel that it has a row for, by estimator.
+
+    Titles are those of `harakeh_beyond.fooling_panels`, such as "CW: MNIST, text's network".
+    """
+    printed = published.load(PAPER)
+    found = {}
+    for title in titles:
+        attack, victim = title.split(": ")
+        rows = {e: printed.get(f"mnist/{attack.lower()}/{e}/fooling_rate") for e in ESTIMATORS}
+        if victim.startswith("MNIST, text's"):
+            found[title] = {estimator: (row.low, row.high) for estimator, row in rows.items() if row is not None}
+    return found
+
+
 def curves_table(found: Panels) -> Table:
     """The numbers behind the figure of the curves, one line an epsilon and seed."""
     rows = [
@@ -101,44 +133,3 @@ def pixels_table(images: Mapping[str, Tensor]) -> Table:
         for i, image in enumerate(batch)
     ]
     return Table(["victim", "image", "pixels_row_by_row"], rows)
-
-
-def prose(store: Store) -> dict[str, str]:
-    """The measured numbers and verdicts that the chapter's sentences quote, by the name they are glued under."""
-    text, declared, printed = {}, claims.load(PAPER), published.load(PAPER)
-    for one in READINGS[PAPER]:
-        found = measured(store, PAPER, one)
-        for dataset in ("mnist", "cifar10"):
-            for estimator in ESTIMATORS:
-                for quantity, short in (("accuracy", "clean"), ("adversarial_accuracy", "fgsm")):
-                    value = found.get(f"{dataset}/fgsm/{estimator}/{quantity}")
-                    text[f"{one.name}-{dataset}-{estimator}-{short}"] = _percent(
-                        None if value is None else interval_of(value).mean
-                    )
-                for extra in (
-                    "unmoved",
-                    "adversarial_accuracy_one_draw",
-                    "sigma",
-                    "adversarial_sigma",
-                    "largest_perturbation",
-                ):
-                    text[f"{one.name}-{dataset}-{estimator}-{extra.replace('_', '-')}"] = _mean(
-                        store, one, f"{dataset}/fgsm/{estimator}/accuracy", extra
-                    )
-        for claim in declared:
-            text[f"{one.name}-verdict-{claim.id}"] = judge(claim, found, printed).word
-    return text
-
-
-def _percent(value: float | None) -> str:
-    return NOT_RUN if value is None else f"{value:.1f} %"
-
-
-def _mean(store: Store, one: Reading, name: str, measurement: str) -> str:
-    """The mean over seeds of a measurement that is in no published table."""
-    records = records_of(store, PAPER, one, name)
-    values = [record.measurements[measurement] for record in records if measurement in record.measurements]
-    if not values:
-        return NOT_RUN
-    percent = measurement == "unmoved" or "accuracy" in measurement
-    return _percent(fmean(values)) if percent else f"{fmean(values):.3f}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lib.evasion import FORMS
 from lib.papers.harakeh import black_box, fgsm, gradient, targeted
 from lib.papers.harakeh.black_box import BlackBox
 from lib.papers.harakeh.fgsm import FGSM
@@ -37,10 +38,16 @@ TOLERANCES = {
     "auroc_mutual_information": 10.0,
 }
 
-CELLS: dict[type[Cell], ModuleType] = {FGSM: fgsm, CW: targeted, JSMA: targeted, BlackBox: black_box, Gradient: gradient}
+CELLS: dict[type[Cell], ModuleType] = {
+    FGSM: fgsm,
+    CW: targeted,
+    JSMA: targeted,
+    BlackBox: black_box,
+    Gradient: gradient,
+}
 
 __all__ = [
-    "CELLS", "CW", "FGSM", "JSMA", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "VICTIM",
+    "CELLS", "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "VICTIM",
     "BlackBox", "Cell", "Deviation", "Gradient", "deviations", "grid", "main", "revive", "run", "work",
 ]  # fmt: skip
 
@@ -64,5 +71,6 @@ def revive(settings: Mapping[str, Any]) -> Cell | None:
     """The cell that has these settings, as a record keeps them; None if they are those of an older experiment."""
     for kind in CELLS:
         if settings.get("attack") in kind.attacks() and settings.keys() == {field.name for field in fields(kind)}:
-            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+            return kind(**values)
     return None

@@ -1,4 +1,4 @@
-"""The black-box rows of Table 2: a substitute trained on the victim's labels, FGSM on it, and the victim's accuracy after that."""
+"""The black-box rows of Table 2: FGSM on a substitute that was trained on the victim's labels, and the accuracy it leaves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lib import data, detection, models, seeds
 from lib.errors import BadValue, check_count
@@ -16,6 +17,7 @@ from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
 from lib.judging import judge
 from lib.papers.harakeh.victims import Cell, draws_of, test_points, trained_victim, training_work
 from lib.runs import Result
+from lib.uncertainty import Victim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def substitute_config(config: BlackBox) -> SubstituteConfig:
 def work(config: BlackBox) -> float:
     """Images that pass through the victim, forward and backward counted three; the substitute costs next to nothing."""
     passes = 2 * test_points(config) + config.held_out * 2**config.rounds + 5 * config.judged
-    return training_work(config) + draws_of(config) * passes + 2 * config.judged * config.judges
+    return float(training_work(config) + draws_of(config) * passes + 2 * config.judged * config.judges)
 
 
 def run(config: BlackBox, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
@@ -79,9 +81,13 @@ def run(config: BlackBox, *, device: str, cache: Path | None, fresh: bool = Fals
     indices = torch.arange(len(test), device=device)
     start = time.perf_counter()
     at_once = max(1, ATTACK_BATCH[torch.device(device).type] // draws_of(config))
-    oracle = Oracle(lambda x: torch.cat([victim(part).argmax(1) for part in x.split(at_once)]))
+    oracle = Oracle(lambda x: torch.cat([victim(part).argmax(1) for part in torch.split(x, at_once)]))
     substitute = models.build(
-        "fully_connected", shape=dataset.shape, classes=len(dataset.classes), seed=config.seed, width=config.substitute_width
+        "fully_connected",
+        shape=dataset.shape,
+        classes=len(dataset.classes),
+        seed=config.seed,
+        width=config.substitute_width,
     ).to(device)
     held_out, _ = test.take(indices[: config.held_out])
     order = seeds.generator(config.seed, "substitute")
@@ -89,7 +95,10 @@ def run(config: BlackBox, *, device: str, cache: Path | None, fresh: bool = Fals
         oracle, substitute, held_out, substitute_config(config), generator=order, progress=progress
     )
     rest = test.subset(indices[config.held_out :])
-    through = lambda _, x, y: fgsm(substitute, x, substitute(x).argmax(1), epsilon=config.epsilon)  # noqa: E731
+
+    def through(_: Victim, x: Tensor, y: Tensor) -> Tensor:
+        return fgsm(substitute, x, substitute(x).argmax(1), epsilon=config.epsilon)
+
     measured = measure(victim, rest, through)
     few = rest.first(config.judged)
     white = measure(victim, few, lambda v, x, y: fgsm(v, x, y, epsilon=config.epsilon))

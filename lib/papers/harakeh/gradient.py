@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -125,15 +126,14 @@ def attack_all(config: Gradient, victim: Victim, x: Tensor, y: Tensor, *, steps:
     """The attack of `config` on every image, or one with another number of `steps`, in batches that fit."""
     look = Look(victim, config.form, draws=config.draws)
     at_once = max(1, ATTACK_BATCH[x.device.type] // (1 if config.form == "one_draw" else draws_of(config)))
-    budget = {"epsilon": config.epsilon, "step_size": config.step_size}
-    taken = steps or config.steps
+    budget: dict[str, Any] = {"epsilon": config.epsilon, "step_size": config.step_size, "steps": steps or config.steps}
     found = []
-    for images, labels in zip(x.split(at_once), y.split(at_once), strict=True):
+    for images, labels in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
         if config.attack == "aware":
-            knows = {"score": config.score, "weight": config.score_weight, "draws": config.draws}
-            found.append(pgd_aware(victim, images, labels, steps=taken, **budget, **knows))  # type: ignore[arg-type]
+            budget |= {"score": config.score, "weight": config.score_weight, "draws": config.draws}
+            found.append(pgd_aware(victim, images, labels, **budget))
         else:
-            found.append(pgd(look, images, labels, steps=taken, **budget))
+            found.append(pgd(look, images, labels, **budget))
     return torch.cat(found)
 
 

@@ -149,7 +149,7 @@ def attack_all(config: CW | JSMA, victim: Victim, x: Tensor, targets: Tensor, *,
     """The attack of `config` on every image, in batches whose draws fit into the usual number of images."""
     look = Look(victim, config.form, draws=config.draws)
     at_once = max(1, ATTACK_BATCH[x.device.type] // (1 if config.form == "one_draw" else draws_of(config)))
-    batches = list(zip(x.split(at_once), targets.split(at_once), strict=True))
+    batches = list(zip(torch.split(x, at_once), torch.split(targets, at_once), strict=True))
     return torch.cat([_attack(config, look, *batch) for batch in track(batches, config.attack, enabled=progress)])
 
 

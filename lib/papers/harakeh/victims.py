@@ -112,7 +112,7 @@ def trained_victim(
     config: Cell, dataset: data.Dataset, *, device: str, cache: Path | None, fresh: bool, progress: bool
 ) -> tuple[Victim, dict[str, Any]]:
     """The victim of `config` on `device`, and the notes of its training: losses and seconds, of an ensemble in all."""
-    train = {"device": device, "cache": cache, "fresh": fresh, "progress": progress}
+    train: dict[str, Any] = {"device": device, "cache": cache, "fresh": fresh, "progress": progress}
     if config.estimator == "ensemble":
         networks, notes = zip(*(trained_network(one, dataset, **train) for one in members(config)), strict=True)
         losses = [sum(part) / len(part) for part in zip(*(note["losses"] for note in notes), strict=True)]
@@ -126,8 +126,8 @@ def trained_victim(
 
 def members(config: Cell) -> list[Cell]:
     """The plain victims that the ensemble of `config` consists of: that of its own seed, and others no cell else uses."""
-    seeds = [config.seed, *(1000 * (config.seed + 1) + i for i in range(1, config.draws))]
-    return [replace(config, estimator="none", seed=seed) for seed in seeds]
+    apart = [config.seed, *(1000 * (config.seed + 1) + i for i in range(1, config.draws))]
+    return [replace(config, estimator="none", seed=seed) for seed in apart]
 
 
 def untrained_network(config: Cell, dataset: data.Dataset) -> Network:

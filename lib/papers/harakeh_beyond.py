@@ -1,0 +1,249 @@
+"""What the Harakeh chapter shows beyond his tables: other victims, rejection by uncertainty, checks, changed settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lib.metrics import mean_interval
+from lib.papers import harakeh
+from lib.results import REDUCED, TEXT, records
+from lib.runs import Record, Store
+from lib.tables import DATASET_NAMES, NOT_RUN, Table
+from lib.uncertainty import ESTIMATORS
+
+PAPER = "harakeh"
+EVERY = (*ESTIMATORS, "ensemble")
+SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
+# The victims that faced every attack: title, profile, data set, network.
+VICTIMS: dict[str, tuple[str, str, str]] = {
+    "MNIST, text's network": ("paper", "mnist", TEXT["mnist"]),
+    "MNIST, fully connected": ("paper", "mnist", "fully_connected"),
+    "MNIST, text's network, `reduced`": ("reduced", "mnist", REDUCED["mnist"]),
+    "CIFAR-10, tutorial's network, `reduced`": ("reduced", "cifar10", REDUCED["cifar10"]),
+}
+
+
+def found(store: Store, victim: str, estimator: str, attack: str, **settings: Any) -> list[Record]:
+    """The records, one a seed, of one victim of `VICTIMS` under one attack; the form of a victim without one is "mean"."""
+    profile, dataset, network = VICTIMS[victim]
+    if attack in ("cw", "jsma", "pgd") and estimator in ("none", "ensemble"):
+        settings["form"] = "mean"
+    one = {"dataset": dataset, "network": network, "estimator": estimator, "attack": attack}
+    return records(store, PAPER, profile, **one, **settings)
+
+
+def of(kept: Iterable[Record], measurement: str, *, digits: int = 1) -> str:
+    """A measurement as "mean [low, high] ×seeds", or "not run"."""
+    values = [record.measurements[measurement] for record in kept if measurement in record.measurements]
+    if not values:
+        return NOT_RUN
+    interval = mean_interval(values)
+    if interval.n == 1:
+        return f"{interval.mean:.{digits}f} ×1"
+    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}] ×{interval.n}"
+
+
+def victims_table(store: Store) -> Table:
+    """Every victim under every attack, through its own answer: accuracies and fooling rates in percent."""
+    rows = [
+        [
+            victim,
+            estimator,
+            of(found(store, victim, estimator, "fgsm"), "accuracy"),
+            of(found(store, victim, estimator, "fgsm"), "adversarial_accuracy"),
+            of(found(store, victim, estimator, "pgd", form="mean", steps=20), "adversarial_accuracy"),
+            of(found(store, victim, estimator, "black_box"), "adversarial_accuracy"),
+            of(found(store, victim, estimator, "cw", form="mean"), "fooling_rate"),
+            of(found(store, victim, estimator, "jsma", form="mean"), "fooling_rate"),
+        ]
+        for victim in VICTIMS
+        for estimator in _estimators(victim)
+    ]
+    head = (
+        "Victim,Uncertainty,Clean accuracy,Under FGSM,Under PGD,Under the black box,CW fooling rate,JSMA fooling rate"
+    )
+    return Table(head.split(","), rows)
+
+
+def _estimators(victim: str) -> tuple[str, ...]:
+    """Those that a victim comes with: ensembles only where their members are cheap to train."""
+    return ESTIMATORS if victim == "MNIST, text's network" else EVERY
+
+
+def forms_table(store: Store) -> Table:
+    """Accuracy under FGSM and PGD of the random victims in each form, and what fresh draws make of CW and JSMA."""
+    rows = []
+    for victim in VICTIMS:
+        for estimator in ("epistemic", "aleatoric"):
+            for form in ("one_draw", "mean", "expectation"):
+                fgsm = found(store, victim, estimator, "pgd", form=form, steps=1)
+                pgd = found(store, victim, estimator, "pgd", form=form, steps=20)
+                cw, jsma = (found(store, victim, estimator, name, form=form) for name in ("cw", "jsma"))
+                numbers = [of(fgsm, "adversarial_accuracy"), of(pgd, "adversarial_accuracy")]
+                fooled = [of(kept, rate) for kept in (cw, jsma) for rate in ("fooling_rate", "fooling_rate_vote")]
+                rows.append([victim, estimator, form.replace("_", " "), *numbers, *fooled])
+    head = ["Victim", "Uncertainty", "Form", "Under FGSM", "Under PGD"]
+    return Table([*head, "CW, mean of 50", "CW, vote of 50", "JSMA, mean of 50", "JSMA, vote of 50"], rows)
+
+
+def detection_table(store: Store) -> Table:
+    """AUROC in percent of each score for each attack; 50 is chance, below it the adversarial images look the safer ones."""
+    rows = []
+    for victim in VICTIMS:
+        for estimator in _estimators(victim):
+            for score in scores_of(estimator):
+                kept = [
+                    found(store, victim, estimator, "pgd", form="mean", steps=1),
+                    found(store, victim, estimator, "pgd", form="mean", steps=20),
+                    found(store, victim, estimator, "cw", form="mean"),
+                    found(store, victim, estimator, "jsma", form="mean"),
+                    found(store, victim, estimator, "black_box"),
+                    found(store, victim, estimator, "aware", form="expectation", steps=20, score=score),
+                ]
+                rows.append([victim, estimator, SCORE_NAMES[score], *(of(some, f"auroc_{score}") for some in kept)])
+    head = ["Victim", "Uncertainty", "Score", "FGSM", "PGD", "CW", "JSMA", "Black box", "PGD that knows the score"]
+    return Table(head, rows)
+
+
+def scores_of(estimator: str) -> tuple[str, ...]:
+    """The scores that victims of `estimator` have."""
+    spread = {"epistemic": "mutual_information", "ensemble": "mutual_information", "aleatoric": "variance"}
+    return ("entropy", *([spread[estimator]] if estimator in spread else []))
+
+
+def deviations_table(store: Store) -> Table:
+    """What each setting that the paper leaves open does, paired by seed, in percentage points."""
+    pairs: dict[tuple[str, str], list[tuple[Record | None, Record | None]]] = {}
+    for one in harakeh.deviations("reduced"):
+        pairs.setdefault((one.title, one.measurement), []).append((store.get(one.usual), store.get(one.changed)))
+    rows = []
+    for (title, measurement), both in pairs.items():
+        done = [(a.measurements[measurement], b.measurements[measurement]) for a, b in both if a and b]
+        numbers = [_plain([a for a, _ in done]), _plain([b for _, b in done]), _plain([b - a for a, b in done])]
+        rows.append([title, measurement.replace("_", " "), *numbers])
+    return Table(["Setting", "Measured (%)", "As in the rows", "Changed", "Effect"], rows)
+
+
+def _plain(values: Sequence[float]) -> str:
+    if not values:
+        return NOT_RUN
+    interval = mean_interval(values)
+    ends = "" if math.isnan(interval.low) else f" [{interval.low:.1f}, {interval.high:.1f}]"
+    return f"{interval.mean:.1f}{ends} ×{interval.n}"
+
+
+def checks_table(store: Store) -> Table:
+    """Whether the attacks were adequate: each check, the worst number among the records it covers, and whether it holds."""
+    everything = [r for r in store.all(PAPER) if r.config["profile"] in ("paper", "reduced")]
+    rows = []
+    for title, attacks, measurement, worst, holds in _checks():
+        values = [
+            (value, record)
+            for record in everything
+            if record.config["attack"] in attacks and (value := measurement(record)) is not None
+        ]
+        if values:
+            value, record = worst(values, key=lambda pair: pair[0])
+            where = (
+                f"{DATASET_NAMES[record.config['dataset']]}, {record.config['network']}, {record.config['estimator']}"
+            )
+            rows.append([title, str(len(values)), f"{value:.2f}", where, "yes" if holds(value) else "**no**"])
+        else:
+            rows.append([title, "0", "–", "–", NOT_RUN])
+    return Table(["Check", "Records", "Worst value", "Found in", "Holds"], rows)
+
+
+def _checks() -> list[tuple[Any, ...]]:
+    """Each check: its words, attacks, what it reads from a record, which extreme is the worst, and what it should be."""
+
+    def number(name: str) -> Any:
+        return lambda record: record.measurements.get(name)
+
+    def black_less_white(record: Record) -> float | None:
+        kept = record.measurements
+        return kept["black_box_accuracy"] - kept["white_box_accuracy"] if "white_box_accuracy" in kept else None
+
+    def at_zero(record: Record) -> float | None:
+        curve = dict(zip(record.curves["epsilon"], record.curves["accuracy"], strict=True))
+        return abs(curve[0.0] - record.measurements["accuracy"]) if 0.0 in curve else None
+
+    def loss_gained(record: Record) -> float | None:
+        loss = record.curves.get("loss") or []
+        return loss[-1] - loss[0] if loss else None
+
+    def over_budget(record: Record) -> float | None:
+        return float(record.measurements["largest_perturbation"] - record.config["epsilon"])
+
+    def within(low: float, high: float) -> Any:
+        return lambda value: low <= value <= high
+
+    return [
+        ("FGSM at ε = 0 leaves the clean accuracy: difference, points", ["fgsm"], at_zero, max, within(0, 2.5)),
+        ("FGSM images whose gradient vanished, %", ["fgsm"], number("unmoved"), max, within(0, 1)),
+        ("PGD: images whose whole gradient is zero, %", ["pgd"], number("zero_gradients"), max, within(0, 1)),
+        (
+            "PGD: loss after the last of its steps less that after the first, nats",
+            ["pgd"],
+            loss_gained,
+            min,
+            within(0, math.inf),
+        ),
+        ("FGSM, PGD: largest change less the budget", ["fgsm", "pgd", "aware"], over_budget, max, within(-1, 1e-5)),
+        ("CW, JSMA: distance outside the range of images", ["cw", "jsma"], number("outside"), max, within(0, 0)),
+        ("black box less white box: accuracy left, points", ["black_box"], black_less_white, min, within(0, 100)),
+        ("untrained network: accuracy, %", ["pgd"], number("untrained_accuracy"), max, within(0, 25)),
+    ]
+
+
+def fooling_panels(store: Store) -> Mapping[str, Mapping[tuple[str, str], list[Record]]]:
+    """The records of CW and JSMA by panel, then by estimator and form, for the figure of fooling rates."""
+    panels = {}
+    for victim in VICTIMS:
+        for attack, name in (("cw", "CW"), ("jsma", "JSMA")):
+            lines = {("none", "mean"): found(store, victim, "none", attack, form="mean")}
+            for estimator in ("epistemic", "aleatoric"):
+                lines |= {
+                    (estimator, form): found(store, victim, estimator, attack, form=form) for form in harakeh.FORMS
+                }
+            if any(lines.values()):
+                panels[f"{name}: {victim.replace('`', '')}"] = lines
+    return panels
+
+
+def detection_panels(store: Store, victim: str) -> Mapping[str, Mapping[tuple[str, str], list[Record]]]:
+    """The records by attack, then by estimator and score, for the figures of detection and rejection."""
+    panels: dict[str, Mapping[tuple[str, str], list[Record]]] = {}
+    for title, attack, settings in (
+        ("FGSM", "pgd", {"form": "mean", "steps": 1}),
+        ("PGD", "pgd", {"form": "mean", "steps": 20}),
+        ("PGD that knows the score", "aware", {"form": "expectation", "steps": 20}),
+        ("CW", "cw", {"form": "mean"}),
+        ("JSMA", "jsma", {"form": "mean"}),
+    ):
+        panels[title] = {
+            (estimator, score): found(
+                store, victim, estimator, attack, **settings, **({"score": score} if attack == "aware" else {})
+            )
+            for estimator in _estimators(victim)
+            for score in scores_of(estimator)
+        }
+    return panels
+
+
+def loss_panels(store: Store) -> Mapping[str, Mapping[tuple[str, str], list[Record]]]:
+    """The records of PGD that carry the loss against its steps, by victim, then by estimator."""
+    return {
+        victim: {
+            (estimator, "mean"): found(store, victim, estimator, "pgd", form="mean", steps=20)
+            for estimator in _estimators(victim)
+        }
+        for victim in VICTIMS
+    }
+
+
+def first_judged(store: Store) -> str:
+    """The first of `VICTIMS` whose detection has been measured; the first of all where none has."""
+    judged = (victim for victim in VICTIMS if found(store, victim, "epistemic", "pgd", form="mean", steps=20))
+    return next(judged, next(iter(VICTIMS)))
