@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from torch import Tensor
 
+from lib.errors import BadValue, check_choice
 from lib.metrics import mean_interval
 from lib.runs import Record
 
@@ -22,8 +25,16 @@ LOOK: dict[str, dict[str, Any]] = {
     "none": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     "epistemic": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     "aleatoric": {"color": "#009E73", "marker": "^", "linestyle": "-."},
+    "ensemble": {"color": "#CC79A7", "marker": "D", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
 }
-NAMES = {"none": "no uncertainty", "epistemic": "epistemic (MC dropout)", "aleatoric": "aleatoric (Gaussian logits)"}
+NAMES = {
+    "none": "no uncertainty",
+    "epistemic": "epistemic (MC dropout)",
+    "aleatoric": "aleatoric (Gaussian logits)",
+    "ensemble": "ensemble",
+}
+Lines = Mapping[str, Sequence[Record]]
+NOTHING: Mapping[str, Any] = {"no run recorded yet": {}}  # panels, where there are none
 
 
 def style() -> AbstractContextManager[None]:
@@ -34,6 +45,7 @@ def style() -> AbstractContextManager[None]:
             "savefig.facecolor": "white",
             "savefig.dpi": 150,
             "font.size": 10,
+            "axes.titlesize": 10,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
@@ -52,10 +64,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def accuracy_against_epsilon(
-    panels: Mapping[str, Mapping[str, Sequence[Record]]],
-    *,
-    published: Mapping[str, Mapping[str, float]],
-    at: float = 0.3,
+    panels: Mapping[str, Lines], *, published: Mapping[str, Mapping[str, float]], at: float = 0.3
 ) -> Figure:
     """Accuracy under FGSM against its budget, one panel a data set, one line an estimator, a band over seeds.
 
@@ -65,39 +74,109 @@ def accuracy_against_epsilon(
         at: the paper's epsilon.
     """
     with style():
-        panels = panels or {"no run recorded yet": {}}
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.6), sharey=True, squeeze=False)
-        for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
+        panels = panels or NOTHING
+        figure, axes = panels_for(panels, "accuracy (%)")
+        for axis, (title, lines) in zip(axes, panels.items(), strict=True):
             for estimator, records in lines.items():
-                draw_curves(axis, estimator, records)
+                draw_curve(axis, records, "epsilon", "accuracy", {**look_of(estimator), "label": NAMES[estimator]})
             for estimator, value in published.get(title, {}).items():
-                look = LOOK[estimator]
+                look = look_of(estimator)
                 axis.plot(
                     [at], [value], marker=look["marker"], color=look["color"], mfc="white", ms=9, mew=1.8, ls="none"
                 )
-            axis.set(title=title, xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])", ylim=(-2, 102))
+            axis.set(xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])", ylim=(-2, 102))
             axis.axhline(10, color="grey", lw=0.8, ls=":")
-        axes[0][0].set_ylabel("accuracy (%)")
-        drawn = {estimator for lines in panels.values() for estimator, records in lines.items() if records}
-        handles = [Line2D([], [], label=NAMES[name], **LOOK[name]) for name in LOOK if name in drawn]
+        handles = estimator_handles(panels)
         handles.append(Line2D([], [], label="paper", marker="o", color="grey", mfc="white", ms=9, mew=1.8, ls="none"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) if len(panels) > 1 else 2)
-        figure.set_layout_engine("constrained")
+        add_legend(figure, handles, across=4)
     return figure
 
 
-def draw_curves(axis: Axes, estimator: str, records: Sequence[Record]) -> None:
-    """The mean over seeds of one estimator's curve, with its 95 % band where there are at least two seeds."""
-    if not records:
-        return
-    epsilon = records[0].curves["epsilon"]
-    values = np.array([record.curves["accuracy"] for record in records])  # (seeds, epsilons)
+# --- parts --------------------------------------------------------------------------------------------------------------
+
+
+def look_of(estimator: str) -> dict[str, Any]:
+    """Colour, mark and line of `estimator`.
+
+    Raises:
+        BadValue: an estimator that has none.
+    """
+    return LOOK[check_choice("estimator", estimator, LOOK)]
+
+
+def panels_for(titles: Iterable[str], ylabel: str) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each title, two in a row as a page is wide, all on one vertical scale."""
+    titles = list(titles)
+    across, down = min(2, len(titles)), math.ceil(len(titles) / 2)
+    figure, grid = plt.subplots(down, across, figsize=(4.6 * across, 3.6 * down), sharey=True, squeeze=False)
+    figure.set_layout_engine("constrained", h_pad=0.08)
+    for spare in grid.flat[len(titles) :]:
+        spare.remove()
+    axes = list(grid.flat[: len(titles)])
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_title(title)
+    for axis in axes[::across]:
+        axis.set_ylabel(ylabel)
+    return figure, axes
+
+
+def draw_curve(
+    axis: Axes,
+    records: Sequence[Record],
+    x: str,
+    y: str,
+    look: Mapping[str, Any],
+    *,
+    scale: float = 1.0,
+    highest: float = 100.0,
+) -> bool:
+    """The mean over seeds of the curve `y` over `scale` times `x`, and its 95 % band where there are at least two seeds.
+
+    Records without that curve are passed over; the answer is whether any has it.
+
+    Args:
+        look: what the line looks like; the band takes its colour.
+        highest: what `y` cannot exceed; the band stays between 0 and it.
+
+    Raises:
+        BadValue: records whose `x` differ.
+    """
+    held = [record for record in records if record.curves.get(y)]
+    if not held:
+        return False
+    across = held[0].curves[x]
+    for record in held:
+        if record.curves[x] != across:
+            raise BadValue(
+                f"records: expected one {x}, got {across} in {held[0].key}, {record.curves[x]} in {record.key}"
+            )
+    values = np.array([record.curves[y] for record in held])  # (seeds, points)
     intervals = [mean_interval(list(column)) for column in values.T]
-    look = LOOK[estimator]
-    axis.plot(epsilon, [i.mean for i in intervals], label=NAMES[estimator], **look)
-    if len(records) > 1:
-        low, high = [max(0, i.low) for i in intervals], [min(100, i.high) for i in intervals]
-        axis.fill_between(epsilon, low, high, color=look["color"], alpha=0.18, lw=0)
+    at = scale * np.array(across)
+    axis.plot(at, [i.mean for i in intervals], **look)
+    if len(held) > 1:
+        low, high = [max(0, i.low) for i in intervals], [min(highest, i.high) for i in intervals]
+        axis.fill_between(at, low, high, color=look["color"], alpha=0.18, lw=0)
+    return True
+
+
+def say_if_empty(axis: Axes, *, run: bool, drawn: bool) -> None:
+    """Write into a panel in which nothing is drawn whether that was never run or only not measured."""
+    if not drawn:
+        said = "not measured" if run else "not run yet"
+        axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", color="dimgrey", bbox={"fc": "white", "lw": 0})
+
+
+def add_legend(figure: Figure, handles: Sequence[Line2D | Patch], *, across: int) -> None:
+    """One legend below all panels: `across` entries in a row where two panels are, and half of that under one."""
+    across = across if figure.get_figwidth() > 5 else across // 2
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), across))
+
+
+def estimator_handles(panels: Mapping[str, Lines]) -> list[Line2D | Patch]:
+    """An entry of a legend for every estimator with records in any panel."""
+    drawn = {estimator for lines in panels.values() for estimator, records in lines.items() if records}
+    return [Line2D([], [], label=NAMES[name], **LOOK[name]) for name in LOOK if name in drawn]
 
 
 def image_pairs(x: Tensor, adversarial: Mapping[str, Tensor]) -> Figure:
