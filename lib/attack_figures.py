@@ -29,6 +29,7 @@ from lib.figures import (
 )
 from lib.metrics import mean_interval
 from lib.runs import Record
+from lib.scores import NAMES as SCORE_NAMES
 
 # Estimator and form of the attack, or estimator and score, then the records of its seeds.
 Pairs = Mapping[tuple[str, str], Sequence[Record]]
@@ -41,7 +42,6 @@ FORM_LOOK: dict[str, dict[str, Any]] = {
 }
 # What a curve is to be compared with: chance, or the best that can be done.
 REFERENCE: dict[str, Any] = {"color": "grey", "linewidth": 0.9, "linestyle": ":"}
-SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "variance of the logits"}
 
 
 def loss_against_steps(panels: Mapping[str, Lines]) -> Figure:
@@ -95,7 +95,7 @@ def fooling_rates(
                 colour = look_of(estimator)["color"]
                 if estimator in printed:
                     low, high = printed[estimator]
-                    axis.bar(i - 0.34, high - low, 0.12, bottom=low, fc="white", ec=colour, lw=1.5)
+                    axis.bar(i - 0.34, high - low, 0.12, bottom=low, fc="white", ec=colour, lw=1.2)
                 forms = [form for form in FORMS if (estimator, form) in groups]
                 for j, form in enumerate(forms):
                     at = i + 0.05 + 0.2 * (j - (len(forms) - 1) / 2)
@@ -106,7 +106,7 @@ def fooling_rates(
             axis.grid(visible=False, axis="x")
             say_if_empty(axis, run=any(groups.values()), drawn=any(groups.values()))
         handles: list[Line2D | Patch] = [Line2D([], [], color="grey", ls="none", **look) for look in FORM_LOOK.values()]
-        handles.append(Patch(fc="white", ec="grey", lw=1.5, label="paper, lowest to highest run"))
+        handles.append(Patch(fc="white", ec="grey", lw=1.2, label="paper, lowest to highest run"))
         handles.append(Patch(fc="grey", alpha=0.25, lw=0, label="ours, lowest to highest run"))
         add_legend(figure, handles, across=3)
     return figure
@@ -146,7 +146,7 @@ def roc_curves(panels: Mapping[str, Pairs]) -> Figure:
 def rejection_curves(panels: Mapping[str, Pairs]) -> Figure:
     """Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected.
 
-    The dotted line of each estimator is the best that any score could do: it rejects exactly the images that are wrong.
+    The dotted line in an estimator's colour is the best that any score could do: it rejects exactly the images that are wrong.
 
     Args:
         panels: title of a panel, an attack, then estimator and score, then the records of its seeds.
@@ -155,9 +155,8 @@ def rejection_curves(panels: Mapping[str, Pairs]) -> Figure:
         panels = panels or NOTHING
         figure, axes = panels_for(panels, "accuracy on the rest (%)")
         for axis, lines in zip(axes, panels.values(), strict=True):
-            for estimator in dict.fromkeys(estimator for estimator, _ in lines):
-                _draw_ideal(axis, estimator, lines)
             _draw_scores(axis, lines, "rejected", "kept")
+            _draw_ideals(axis, lines)
             axis.set(xlabel="images rejected (%)", xlim=(-2, 102), ylim=(-2, 102))
         _score_legend(figure, panels, "ideal: rejects what is wrong")
     return figure
@@ -172,17 +171,23 @@ def _draw_scores(axis: Axes, lines: Pairs, x: str, y: str) -> None:
     say_if_empty(axis, run=any(lines.values()), drawn=any(drawn))
 
 
-def _draw_ideal(axis: Axes, estimator: str, lines: Pairs) -> None:
-    """The mean over seeds of the best accuracy at each share of rejected images, given that with none rejected."""
-    for (name, score), records in lines.items():
-        held = [record for record in records if record.curves.get(f"kept_{score}")]
-        if name == estimator and held:
-            rejected = np.array(held[0].curves["rejected"])
-            start = np.array([[record.curves[f"kept_{score}"][0]] for record in held])
+def _draw_ideals(axis: Axes, lines: Pairs) -> None:
+    """The mean over seeds of the best accuracy at each share of rejected images, given that with none rejected.
+
+    Scores of one estimator share it, for whichever of them rejects, the same images are wrong; unless the attack knew the
+    score, for then each has its own images.
+    """
+    ideals: dict[tuple[str, tuple[float, ...]], list[float]] = {}
+    for (estimator, score), records in lines.items():
+        held = [record.curves for record in records if record.curves.get(f"kept_{score}")]
+        if held:
+            rejected = np.array(held[0]["rejected"])
+            start = np.array([[curves[f"kept_{score}"][0]] for curves in held])
             # The wrong ones go first: a / (1 - r), until only right ones are left.
             best = np.minimum(100, start / (1 - rejected)).mean(0)
-            axis.plot(100 * rejected, best, **{**REFERENCE, "color": look_of(estimator)["color"]})
-            return  # whichever score rejects them, the same images are wrong
+            ideals[estimator, tuple(best.round(6))] = list(100 * rejected)
+    for (estimator, values), at in ideals.items():
+        axis.plot(at, values, zorder=1.5, **{**REFERENCE, "color": look_of(estimator)["color"]})
 
 
 def _look(estimator: str, score: str) -> dict[str, Any]:

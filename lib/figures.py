@@ -92,6 +92,20 @@ def accuracy_against_epsilon(
     return figure
 
 
+def image_pairs(x: Tensor, adversarial: Mapping[str, Tensor]) -> Figure:
+    """A row of clean images (n, c, h, w), and below it a row for each victim's adversarial versions of them."""
+    rows = {"clean": x, **{NAMES[name]: images for name, images in adversarial.items()}}
+    with style():
+        figure, axes = plt.subplots(len(rows), len(x), figsize=(1.1 * len(x) + 1.6, 1.15 * len(rows)), squeeze=False)
+        for line, (name, images) in zip(axes, rows.items(), strict=True):
+            for axis, image in zip(line, images, strict=True):
+                axis.imshow(image.permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=1)
+                axis.set(xticks=[], yticks=[])
+            line[0].set_ylabel(name.replace(" (", "\n("), rotation=0, ha="right", va="center")
+        figure.set_layout_engine("constrained")
+    return figure
+
+
 # --- parts --------------------------------------------------------------------------------------------------------------
 
 
@@ -177,17 +191,3 @@ def estimator_handles(panels: Mapping[str, Lines]) -> list[Line2D | Patch]:
     """An entry of a legend for every estimator with records in any panel."""
     drawn = {estimator for lines in panels.values() for estimator, records in lines.items() if records}
     return [Line2D([], [], label=NAMES[name], **LOOK[name]) for name in LOOK if name in drawn]
-
-
-def image_pairs(x: Tensor, adversarial: Mapping[str, Tensor]) -> Figure:
-    """A row of clean images (n, c, h, w), and below it a row for each victim's adversarial versions of them."""
-    rows = {"clean": x, **{NAMES[name]: images for name, images in adversarial.items()}}
-    with style():
-        figure, axes = plt.subplots(len(rows), len(x), figsize=(1.1 * len(x) + 1.6, 1.15 * len(rows)), squeeze=False)
-        for line, (name, images) in zip(axes, rows.items(), strict=True):
-            for axis, image in zip(line, images, strict=True):
-                axis.imshow(image.permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=1)
-                axis.set(xticks=[], yticks=[])
-            line[0].set_ylabel(name.replace(" (", "\n("), rotation=0, ha="right", va="center")
-        figure.set_layout_engine("constrained")
-    return figure

@@ -31,7 +31,8 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     check_count("draws", draws)
     if len(x) == 0:
         raise BadValue("x: expected at least one image, got none")
-    at_once = ATTACK_BATCH[x.device.type] // (draws if victim.random else victim.draws)
+    draws = draws if victim.random else victim.draws
+    at_once = ATTACK_BATCH[x.device.type] // draws
     parts = []
     with torch.no_grad():
         for batch in torch.split(x, max(1, at_once)):

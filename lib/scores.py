@@ -37,6 +37,9 @@ SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
 }
 
 
+NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
+
+
 def scores_of(victim: Victim) -> tuple[str, ...]:
     """The uncertainty scores that `victim` has."""
     if isinstance(victim, Deterministic):

@@ -10,12 +10,12 @@ from lib.metrics import mean_interval
 from lib.papers import harakeh
 from lib.results import REDUCED, TEXT, records
 from lib.runs import Record, Store
+from lib.scores import NAMES as SCORE_NAMES
 from lib.tables import DATASET_NAMES, NOT_RUN, Table
 from lib.uncertainty import ESTIMATORS
 
 PAPER = "harakeh"
 EVERY = (*ESTIMATORS, "ensemble")
-SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
 # The victims that faced every attack: title, profile, data set, network.
 VICTIMS: dict[str, tuple[str, str, str]] = {
     "MNIST, text's network": ("paper", "mnist", TEXT["mnist"]),
@@ -232,11 +232,11 @@ def detection_panels(store: Store, victim: str) -> Mapping[str, Mapping[tuple[st
     return panels
 
 
-def loss_panels(store: Store) -> Mapping[str, Mapping[tuple[str, str], list[Record]]]:
+def loss_panels(store: Store) -> Mapping[str, Mapping[str, list[Record]]]:
     """The records of PGD that carry the loss against its steps, by victim, then by estimator."""
     return {
         victim: {
-            (estimator, "mean"): found(store, victim, estimator, "pgd", form="mean", steps=20)
+            estimator: found(store, victim, estimator, "pgd", form="mean", steps=20)
             for estimator in _estimators(victim)
         }
         for victim in VICTIMS
@@ -247,3 +247,28 @@ def first_judged(store: Store) -> str:
     """The first of `VICTIMS` whose detection has been measured; the first of all where none has."""
     judged = (victim for victim in VICTIMS if found(store, victim, "epistemic", "pgd", form="mean", steps=20))
     return next(judged, next(iter(VICTIMS)))
+
+
+def rates_data(panels: Mapping[str, Mapping[tuple[str, str], list[Record]]]) -> Table:
+    """The numbers behind the figure of fooling rates, one line a record."""
+    names = ("fooling_rate", "fooling_rate_min", "fooling_rate_max", "fooling_rate_vote")
+    rows = [
+        [panel, estimator, form, str(record.config["seed"]), *(f"{record.measurements[name]:.4f}" for name in names)]
+        for panel, lines in panels.items()
+        for (estimator, form), kept in lines.items()
+        for record in kept
+    ]
+    return Table(["panel", "uncertainty", "form", "seed", *(f"{name}_percent" for name in names)], rows)
+
+
+def curves_data(panels: Mapping[str, Mapping[Any, list[Record]]], x: str, y: str) -> Table:
+    """The numbers behind a figure of curves, one line a point; `y` names a curve, "{score}" in it the score of its line."""
+    rows = [
+        [panel, *line, str(record.config["seed"]), f"{at:.6g}", f"{value:.4f}"]
+        for panel, lines in panels.items()
+        for key, kept in lines.items()
+        for line in [(key, "") if isinstance(key, str) else key]
+        for record in kept
+        for at, value in zip(record.curves[x], record.curves[y.format(score=line[1])], strict=True)
+    ]
+    return Table(["panel", "uncertainty", "score", "seed", x, y.format(score="")], rows)

@@ -7,9 +7,11 @@ from statistics import median
 
 from torch import Tensor
 
-from lib import claims, published
+from lib import claims, data, published
 from lib.costs import cost
-from lib.results import READINGS, Reading, measured, reading, records_of
+from lib.diagrams import Column, column
+from lib.papers import harakeh
+from lib.results import READINGS, TEXT, Reading, measured, reading, records_of
 from lib.runs import Record, Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, interval_of, number
 from lib.uncertainty import ESTIMATORS
@@ -133,3 +135,16 @@ def pixels_table(images: Mapping[str, Tensor]) -> Table:
         for i, image in enumerate(batch)
     ]
     return Table(["victim", "image", "pixels_row_by_row"], rows)
+
+
+def figure1_columns() -> dict[str, Column]:
+    """The networks of his Figure 1, as the cells of the text's reading build them."""
+    found = {}
+    for dataset, network in TEXT.items():
+        cell = next(cell for cell in harakeh.main("paper") if cell.dataset == dataset and cell.network == network)
+        classes, shape = len(data.CLASSES[dataset]), data.SHAPES[dataset]
+        title = f"{DATASET_NAMES[dataset]}, {network.replace('_', ' ')}"
+        found[title] = column(
+            network, shape=shape, classes=classes, width=cell.width, dropout=cell.dropout, draws=cell.draws
+        )
+    return found

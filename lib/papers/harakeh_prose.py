@@ -63,7 +63,11 @@ def _beyond(store: Store) -> dict[str, str]:
             for what in ("adversarial_accuracy", "queries", "substitute_agreement", "substitute_accuracy"):
                 text[f"{short}-{estimator}-black-box-{what.replace('_', '-')}"] = mean(kept, what)
             for score in scores_of(estimator):
-                for attack, settings in (("pgd", {"form": "mean", "steps": 20}), ("cw", {"form": "mean"}), ("black_box", {})):
+                for attack, settings in (
+                    ("pgd", {"form": "mean", "steps": 20}),
+                    ("cw", {"form": "mean"}),
+                    ("black_box", {}),
+                ):
                     kept = found(store, victim, estimator, attack, **settings)
                     text[f"{short}-{estimator}-auroc-{score}-{attack}".replace("_", "-")] = mean(kept, f"auroc_{score}")
                 kept = found(store, victim, estimator, "aware", form="expectation", steps=20, score=score)
