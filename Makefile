@@ -1,4 +1,5 @@
-# Everything runs from a virtual environment, .venv, filled from requirements.txt.
+# Everything runs from a virtual environment, .venv, filled from requirements.txt and,
+# for the tests, from requirements-peers.txt.
 # A bare machine needs git, make and Python >= 3.11; any target makes .venv first.
 
 PYTHON ?= python3
@@ -55,9 +56,12 @@ lint: $(READY) ## ruff (rules, format) and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-lock: $(READY) ## make requirements.txt from requirements.in (UPGRADE=1: newest versions)
-	$(VENV)/bin/uv --no-config pip compile requirements.in --quiet --universal --python-version 3.11 \
-	  --fork-strategy fewest --generate-hashes --no-header $(if $(UPGRADE),--upgrade) --output-file requirements.txt
+compile = $(VENV)/bin/uv --no-config pip compile $(1).in --quiet --universal --python-version 3.11 \
+  --fork-strategy fewest --generate-hashes --no-header $(if $(UPGRADE),--upgrade) --output-file $(1).txt
+
+lock: $(READY) ## make requirements*.txt from their .in (UPGRADE=1: newest versions)
+	$(call compile,requirements)
+	$(call compile,requirements-peers) --no-deps
 
 clean: ## remove what a build makes; results/, data/ and .venv stay
 	rm -rf _build book/_build book/chapters book/generated
@@ -70,7 +74,7 @@ distclean: clean ## clean, and remove .venv
 
 # .ready is written last.  Without it, what lies in .venv is what an interrupted
 # run left: it goes, and the downloads already in uv's cache are used again.
-$(READY): requirements.txt requirements-uv.txt $(REMAKE)
+$(READY): requirements.txt requirements-peers.txt requirements-uv.txt $(REMAKE)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || \
 	  { echo "Python >= 3.11 is needed, and '$(PYTHON)' is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
@@ -79,7 +83,7 @@ $(READY): requirements.txt requirements-uv.txt $(REMAKE)
 	@rm -f $@
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	$(VENV)/bin/uv pip sync --python $(PY) --require-hashes requirements.txt
+	$(VENV)/bin/uv pip sync --python $(PY) --require-hashes requirements.txt requirements-peers.txt
 	@touch $@
 
 force:

@@ -142,7 +142,7 @@ def grid_table(store: Store, paper: str) -> Table:
     groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
-            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
+            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
             groups.setdefault(parts, []).append((cell, store.get(cell)))
     rows = []
     for kind, found in groups.items():
@@ -165,5 +165,5 @@ def grid_table(store: Store, paper: str) -> Table:
                 str(drifted) if records else "–",
             ]
         )
-    head = "Profile,Data,Network,Uncertainty,Attack,Recorded,Device,Time in all,Commit,Latest,Drifted".split(",")
+    head = "Profile,Data,Network,Attack,Recorded,Device,Time in all,Commit,Latest,Drifted".split(",")
     return Table(head, rows)

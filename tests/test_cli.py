@@ -11,19 +11,21 @@ from typing import Any
 import pytest
 import torch
 
-from lib import commands, execution, provenance, runs
+from lib import commands, execution, papers, provenance, runs
 from lib.papers import harakeh
 from lib.runs import Result, Store, key_of
 from lib.selection import select
 
 Cli = Callable[..., Any]
 SMOKE = ("--paper", "harakeh", "--profile", "smoke")
+FGSM = (*SMOKE, "--only", "attack=fgsm")
 
 
 @pytest.fixture
 def cells(tiny_options: list[str]) -> list[harakeh.FGSM]:
-    """The cells of the smoke profile with tiny settings."""
-    return select("harakeh", "smoke", changes=tiny_options[1::2])
+    """The FGSM cells of the smoke profile with tiny settings."""
+    only, *changes = tiny_options[1::2]
+    return select("harakeh", "smoke", only=[only], changes=changes)
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def fill(store: Store, cells: list[Any], seconds: float = 2.0, fingerprint: str | None = None) -> None:
-    now = provenance.fingerprint("lib.papers.harakeh") if fingerprint is None else fingerprint
     for cell in cells:
+        now = provenance.fingerprint(papers.module_of(cell)) if fingerprint is None else fingerprint
         store.put(cell, Result({"accuracy": 50.0}, {}), {"seconds": seconds, "fingerprint": now})
 
 
@@ -56,12 +58,14 @@ BAD = [
     (ANY, [*SMOKE, "--set", "colour=red"], "--set colour: unknown field; expected one of paper, profile"),
     (ANY, [*SMOKE, "--only", "colour=red"], "--only colour: unknown field; expected one of"),
     (ANY, [*SMOKE, "--only", "estimator=bayes"], "--only estimator=bayes: no cell of harakeh/smoke meets that"),
-    (ANY, [*SMOKE, "--set", "epsilon=-1"], "epsilon: expected a finite number in [0, 1], got -1.0"),
-    (ANY, [*SMOKE, "--set", "epsilon=nan"], "epsilon: expected a finite number in [0, 1], got nan"),
-    (ANY, [*SMOKE, "--set", "epsilon=inf"], "epsilon: expected a finite number in [0, 1], got inf"),
+    (ANY, [*FGSM, "--set", "epsilon=-1"], "epsilon: expected a finite number in [0, 1], got -1.0"),
+    (ANY, [*FGSM, "--set", "epsilon=nan"], "epsilon: expected a finite number in [0, 1], got nan"),
+    (ANY, [*FGSM, "--set", "epsilon=inf"], "epsilon: expected a finite number in [0, 1], got inf"),
     (ANY, [*SMOKE, "--set", "epsilon=8/255"], "--set epsilon: expected a float such as 0.0314, got '8/255'"),
+    (ANY, [*SMOKE, "--set", "curve_size=5"], "--set curve_size: cells of aware, black_box, cw, jsma, pgd have no such"),
+    (ANY, [*SMOKE, "--only", "attack=cw", "--set", "epsilon=0.1"], "--set epsilon: cells of cw have no such setting"),
     (ANY, [*SMOKE, "--set", "epochs=0"], "epochs: expected a whole number of at least 1, got 0"),
-    (ANY, [*SMOKE, "--set", "curve_epsilons=0,2"], "curve_epsilons: expected a finite number in [0, 1], got 2"),
+    (ANY, [*FGSM, "--set", "curve_epsilons=0,2"], "curve_epsilons: expected a finite number in [0, 1], got 2"),
     (ANY, [*SMOKE, "--seeds", "0"], "seeds: expected a whole number of at least 1, got 0"),
     (ANY, [*SMOKE, "--seeds", "two"], "argument --seeds: invalid int value: 'two'"),
     (ANY, [*SMOKE, "--seed", "7"], "--only seed=7: no cell of harakeh/smoke meets that"),
@@ -140,12 +144,15 @@ def test_a_folder_that_cannot_hold_records_is_named_before_anything_is_computed(
 
 def test_a_condition_that_one_of_the_default_profiles_meets_is_met(cli: Cli, store: Store) -> None:
     outcome = cli("plan", "--only", "network=fully_convolutional", "--results", store.root)
-    assert outcome.rc == 0 and "15 missing cells" in outcome.stdout
+    both = [cell for profile in ("reduced", "paper") for cell in harakeh.grid(profile)]
+    expected = [key_of(cell) for cell in both if cell.network == "fully_convolutional"]
+    assert expected and {cell.network for cell in harakeh.grid("reduced")} != {cell.network for cell in both}
+    assert outcome.rc == 0 and [line.split()[0] for line in outcome.stdout.splitlines()[:-1]] == expected
 
 
 def test_the_process_itself_ends_like_that(run_cli: Cli, store: Store) -> None:
     """As the shell sees it."""
-    outcome = run_cli("run", *SMOKE, "--set", "epsilon=-1", "--results", store.root)
+    outcome = run_cli("run", *FGSM, "--set", "epsilon=-1", "--results", store.root)
     expected = "python -m lib: epsilon: expected a finite number in [0, 1], got -1.0\n"
     assert (outcome.rc, outcome.stdout, outcome.stderr) == (2, "", expected) and not store.root.exists()
 
@@ -181,18 +188,23 @@ def test_plan_lists_what_is_missing(cli: Cli, store: Store, cells: list[Any], ti
     *lines, total = outcome.stdout.splitlines()
     assert outcome.rc == 0 and [line.split()[0] for line in lines] == [key_of(cell) for cell in cells]
     assert all(line.endswith("no price") for line in lines)
-    assert total == "6 missing cells, 0 s on the machines that priced them, 6 without a price"
+    n = len(cells)
+    assert total == f"{n} missing cells, 0 s on the machines that priced them, {n} without a price"
     assert not store.root.exists()
 
 
 def test_plan_prices_from_what_is_recorded(cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]) -> None:
-    """One cell is recorded, at 66 seconds: the other two of its network follow by their work, the others have no price."""
+    """One cell is recorded, at 66 seconds: the others of its network follow by their work, the rest have no price."""
     fill(store, cells[:1], seconds=66)
     outcome = cli("plan", *SMOKE, *tiny_options, "--results", store.root)
     *lines, total = outcome.stdout.splitlines()
-    prices = [66 * harakeh.work(cell) / harakeh.work(cells[0]) for cell in cells[1:3]]
-    assert [line.split("  ")[-1].strip() for line in lines] == [f"{p / 60:.1f} min" for p in prices] + ["no price"] * 3
-    assert total.startswith(f"5 missing cells, {sum(prices) / 60:.1f} min ") and total.endswith(" 3 without a price")
+    priced = [cell.network == cells[0].network for cell in cells[1:]]
+    prices = [66 * harakeh.work(cell) / harakeh.work(cells[0]) for cell in cells[1:]]
+    expected = [f"{p / 60:.1f} min" if known else "no price" for p, known in zip(prices, priced, strict=True)]
+    assert [line.split("  ")[-1].strip() for line in lines] == expected and 0 < sum(priced) < len(priced)
+    in_all = sum(price for price, known in zip(prices, priced, strict=True) if known)
+    assert total.startswith(f"{len(priced)} missing cells, {in_all / 60:.1f} min ")
+    assert total.endswith(f" {priced.count(False)} without a price")
 
 
 def test_without_a_profile_the_plan_is_for_the_results_of_the_book(cli: Cli, store: Store) -> None:
@@ -217,7 +229,7 @@ def test_run_computes_what_is_missing_and_only_that(
     outcome = cli("run", *SMOKE, *tiny_options, "--threads", "1", "--results", store.root)
     assert outcome.rc == 0 and [cell for cell, _ in lazy] == cells[2:] and outcome.stderr == ""
     assert [line.split()[0] for line in outcome.stdout.splitlines()[:-1]] == [key_of(cell) for cell in cells[2:]]
-    assert outcome.stdout.endswith("4 computed, 0 failed, 0 left for lack of time\n")
+    assert outcome.stdout.endswith(f"{len(cells) - 2} computed, 0 failed, 0 left for lack of time\n")
     assert {(job.threads, job.fresh) for _, job in lazy} == {(1, False)}
 
 
@@ -234,11 +246,13 @@ def test_run_within_a_budget_starts_nothing_after_it(
 ) -> None:
     outcome = cli("run", *SMOKE, *tiny_options, "--budget", "0", "--results", store.root)
     assert outcome.rc == 0 and not lazy
-    assert outcome.stdout == "0 computed, 0 failed, 6 left for lack of time\n"
-    fill(store, cells[:1], seconds=1000)  # a price for the two cells of the same network
+    assert outcome.stdout == f"0 computed, 0 failed, {len(cells)} left for lack of time\n"
+    fill(store, cells[:1], seconds=1000)  # a price for the other cells of the same network
+    unpriced = [cell for cell in cells if cell.network != cells[0].network]
     outcome = cli("run", *SMOKE, *tiny_options, "--budget", "60", "--results", store.root)
-    assert [cell for cell, _ in lazy] == cells[3:]
-    assert outcome.stdout.endswith("3 computed, 0 failed, 2 left for lack of time\n")
+    assert [cell for cell, _ in lazy] == unpriced
+    left = len(cells) - 1 - len(unpriced)
+    assert outcome.stdout.endswith(f"{len(unpriced)} computed, 0 failed, {left} left for lack of time\n")
 
 
 def test_a_cell_that_fails_is_told_and_is_status_1(
@@ -251,12 +265,13 @@ def test_a_cell_that_fails_is_told_and_is_status_1(
 
     monkeypatch.setattr(execution, "compute", compute)
     outcome = cli("run", *SMOKE, *tiny_options, "--results", store.root)
-    assert outcome.rc == 1 and outcome.stdout.endswith("5 computed, 1 failed, 0 left for lack of time\n")
+    told = f"{len(cells) - 1} computed, 1 failed, 0 left for lack of time\n"
+    assert outcome.rc == 1 and outcome.stdout.endswith(told)
     assert (
         outcome.stderr
         == "FAILED    harakeh smoke digits_as_mnist basic_cnn epistemic fgsm seed 0: RuntimeError: no luck\n"
     )
-    assert [store.get(cell) is None for cell in cells] == [False, True, False, False, False, False]
+    assert [cell for cell in cells if store.get(cell) is None] == cells[1:2]
 
 
 def test_an_interrupt_is_one_line_and_status_130(cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,8 +302,8 @@ def test_status_counts_recorded_missing_and_drifted(
     fill(store, cells[2:3], fingerprint="0" * 12)
     outcome = cli("status", *SMOKE, *tiny_options, "--results", store.root)
     *lines, total = outcome.stdout.splitlines()
-    assert outcome.rc == 0 and total.startswith("3 recorded, 3 missing, 1 drifted ")
-    states = ["drifted", "missing", "missing", "missing"]
+    assert outcome.rc == 0 and total.startswith(f"3 recorded, {len(cells) - 3} missing, 1 drifted ")
+    states = ["drifted", *["missing"] * (len(cells) - 3)]
     assert [line.split()[:2] for line in lines] == [
         [state, key_of(cell)] for state, cell in zip(states, cells[2:], strict=True)
     ]
@@ -312,10 +327,7 @@ def computed(cli: Cli, store: Store, tiny_options: list[str]) -> list[str]:
     """The options of one cell, which is recorded: the epistemic one, whose every measurement is random."""
     options = [
         *SMOKE,
-        "--only",
-        "network=basic_cnn",
-        "--only",
-        "estimator=epistemic",
+        *("--only", "network=basic_cnn", "--only", "estimator=epistemic"),
         *tiny_options,
         "--results",
         str(store.root),
@@ -336,7 +348,9 @@ def test_verify_recomputes_with_fresh_training_and_finds_the_same(
     first, *lines, total = outcome.stdout.splitlines()
     (path,) = records
     assert first.startswith(path.stem) and total == "1 cells verified, 0 measurements differ"
-    assert [line.split()[0] for line in lines] == list(harakeh.TOLERANCES)
+    measured = json.loads(records[path])["measurements"]
+    compared = [name for name in harakeh.TOLERANCES if name in measured]
+    assert [line.split()[0] for line in lines] == compared and {"accuracy", "adversarial_accuracy"} <= set(compared)
     assert all(line.endswith("now   the same") for line in lines)
     assert {path: path.read_bytes() for path in store.root.rglob("*.json")} == records  # it only looks
 

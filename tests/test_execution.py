@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -78,7 +79,7 @@ def test_a_killed_run_keeps_its_records_and_a_second_run_computes_the_rest(
     """SIGKILL, which nothing can catch, right after the first record."""
     changes = {"epochs": 1, "train_size": 300, "test_size": 100, "draws": 2, "curve_size": 20}
     options = [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
-    chosen = ["--paper", "harakeh", "--profile", "smoke", *options]
+    chosen = ["--paper", "harakeh", "--profile", "smoke", "--only", "attack=fgsm", *options]
     process = start_cli("run", *chosen, "--threads", "1", "--results", store.root)
     deadline = time.monotonic() + 100
     while not files(store) and process.poll() is None and time.monotonic() < deadline:
@@ -87,20 +88,20 @@ def test_a_killed_run_keeps_its_records_and_a_second_run_computes_the_rest(
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     survivors = files(store)
-    cells = select("harakeh", "smoke", changes=options[1::2])
-    assert len(cells) == 6 and 1 <= len(survivors) < 6
+    cells = select("harakeh", "smoke", only=["attack=fgsm"], changes=options[1::2])
+    assert 1 <= len(survivors) < len(cells)
     assert list(survivors) == sorted(store.path(cell) for cell in cells[: len(survivors)])  # whole, and in order
 
     second = cli("run", *chosen, "--threads", "1", "--results", store.root)
-    assert second.rc == 0 and f"{6 - len(survivors)} computed, 0 failed, 0 left" in second.stdout
+    assert second.rc == 0 and f"{len(cells) - len(survivors)} computed, 0 failed, 0 left" in second.stdout
     assert survivors.items() <= files(store).items()  # untouched
-    assert all(store.get(cell) is not None for cell in cells) and len(files(store)) == 6
+    assert all(store.get(cell) is not None for cell in cells) and len(files(store)) == len(cells)
     third = cli("run", *chosen, "--results", store.root)
     assert third.rc == 0 and third.stdout == "nothing to compute: every cell asked for is recorded\n"
 
     uninterrupted = Store(tmp_path / "other")
     again = cli("run", *chosen, "--all", "--threads", "1", "--results", uninterrupted.root)
-    assert again.rc == 0 and "6 computed" in again.stdout
+    assert again.rc == 0 and f"{len(cells)} computed" in again.stdout
     for cell in cells:  # training included, to the bit
         assert numbers(uninterrupted.get(cell)) == numbers(store.get(cell))
 
@@ -250,7 +251,7 @@ def test_nothing_is_started_that_would_end_after_the_budget(
 
 
 def record(cell: Any, seconds: float, **measurements: float) -> Record:
-    config = {**vars(cell), "curve_epsilons": list(cell.curve_epsilons)}  # as read from a file
+    config = json.loads(json.dumps(vars(cell)))  # as read from a file
     return Record(key_of(cell), config, measurements, {}, {"seconds": seconds})
 
 
@@ -274,6 +275,21 @@ def test_where_no_record_has_the_estimator_one_of_the_network_will_do(tiny_cell:
     for unknown in ({"width": 3}, {"network": "fully_convolutional"}, {"dataset": "digits_as_cifar10"}):
         assert price(tiny_cell(**unknown)) is None
     assert costs.prices([], "harakeh")(tiny_cell()) is None
+
+
+def test_an_attack_is_priced_by_the_work_of_any_other_on_the_same_network(tiny_cell: CellMaker) -> None:
+    """Records and cells of several experiments: each has its own work, and one rate serves them all."""
+    usual = {name: getattr(tiny_cell(), name) for name in ("profile", "dataset", "network", "width", "train_size")}
+    targeted, within = harakeh.CW(**usual, attack_runs=1), harakeh.Gradient(**usual, test_size=30, loss_steps=(1.0, 5))
+    price = costs.prices(
+        [record(tiny_cell(), harakeh.work(tiny_cell()) / 10), record(targeted, harakeh.work(targeted))], "harakeh"
+    )
+    for cell in (tiny_cell(), targeted, within, harakeh.BlackBox(**usual), harakeh.JSMA(**usual)):
+        assert price(cell) == pytest.approx((0.1 + 1) / 2 * harakeh.work(cell))
+    records = [record(within, 7.0)]
+    assert records[0].config["loss_steps"] == [1.0, 5.0] and costs.prices(records, "harakeh")(within) == pytest.approx(
+        7
+    )
 
 
 def test_a_network_from_the_cache_costs_its_training_all_the_same(tiny_cell: CellMaker) -> None:
@@ -442,21 +458,48 @@ def test_one_checkpoint_serves_the_cells_that_share_a_victim(
 # --- selection --------------------------------------------------------------------------------------------------------
 
 
-def test_the_grid_has_every_estimator_of_every_variant_and_seed() -> None:
-    for profile, variants, seeds in (("smoke", 2, 1), ("reduced", 2, 5), ("paper", 4, 5)):
-        cells = select("harakeh", profile)
-        assert len(cells) == len(set(cells)) == 3 * variants * seeds
-        assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)  # whole seeds first
-        assert {(cell.paper, cell.profile) for cell in cells} == {("harakeh", profile)}
+def test_without_conditions_the_selection_is_the_grid() -> None:
+    for profile in harakeh.PROFILES:
+        assert select("harakeh", profile) == harakeh.grid(profile)
 
 
 def test_conditions_hold_together() -> None:
-    cells = select("harakeh", "paper", only=["dataset=mnist", "estimator=epistemic", "network=basic_cnn"])
+    four = ["attack=fgsm", "dataset=mnist", "estimator=epistemic", "network=basic_cnn"]
+    cells = select("harakeh", "paper", only=four)
     assert [(c.dataset, c.estimator, c.network, c.seed) for c in cells] == [
         ("mnist", "epistemic", "basic_cnn", seed) for seed in range(5)
     ]
     by_number = select("harakeh", "paper", only=["seed=3", "curve_epsilons=0,0.05,0.1,0.15,0.2,0.25,0.3"])
-    assert {(cell.seed, cell.dataset) for cell in by_number} == {(3, "mnist")} and len(by_number) == 6
+    assert {(cell.seed, cell.dataset, cell.attack) for cell in by_number} == {(3, "mnist", "fgsm")}
+    assert by_number == [c for c in harakeh.grid("paper") if (c.seed, c.dataset, c.attack) == (3, "mnist", "fgsm")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        ("form=mean", lambda cell: getattr(cell, "form", None) == "mean"),
+        ("score=", lambda cell: getattr(cell, "score", None) == ""),
+        ("steps=1", lambda cell: getattr(cell, "steps", None) == 1),
+        ("held_out=150", lambda cell: cell.attack == "black_box"),
+        ("attack_runs=10", lambda cell: cell.attack in ("cw", "jsma")),
+    ],
+)
+def test_a_cell_without_a_field_meets_no_condition_on_it(condition: str, met: Callable[[Any], bool]) -> None:
+    found = select("harakeh", "paper", only=[condition])
+    assert found == [cell for cell in harakeh.grid("paper") if met(cell)]
+    assert 0 < len(found) < len(harakeh.grid("paper"))
+
+
+def test_a_change_of_a_setting_that_some_cells_lack_is_refused() -> None:
+    """Also where only a part of those chosen lack it; once they are left out, it is made."""
+    with pytest.raises(
+        BadValue, match=r"^--set epsilon: cells of cw, jsma have no such setting; choose others by --only"
+    ):
+        select("harakeh", "paper", changes=["epsilon=0.1"])
+    with pytest.raises(BadValue, match=r"^--set judged: cells of aware, cw, jsma, pgd have no such setting"):
+        select("harakeh", "paper", only=["judges=50"], changes=["judged=10"])
+    changed = select("harakeh", "paper", only=["attack=black_box"], changes=["epsilon=0.1", "judged=10"])
+    assert changed and {(cell.epsilon, cell.judged) for cell in changed} == {(0.1, 10)}
 
 
 def test_seeds_keeps_the_first_ones() -> None:
@@ -465,20 +508,24 @@ def test_seeds_keeps_the_first_ones() -> None:
 
 
 def test_changes_replace_settings_and_make_other_keys() -> None:
-    plain = select("harakeh", "smoke", only=["estimator=none"])
-    changed = select("harakeh", "smoke", only=["estimator=none"], changes=["epochs=5", "curve_epsilons=0.0,0.5"])
+    only = ["attack=fgsm", "estimator=none"]
+    plain = select("harakeh", "smoke", only=only)
+    changed = select("harakeh", "smoke", only=only, changes=["epochs=5", "curve_epsilons=0.0,0.5"])
     assert [(cell.epochs, cell.curve_epsilons) for cell in changed] == [(5, (0.0, 0.5))] * len(plain)
     assert not {key_of(cell) for cell in changed} & {key_of(cell) for cell in plain}
     assert [cell.network for cell in changed] == [cell.network for cell in plain]
 
 
 def test_cells_that_a_change_makes_equal_are_one() -> None:
-    assert len(select("harakeh", "smoke", only=["network=basic_cnn"], changes=["estimator=none"])) == 1
+    only = ["attack=fgsm", "network=basic_cnn"]
+    assert len(select("harakeh", "smoke", only=only)) > 1
+    assert len(select("harakeh", "smoke", only=only, changes=["estimator=none", "draws=3"])) == 1
 
 
 def test_a_change_that_changes_nothing_keeps_the_key() -> None:
-    same = select("harakeh", "smoke", changes=["curve_epsilons=0,0.1,0.3"])
-    assert [key_of(cell) for cell in same] == [key_of(cell) for cell in select("harakeh", "smoke")]
+    only = ["attack=fgsm"]
+    same = select("harakeh", "smoke", only=only, changes=["curve_epsilons=0,0.1,0.3"])
+    assert [key_of(cell) for cell in same] == [key_of(cell) for cell in select("harakeh", "smoke", only=only)]
 
 
 @pytest.mark.parametrize(
@@ -518,7 +565,7 @@ def test_a_change_that_changes_nothing_keeps_the_key() -> None:
 )
 def test_bad_choices_are_named(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(BadValue) as caught:
-        select(**{"paper": "harakeh", "profile": "smoke", **arguments})
+        select(**{"paper": "harakeh", "profile": "smoke", "only": ["attack=fgsm"], **arguments})
     assert str(caught.value).startswith(told) and "\n" not in str(caught.value)
 
 
@@ -529,4 +576,5 @@ def test_every_paper_offers_what_a_paper_must() -> None:
         for profile in module.PROFILES:
             for cell in module.grid(profile):
                 assert cell.paper == name and cell.profile == profile and module.work(cell) > 0
-                assert papers.module_of(cell) == f"lib.papers.{name}" and cell.dataset in data.CHECKSUMS
+                assert papers.module_of(cell).startswith(f"lib.papers.{name}.") and cell.dataset in data.CHECKSUMS
+            assert set(module.main(profile)) <= set(module.grid(profile))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion import ATTACKS, fgsm, pgd
+from lib.evasion import fgsm, pgd
 from lib.models import Network
 from lib.uncertainty import Deterministic, MonteCarloDropout
 
@@ -58,7 +58,8 @@ def call(name: str, victim: nn.Module, x: Tensor, y: Tensor, epsilon: float, see
     """An attack with usual settings; PGD from a random start."""
     if name == "fgsm":
         return fgsm(victim, x, y, epsilon=epsilon)
-    return pgd(victim, x, y, epsilon=epsilon, step_size=epsilon / 4, steps=5, generator=generator(seed))
+    step_size = epsilon / 4 or epsilon  # a quarter of the smallest number is none
+    return pgd(victim, x, y, epsilon=epsilon, step_size=step_size, steps=5, generator=generator(seed))
 
 
 def losses(victim: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ def losses(victim: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(victim(x), y, reduction="none")
 
 
-BOTH = pytest.mark.parametrize("name", ATTACKS)
+BOTH = pytest.mark.parametrize("name", ["fgsm", "pgd"])
 SHAPE = (3, 4, 5)
 
 

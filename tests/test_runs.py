@@ -20,7 +20,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import data, provenance, runs
+from lib import data, papers, provenance, runs
 from lib.errors import BadValue
 from lib.papers import harakeh
 from lib.runs import Record, Result, Store, key_of
@@ -408,14 +408,26 @@ def test_the_fingerprint_follows_the_code_that_counts(change: dict[str, str], dr
     assert (package(**change) != before) == drifts
 
 
-def test_the_sources_of_a_paper_are_all_that_it_imports() -> None:
-    """By the standard library's own search."""
+@pytest.mark.parametrize("module", sorted({papers.module_of(cell()) for cell in harakeh.CELLS}))
+def test_the_sources_of_an_experiment_are_all_that_it_imports(module: str) -> None:
+    """By the standard library's own search; the packages that it lies in, which name its neighbours, taken as empty."""
     finder = ModuleFinder(path=[str(runs.ROOT)])  # which reads bytecode, and finds nothing outside of the project
-    finder.run_script(str(provenance.LIB / "papers" / "harakeh.py"))
-    expected = {Path(str(module.__file__)) for name, module in finder.modules.items() if name.startswith("lib.")}
-    found = provenance._sources("lib.papers.harakeh")
-    assert found == expected | {provenance.LIB / "papers" / "harakeh.py"}
-    assert {"data.py", "layers.py", "gradient.py", "checkpoints.py", "seeds.py"} <= {path.name for path in found}
+    script = Path(str(sys.modules[module].__file__))
+    for around in ("lib", "lib.papers", "lib.papers.harakeh"):
+        finder.add_module(around).__path__ = list(sys.modules[around].__path__)
+    finder.run_script(str(script))
+    files = [found.__file__ for name, found in finder.modules.items() if name.startswith("lib.")]
+    found = provenance._sources(module)
+    assert found == {script, *(Path(file) for file in files if file is not None)}
+    assert {"data.py", "layers.py", "checkpoints.py", "seeds.py", "victims.py"} <= {path.name for path in found}
+
+
+def test_an_experiment_does_not_drift_with_another() -> None:
+    """Its fingerprint leaves out the grid and the experiments that are not its own."""
+    own = {kind: Path(str(sys.modules[papers.module_of(kind())].__file__)) for kind in harakeh.CELLS}
+    for kind, path in own.items():
+        sources = provenance._sources(papers.module_of(kind()))
+        assert sources & set(own.values()) == {path} and not any(source.name == "grid.py" for source in sources)
 
 
 def test_a_result_says_where_it_comes_from() -> None:

@@ -250,7 +250,7 @@ def straight(text: str) -> str:
 @pytest.mark.parametrize(
     ("page", "name", "make"),
     [
-        (CHAPTER, "table2", harakeh_pages.table2),
+        (CHAPTER, "table2", lambda store: harakeh_pages.table2(store, attack="fgsm")),
         ("book/claims.html", "claims", lambda store: tables.claims_table(store, "harakeh")),
         ("book/status.html", "grid", lambda store: tables.grid_table(store, "harakeh")),
     ],

@@ -21,10 +21,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from lib import book, claims, costs, figures, papers, provenance, published, tables
+from lib import book, claims, costs, figures, papers, provenance, published, results, tables
 from lib.papers import harakeh
+from lib.papers import harakeh_beyond as beyond
 from lib.papers import harakeh_pages as pages
-from lib.papers.harakeh import FGSM as Config
+from lib.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM, MNIST_EPSILONS
+from lib.papers.harakeh_prose import prose
 from lib.results import READINGS
 from lib.runs import Record, Result, Store
 from lib.tables import NOT_RUN, Table
@@ -33,19 +35,21 @@ from lib.verdicts import Measured, Word
 
 PRINTED = published.load("harakeh")
 CLOSE = claims.tolerances("harakeh")
-FGSM = [name for name in PRINTED if "/fgsm/" in name]
+ROWS = [name for name in PRINTED if "/fgsm/" in name]
 
 
-def cells(profile: str = "paper", **wanted: Any) -> list[Config]:
-    found = [cell for cell in harakeh.grid(profile) if all(getattr(cell, name) == wanted[name] for name in wanted)]
+def cells(profile: str = "paper", **wanted: Any) -> list[FGSM]:
+    """The cells of the FGSM rows that are as wanted."""
+    rows = [cell for cell in harakeh.main(profile) if isinstance(cell, FGSM) and cell.estimator in ESTIMATORS]
+    found = [cell for cell in rows if all(getattr(cell, name) == wanted[name] for name in wanted)]
     assert found, wanted
     return found
 
 
-def put(store: Store, cell: Config, accuracy: float = 99.0, attacked: float = 10.0, **changes: Any) -> Record:
+def put(store: Store, cell: FGSM, accuracy: float = 99.0, attacked: float = 10.0, **changes: Any) -> Record:
     """A made-up record of `cell`; `changes` are measurements, facts of its provenance, or `curve`."""
     facts = {"seconds": 90.0, "device": "A chip", "commit": "abc123", "finished": "2026-11-20T08:00:00+00:00"}
-    facts["fingerprint"] = provenance.fingerprint("lib.papers.harakeh")
+    facts["fingerprint"] = provenance.fingerprint("lib.papers.harakeh.fgsm")
     curve = changes.pop("curve", [accuracy - 2 * i for i in range(len(cell.curve_epsilons))])
     measurements = {
         "accuracy": accuracy,
@@ -79,7 +83,7 @@ def in_csv(table: Table) -> list[list[str]]:
 
 def every_table(store: Store) -> dict[str, Table]:
     return {
-        "table2": pages.table2(store),
+        "table2": pages.table2(store, attack="fgsm"),
         "claims": tables.claims_table(store, "harakeh"),
         "grid": tables.grid_table(store, "harakeh"),
         "curves": pages.curves_table(pages.panels(store)),
@@ -89,11 +93,11 @@ def every_table(store: Store) -> dict[str, Table]:
 def ours(table: Table) -> list[str]:
     """Every cell of the columns that hold what we measured, but for those that refer to the column at their left."""
     columns = [i for i, name in enumerate(table.head) if name.startswith("Ours: ")]
-    return [row[i] for row in table.rows for i in columns if row[i] != "as left"]
+    return [row[i] for row in table.rows for i in columns if row[i] != pages.SAME]
 
 
 def line_of(store: Store, data: str, estimator: str, quantity: str) -> dict[str, str]:
-    table = pages.table2(store)
+    table = pages.table2(store, attack="fgsm")
     (row,) = [row for row in table.rows if list(row[:3]) == [data, estimator, quantity]]
     return dict(zip(table.head, row, strict=True))
 
@@ -134,7 +138,7 @@ def test_the_interval_of_one_seed_has_the_percentage_itself_as_its_mean() -> Non
 
 
 def test_table2_has_the_papers_rows_in_the_papers_order(store: Store) -> None:
-    found = pages.table2(store)
+    found = pages.table2(store, attack="fgsm")
     expected = [
         [data, estimator, quantity]
         for data in ("MNIST", "CIFAR-10")
@@ -142,12 +146,12 @@ def test_table2_has_the_papers_rows_in_the_papers_order(store: Store) -> None:
         for quantity in ("clean", "attacked")
     ]
     assert [list(row[:3]) for row in found.rows] == expected
-    assert [row[3] for row in found.rows] == [PRINTED[name].text for name in FGSM]
+    assert [row[3] for row in found.rows] == [PRINTED[name].text for name in ROWS]
     assert all(len(row) == len(found.head) for row in found.rows)
 
 
 def test_table2_without_records_says_not_run_everywhere(store: Store) -> None:
-    found = pages.table2(store)
+    found = pages.table2(store, attack="fgsm")
     assert set(ours(found)) == {"not run"}
     assert {row[-1] for row in found.rows} == {"–"}
 
@@ -173,7 +177,7 @@ def test_a_record_enters_its_own_column_and_no_other(store: Store, profile: str,
     clean, attacked_row = (line_of(store, "MNIST", "none", quantity) for quantity in ("clean", "attacked"))
     assert clean[column] == "99.00 [96.52, 100.00] ×3 ✓"  # 0.37 from 99.37
     assert attacked_row[column] == "21.00 [18.52, 23.48] ×3"  # 11.04 from 9.96
-    found = ours(pages.table2(store))
+    found = ours(pages.table2(store, attack="fgsm"))
     assert found.count("not run") == len(found) - 2
 
 
@@ -181,7 +185,7 @@ def test_the_attacker_of_one_draw_has_a_column_for_the_epistemic_network(store: 
     wanted: dict[str, Any] = {"dataset": "mnist", "network": "basic_cnn"}
     for estimator, more in (("none", {}), ("epistemic", {"adversarial_accuracy_one_draw": 25.0}), ("aleatoric", {})):
         put(store, cells(estimator=estimator, **wanted)[0], 98.5, 10.0, **more)
-    column = "Ours: text's network, gradient of one draw"
+    column = "Ours: text's network, one draw"
     found = {
         (estimator, quantity): line_of(store, "MNIST", estimator, quantity)[column]
         for estimator in ("none", "epistemic", "aleatoric")
@@ -189,15 +193,15 @@ def test_the_attacker_of_one_draw_has_a_column_for_the_epistemic_network(store: 
     }
     # Wilson at p = 1/4 and n = 10,000: 0.2501 +- 1.96 sqrt(0.1875 / 10,000).
     assert found.pop(("epistemic", "attacked")) == "25.00 [24.16, 25.86] ×1 ✓"  # 2.08 from 22.92
-    assert set(found.values()) == {"as left"}
-    text = pages.prose(store)
+    assert set(found.values()) == {pages.SAME}
+    text = prose(store)
     assert text["one_draw-verdict-mnist-fgsm-epistemic"] == "replicated"
     assert text["text-verdict-mnist-fgsm-epistemic"] == "not replicated"
     assert text["text-mnist-epistemic-adversarial-accuracy-one-draw"] == "25.0 %"
 
 
 @pytest.mark.parametrize("side", [-1, 1], ids=["below", "above"])
-@pytest.mark.parametrize("name", FGSM)
+@pytest.mark.parametrize("name", ROWS)
 def test_the_tick_includes_the_end_of_the_tolerance(store: Store, name: str, side: int) -> None:
     dataset, _, estimator, quantity = name.split("/")
     network = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}[dataset]
@@ -242,7 +246,7 @@ def test_smoke_records_enter_no_table(store: Store) -> None:
     for cell in cells("smoke"):
         put(store, cell, 12.34, 56.78)
     # And one that claims to be of the smoke profile but is of the real data.
-    put(store, Config(profile="smoke"), 12.34, 56.78)
+    put(store, FGSM(profile="smoke"), 12.34, 56.78)
     assert {name: table.rows for name, table in every_table(store).items()} == {n: t.rows for n, t in before.items()}
     assert tables.summary(store) == counts
     assert not any("12.34" in cell for table in before.values() for row in table.rows for cell in row)
@@ -354,29 +358,37 @@ def test_the_summary_adds_up_to_the_number_of_claims(store: Store, full: bool) -
 
 def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
     empty = tables.grid_table(store, "harakeh")
-    per_seed = sum(len(harakeh.VARIANTS[profile]) for profile in ("paper", "reduced")) * len(ESTIMATORS)
-    assert len(empty.rows) == per_seed
-    assert {tuple(row[5:]) for row in empty.rows} == {("0 of 5", "–", "–", "–", "–", "–")}
+    parts = {
+        (profile, cell.dataset, cell.network, cell.attack)
+        for profile in ("paper", "reduced")
+        for cell in harakeh.grid(profile)
+    }
+    assert len(empty.rows) == len(parts)
+    assert {tuple(row[5:]) for row in empty.rows} == {("–", "–", "–", "–", "–")}
+    assert all(re.fullmatch(r"0 of [1-9]\d*", row[4]) for row in empty.rows)
 
     first, second, third, *_ = cells(dataset="cifar10", network="fully_convolutional", estimator="epistemic")
     put(store, first, training_seconds=1000.0, attack_seconds=100.0, seconds=105.0)  # trained before: 1100 s count
     put(store, second, seconds=700.0, commit="fff999", finished="2026-11-21T23:59:59+00:00", device="B chip")
     put(store, third, seconds=660.0, fingerprint="of older code")
     found = [list(row) for row in tables.grid_table(store, "harakeh").rows]
-    (row,) = [row for row in found if row[5] != "0 of 5"]
+    (row,) = [row for row in found if not row[4].startswith("0 of")]
     assert row == [
-        *("paper", "CIFAR-10", "fully_convolutional", "epistemic", "FGSM", "3 of 5", "A chip, B chip"),
+        *("paper", "CIFAR-10", "fully_convolutional", "FGSM", "3 of 15", "A chip, B chip"),
         *("41 min", "`abc123`, `fff999`", "2026-11-21", "1"),
     ]
 
 
 def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
-    for profile in ("paper", "reduced"):
-        for cell in cells(profile):
-            put(store, cell)
+    facts = {"seconds": 60.0, "device": "A chip", "commit": "abc", "finished": "2026-11-20T08:00:00+00:00"}
+    everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
+    for cell in everything:
+        facts["fingerprint"] = provenance.fingerprint(papers.module_of(cell))
+        store.put(cell, Result({}, {}), facts)
     found = tables.grid_table(store, "harakeh")
-    assert {row[5] for row in found.rows} == {"5 of 5"} and {row[-1] for row in found.rows} == {"0"}
-    assert 5 * len(found.rows) == len(harakeh.grid("paper")) + len(harakeh.grid("reduced"))
+    counts = [row[4].split(" of ") for row in found.rows]
+    assert all(done == planned for done, planned in counts) and {row[-1] for row in found.rows} == {"0"}
+    assert sum(int(planned) for _, planned in counts) == len(everything)
 
 
 # --- curves and figures -------------------------------------------------------------------------------------------------
@@ -407,7 +419,7 @@ def test_panels_are_the_networks_with_records(curves: Store) -> None:
 def test_the_curves_table_holds_every_point(curves: Store) -> None:
     found = pages.curves_table(pages.panels(curves))
     assert found.head == ["panel", "uncertainty", "seed", "epsilon", "accuracy_percent"]
-    assert len(found.rows) == 9 * len(harakeh.MNIST_EPSILONS) + 2 * len(harakeh.CIFAR_EPSILONS)
+    assert len(found.rows) == 9 * len(MNIST_EPSILONS) + 2 * len(CIFAR_EPSILONS)
     assert ["MNIST, text's network", "epistemic", "2", "0.15", "62.0000"] in found.rows
     assert ["CIFAR-10, text's network", "none", "0", "0.00392157", "97.0000"] in found.rows
 
@@ -428,10 +440,10 @@ def curves_of(figure: Figure) -> list[dict[str, Line2D]]:
 
 def test_the_figure_draws_a_line_for_each_estimator(curves: Store) -> None:
     mnist, cifar = curves_of(drawn(pages.panels(curves)))
-    assert list(mnist) == list(figures.NAMES.values())
+    assert list(mnist) == [figures.NAMES[estimator] for estimator in ESTIMATORS]
     assert list(cifar) == [figures.NAMES["none"], figures.NAMES["epistemic"]]
     for line in mnist.values():  # means over seeds 0, 1, 2
-        assert list(line.get_xdata()) == list(harakeh.MNIST_EPSILONS)
+        assert list(line.get_xdata()) == list(MNIST_EPSILONS)
         np.testing.assert_allclose(np.asarray(line.get_ydata(), float), [91.0 - 10 * i for i in range(7)])
     assert len({line.get_color() for line in mnist.values()}) == 3
     assert len({line.get_marker() for line in mnist.values()}) == 3
@@ -481,7 +493,8 @@ def test_the_legend_names_every_line_whichever_panel_has_it(store: Store, first:
     for cell in cells(dataset="cifar10", network="fully_convolutional", seed=0):
         put(store, cell)
     (legend,) = drawn(pages.panels(store)).legends
-    assert [text.get_text() for text in legend.get_texts()] == [*figures.NAMES.values(), "paper"]
+    names = [figures.NAMES[estimator] for estimator in ESTIMATORS]
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "paper"]
 
 
 @pytest.mark.parametrize("kind", ["curves", "images"])
@@ -541,11 +554,11 @@ def test_the_first_pages_figure_is_sharp_on_a_wide_page(curves: Store, tmp_path:
 
 
 def test_the_prose_quotes_records_or_says_not_run(store: Store) -> None:
-    assert set(pages.prose(store).values()) == {"not run", "not testable as written"}
+    assert set(prose(store).values()) == {"not run", "not testable as written"}
     wanted: dict[str, Any] = {"dataset": "mnist", "network": "basic_cnn_tutorial", "estimator": "aleatoric"}
     for cell, attacked in zip(cells(**wanted), (8.0, 9.0, 10.6), strict=False):
         put(store, cell, 99.25, attacked, sigma=0.5 + cell.seed, adversarial_sigma=2.0, unmoved=4.04)
-    text = pages.prose(store)
+    text = prose(store)
     assert text["tutorial-mnist-aleatoric-clean"] == "99.2 %"
     assert text["tutorial-mnist-aleatoric-fgsm"] == "9.2 %"  # 27.6 / 3
     assert text["tutorial-mnist-aleatoric-unmoved"] == "4.0 %"
@@ -624,3 +637,107 @@ def test_records_price_after_their_way_through_json(store: Store) -> None:
     read = Record(**json.loads(json.dumps(vars(record))))
     assert isinstance(read.config["curve_epsilons"], list)
     assert costs.prices([read], "harakeh")(cell) == pytest.approx(100)
+
+
+# --- the other rows, and what lies beyond them --------------------------------------------------------------------------
+
+
+def put_row(
+    store: Store, measurements: dict[str, float], *, profile: str = "paper", seeds: int = 2, **row: Any
+) -> None:
+    """Made-up records of one row of the grid; each seed adds 1 to every percentage."""
+    facts = {"seconds": 60.0, "device": "A chip", "commit": "abc", "finished": "2026-11-20T08:00:00+00:00"}
+    found = results.rows("harakeh", profile)[results.row_of(**row)]
+    for cell in found[:seeds]:
+        values = {name: value + cell.seed for name, value in measurements.items()}
+        store.put(cell, Result({**values, "test_points": 1000.0}, {}), {**facts, "fingerprint": "x"})
+
+
+TEXT = {"dataset": "mnist", "network": "basic_cnn"}
+
+
+def test_a_fooling_rate_stands_with_its_runs(store: Store) -> None:
+    rates = {"fooling_rate": 33.0, "fooling_rate_min": 30.0, "fooling_rate_max": 36.0}
+    put_row(store, rates, **TEXT, estimator="epistemic", attack="cw", form="mean")
+    table = pages.table2(store, attack="cw")
+    (row,) = [row for row in table.rows if row[1] == "epistemic" and row[2] == "fooling rate"]
+    # Student: 12.706 s / sqrt(2) with s = 1 / sqrt(2); the paper prints 30 to 37, within 10.
+    assert row[3:6] == ["30-37", "33.50 [27.15, 39.85] ×2 ✓; runs 30–37", NOT_RUN]
+
+
+@pytest.mark.parametrize("form", ["one_draw", "expectation"])
+def test_each_form_has_its_own_column(store: Store, form: str) -> None:
+    rates = {"fooling_rate": 50.0, "fooling_rate_min": 50.0, "fooling_rate_max": 50.0}
+    put_row(store, rates, seeds=1, **TEXT, estimator="aleatoric", attack="jsma", form=form)
+    table = pages.table2(store, attack="jsma")
+    (row,) = [row for row in table.rows if row[1] == "aleatoric" and row[2] == "fooling rate"]
+    by_reading = dict(zip(table.head, row, strict=True))
+    title = {"one_draw": "one draw", "expectation": "expectation"}[form]
+    assert by_reading.pop(f"Ours: text's network, {title}").startswith("50.00 ")
+    assert {text for name, text in by_reading.items() if name.startswith("Ours")} == {NOT_RUN}
+
+
+def test_a_row_that_is_not_random_refers_to_its_first_column(store: Store) -> None:
+    for attack in ("cw", "jsma"):
+        table = pages.table2(store, attack=attack)
+        plain = [dict(zip(table.head, row, strict=True)) for row in table.rows if row[1] == "none"]
+        for row in plain:
+            assert row["Ours: text's network, one draw"] == row["Ours: text's network, expectation"] == pages.SAME
+
+
+def test_the_black_box_has_no_forms(store: Store) -> None:
+    head = pages.table2(store, attack="black_box").head
+    assert [name for name in head if name.startswith("Ours")] == [
+        "Ours: text's network",
+        "Ours: tutorial's network",
+        "Ours: `reduced`",
+    ]
+
+
+def test_the_clean_accuracy_of_a_targeted_row_is_that_of_the_same_victim(store: Store) -> None:
+    put(store, cells(**TEXT, estimator="none")[0], 99.0)
+    for attack in ("cw", "jsma"):
+        (row,) = [r for r in pages.table2(store, attack=attack).rows if r[1] == "none" and r[2] == "clean"]
+        assert row[4].startswith("99.00 ")
+    (row,) = [r for r in pages.table2(store, attack="black_box").rows if r[1] == "none" and r[2] == "clean"]
+    assert row[4] == NOT_RUN  # its victim trained for longer
+
+
+def test_the_tables_beyond_his_say_not_run_or_quote_the_records(store: Store) -> None:
+    for make in (beyond.victims_table, beyond.forms_table, beyond.detection_table, beyond.deviations_table):
+        texts = {text for row in make(store).rows for text in row[-1:]}
+        assert texts == {NOT_RUN}, make
+    pgd = {"attack": "pgd", "form": "expectation", "steps": 20}
+    put_row(store, {"adversarial_accuracy": 7.0, "auroc_entropy": 80.0}, **TEXT, estimator="epistemic", **pgd)
+    (row,) = [
+        r for r in beyond.forms_table(store).rows if r[:3] == ["MNIST, text's network", "epistemic", "expectation"]
+    ]
+    assert row[3:5] == [NOT_RUN, "7.5 [1.1, 13.9] ×2"]
+    put_row(store, {"auroc_entropy": 80.0}, seeds=1, **TEXT, estimator="none", attack="cw", form="mean")
+    (row,) = [r for r in beyond.detection_table(store).rows if r[:3] == ["MNIST, text's network", "none", "entropy"]]
+    assert row[3:] == [NOT_RUN, NOT_RUN, "80.0 ×1", NOT_RUN, NOT_RUN, NOT_RUN]
+
+
+def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
+    facts = {"seconds": 1.0}
+    found = [one for one in harakeh.deviations("reduced") if one.title.startswith("draws T 10 → 2 ")]
+    assert [one.usual.seed for one in found] == [0, 1, 2]
+    for one, usual, changed in zip(found, (10.0, 20.0, 30.0), (11.0, 23.0, 35.0), strict=True):
+        store.put(one.usual, Result({one.measurement: usual}, {}), facts)
+        store.put(one.changed, Result({one.measurement: changed}, {}), facts)
+    (row,) = [row for row in beyond.deviations_table(store).rows if row[0] == found[0].title]
+    # Differences 1, 3, 5: mean 3, s = 2, 4.3027 * 2 / sqrt(3) = 4.97.
+    assert row[-1] == "3.0 [-2.0, 8.0] ×3"
+
+
+@pytest.mark.parametrize(("white", "holds"), [(9.0, "yes"), (11.0, "**no**")])
+def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str) -> None:
+    box = {"black_box_accuracy": 10.0, "white_box_accuracy": 5.0}
+    put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
+    put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
+    (row,) = [row for row in beyond.checks_table(store).rows if row[0].startswith("black box less white box")]
+    assert row[1:] == ["2", f"{10 - white:.2f}", "MNIST, basic_cnn, aleatoric", holds]
+
+
+def test_checks_without_records_are_not_run(store: Store) -> None:
+    assert {row[-1] for row in beyond.checks_table(store).rows} == {NOT_RUN}

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,7 +19,7 @@ from lib import layers, seeds, training
 from lib.errors import BadValue
 from lib.layers import Dropout, Flatten
 from lib.models import Network, Parts
-from lib.uncertainty import Deterministic, Heteroscedastic, MonteCarloDropout, Victim, estimate
+from lib.uncertainty import Deterministic, Ensemble, Heteroscedastic, MonteCarloDropout, Victim, estimate
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -238,6 +240,118 @@ def test_the_loss_reaches_both_heads(noisy: tuple[Network, Tensor]) -> None:
     assert isinstance(network.head, nn.Linear) and isinstance(network.noise, nn.Linear)
     for head in (network.head, network.noise):
         assert head.weight.grad is not None and float(head.weight.grad.abs().max()) > 1e-3
+
+
+# --- ensembles --------------------------------------------------------------------------------------------------------
+
+
+def test_an_ensemble_is_the_mean_softmax_of_its_members() -> None:
+    """Two linear networks, whose logits are known by hand."""
+    x = torch.tensor(X).view(2, 2, 1, 1)
+    other = [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+    victim = Ensemble([linear(WEIGHT, BIAS), linear(other, [0.0, 0.0, 1.0])])
+    by_hand = [LOGITS, np.array([[2.0, 1.0, 1.0], [-1.0, 0.5, 1.0]])]
+    with torch.no_grad():
+        found, samples = victim(x), victim.sample(x, 2)
+    np.testing.assert_allclose(samples.numpy(), np.stack(by_hand), atol=1e-6)
+    expected = np.log(np.mean([np.exp(log_softmax(logits)) for logits in by_hand], axis=0))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+
+
+def test_the_gradient_goes_through_every_member(untrained: Callable[..., Network]) -> None:
+    x, y = images().requires_grad_(), torch.tensor([3, 1, 4, 1, 5])
+    networks = [untrained(seed=seed) for seed in range(3)]
+    found = torch.autograd.grad(F.nll_loss(Ensemble(networks)(x), y), x)[0]
+    mean = torch.stack([network(x).softmax(1) for network in networks]).mean(0)
+    torch.testing.assert_close(found, torch.autograd.grad(F.nll_loss(mean.log(), y), x)[0], atol=1e-7, rtol=1e-3)
+
+
+def test_an_ensemble_is_not_random_and_leaves_its_members_as_they_were(untrained: Callable[..., Network]) -> None:
+    networks = [untrained(dropout=0.5, seed=seed).train() for seed in range(3)]
+    before = [{name: value.clone() for name, value in network.state_dict().items()} for network in networks]
+    victim, x = Ensemble(networks), images()
+    assert victim.draws == len(victim.members) == 3 and not victim.random
+    assert not any(module.training for network in networks for module in network.modules())
+    with torch.no_grad():
+        first = victim(x)
+        assert torch.equal(victim(x), first)
+        for draws in (1, 2, 3, 99):
+            members = [network(x) for network in networks[:draws]]
+            assert torch.equal(victim.sample(x, draws), torch.stack(members))
+    for network, state in zip(networks, before, strict=True):
+        assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_an_ensemble_of_one_is_that_network(trained: Network) -> None:
+    x = images()
+    with torch.no_grad():
+        torch.testing.assert_close(Ensemble([trained])(x), Deterministic(trained)(x))
+
+
+# --- draws and the answer they make -----------------------------------------------------------------------------------
+
+SAMPLES = st.tuples(
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(2, 6),
+    st.sampled_from([0.0, 1.0, 30.0]),
+    st.integers(0, 2**32 - 1),
+)
+
+
+def drawn(parts: tuple[int, int, int, float, int]) -> Tensor:
+    draws, n, classes, scale, seed = parts
+    return scale * torch.randn(draws, n, classes, generator=torch.Generator().manual_seed(seed))
+
+
+def two_victims() -> tuple[MonteCarloDropout, Heteroscedastic]:
+    """One of each way to combine."""
+    network = linear(WEIGHT, BIAS)
+    return (
+        MonteCarloDropout(network, generator=generator(), draws=1),
+        Heteroscedastic(network, generator=generator(), draws=1),
+    )
+
+
+@given(SAMPLES)
+def test_one_draw_is_its_own_answer_on_the_scale_of_its_logits(parts: tuple[int, int, int, float, int]) -> None:
+    samples = drawn(parts)[:1]
+    for victim in two_victims():
+        torch.testing.assert_close(victim.combine(samples), samples[0], atol=1e-4, rtol=1e-5)
+
+
+@given(SAMPLES)
+def test_the_answer_is_the_mean_softmax_or_the_softmax_of_the_mean(parts: tuple[int, int, int, float, int]) -> None:
+    samples = drawn(parts)
+    epistemic, aleatoric = two_victims()
+    mean = samples.double().softmax(-1).mean(0)
+    torch.testing.assert_close(epistemic.combine(samples).double().softmax(-1), mean, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(aleatoric.combine(samples), samples.mean(0))
+
+
+@given(SAMPLES, st.floats(-50, 50))
+def test_logits_that_all_rise_make_an_answer_that_rises_as_much(
+    parts: tuple[int, int, int, float, int], rise: float
+) -> None:
+    """The scale of logits, on which margins are measured, is kept."""
+    samples = drawn(parts)
+    for victim in two_victims():
+        torch.testing.assert_close(victim.combine(samples + rise), victim.combine(samples) + rise, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["none", "epistemic", "aleatoric", "ensemble"])
+def test_the_answer_of_a_victim_is_what_its_draws_combine_to(kind: str, untrained: Callable[..., Network]) -> None:
+    def make() -> Victim:
+        if kind == "ensemble":
+            return Ensemble([untrained(seed=seed) for seed in range(3)])
+        return victim(kind, untrained, generator=generator(3), draws=6)
+
+    x, first, second = images(), make(), make()
+    with torch.no_grad():
+        samples = second.sample(x, second.draws)
+        found = second.combine(samples).log_softmax(1)
+        assert samples.shape == ({"none": 1, "ensemble": 3}.get(kind, 6), len(x), 10)
+        torch.testing.assert_close(first(x), found, atol=1e-5, rtol=1e-5)
 
 
 # --- all three --------------------------------------------------------------------------------------------------------

@@ -64,8 +64,8 @@ class Cell:
             check_count(name, getattr(self, name), low=0)
         for name in ("version", "width", "draws"):
             check_count(name, getattr(self, name))
-        check_number("dropout", self.dropout, low=0.0, high=0.999)
         check_choice("precision", self.precision, PRECISIONS)
+        self.with_numbers(dropout=(0.0, 0.999), learning_rate=(0.0, 10.0), label_smoothing=(0.0, 0.99))
         training_config(self)
 
     @classmethod
