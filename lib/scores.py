@@ -38,6 +38,12 @@ SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
 
 
 NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
+OF_ESTIMATOR = {
+    "none": ("entropy",),
+    "epistemic": ("entropy", "mutual_information"),
+    "aleatoric": ("entropy", "variance"),
+    "ensemble": ("entropy", "mutual_information"),
+}
 
 
 def scores_of(victim: Victim) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def pgd_aware(
         steps: number of steps, from `x` itself.
         score: an uncertainty score that the victim has, see `lib.scores`.
         weight: what a unit of the score costs, in nats of the loss.
-        draws: K, at every step.
+        draws: K, at every step; an ensemble has no more than its members, and all of them are used.
 
     Raises:
         BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds.
@@ -50,6 +50,7 @@ def pgd_aware(
     check_count("draws", draws)
     if not isinstance(victim, Victim):
         raise BadValue(f"victim: expected a lib.uncertainty.Victim, got {type(victim).__name__}")
+    draws = draws if victim.random else victim.draws
     uncertainty = SCORES[check_score(score, victim)]
     low, high = check_images(victim, x, y)
     adversarial = x.clone()

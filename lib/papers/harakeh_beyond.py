@@ -11,6 +11,7 @@ from lib.papers import harakeh
 from lib.results import REDUCED, TEXT, records
 from lib.runs import Record, Store
 from lib.scores import NAMES as SCORE_NAMES
+from lib.scores import OF_ESTIMATOR
 from lib.tables import DATASET_NAMES, NOT_RUN, Table
 from lib.uncertainty import ESTIMATORS
 
@@ -93,7 +94,7 @@ def detection_table(store: Store) -> Table:
     rows = []
     for victim in VICTIMS:
         for estimator in _estimators(victim):
-            for score in scores_of(estimator):
+            for score in OF_ESTIMATOR[estimator]:
                 kept = [
                     found(store, victim, estimator, "pgd", form="mean", steps=1),
                     found(store, victim, estimator, "pgd", form="mean", steps=20),
@@ -105,12 +106,6 @@ def detection_table(store: Store) -> Table:
                 rows.append([victim, estimator, SCORE_NAMES[score], *(of(some, f"auroc_{score}") for some in kept)])
     head = ["Victim", "Uncertainty", "Score", "FGSM", "PGD", "CW", "JSMA", "Black box", "PGD that knows the score"]
     return Table(head, rows)
-
-
-def scores_of(estimator: str) -> tuple[str, ...]:
-    """The scores that victims of `estimator` have."""
-    spread = {"epistemic": "mutual_information", "ensemble": "mutual_information", "aleatoric": "variance"}
-    return ("entropy", *([spread[estimator]] if estimator in spread else []))
 
 
 def deviations_table(store: Store) -> Table:
@@ -227,20 +222,19 @@ def detection_panels(store: Store, victim: str) -> Mapping[str, Mapping[tuple[st
                 store, victim, estimator, attack, **settings, **({"score": score} if attack == "aware" else {})
             )
             for estimator in _estimators(victim)
-            for score in scores_of(estimator)
+            for score in OF_ESTIMATOR[estimator]
         }
     return panels
 
 
 def loss_panels(store: Store) -> Mapping[str, Mapping[str, list[Record]]]:
-    """The records of PGD that carry the loss against its steps, by victim, then by estimator."""
-    return {
-        victim: {
-            estimator: found(store, victim, estimator, "pgd", form="mean", steps=20)
-            for estimator in _estimators(victim)
-        }
-        for victim in VICTIMS
-    }
+    """The records of PGD that carry the loss against its steps, by victim that has any, then by estimator."""
+    panels = {}
+    for victim in VICTIMS:
+        lines = {e: found(store, victim, e, "pgd", form="mean", steps=20) for e in _estimators(victim)}
+        if any(lines.values()):
+            panels[victim.replace("`", "")] = lines
+    return panels
 
 
 def first_judged(store: Store) -> str:

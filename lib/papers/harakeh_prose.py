@@ -6,10 +6,11 @@ from statistics import fmean
 
 from lib import claims, published
 from lib.evasion import FORMS
-from lib.papers.harakeh_beyond import EVERY, VICTIMS, found, scores_of
+from lib.papers.harakeh_beyond import EVERY, VICTIMS, found
 from lib.papers.harakeh_pages import PAPER
 from lib.results import READINGS, Reading, measured, records_of
 from lib.runs import Record, Store
+from lib.scores import OF_ESTIMATOR
 from lib.tables import NOT_RUN, interval_of
 from lib.uncertainty import ESTIMATORS
 from lib.verdicts import judge
@@ -62,7 +63,7 @@ def _beyond(store: Store) -> dict[str, str]:
             kept = found(store, victim, estimator, "black_box")
             for what in ("adversarial_accuracy", "queries", "substitute_agreement", "substitute_accuracy"):
                 text[f"{short}-{estimator}-black-box-{what.replace('_', '-')}"] = mean(kept, what)
-            for score in scores_of(estimator):
+            for score in OF_ESTIMATOR[estimator]:
                 for attack, settings in (
                     ("pgd", {"form": "mean", "steps": 20}),
                     ("cw", {"form": "mean"}),

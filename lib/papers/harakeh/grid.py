@@ -13,6 +13,7 @@ from lib.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from lib.papers.harakeh.gradient import Gradient
 from lib.papers.harakeh.targeted import CW, JSMA
 from lib.papers.harakeh.victims import PROFILES, Cell
+from lib.scores import OF_ESTIMATOR
 from lib.uncertainty import ESTIMATORS
 
 SEEDS = 5
@@ -127,8 +128,7 @@ def _within_budget(one: dict[str, Any], few: dict[str, Any], estimator: str) -> 
     for form in ("mean",) if estimator == "none" else _forms(one):
         yield Gradient(form=form, **{**usual, "steps": 1})
         yield Gradient(form=form, **{**usual, "loss_steps": LOSS_STEPS if form == "mean" else ()})
-    spread = {"epistemic": ["mutual_information"], "ensemble": ["mutual_information"], "aleatoric": ["variance"]}
-    for score in ("entropy", *spread.get(estimator, [])):
+    for score in OF_ESTIMATOR[estimator]:
         yield Gradient(attack="aware", form="expectation", score=score, **usual)
 
 
