@@ -26,8 +26,12 @@ def prose(store: Store) -> dict[str, str]:
 
 
 def _readings(store: Store) -> dict[str, str]:
-    """`text-mnist-none-clean`, `text-mnist-none-cw`, `text-verdict-mnist-cw`, ...: what the tables and claims say."""
+    """`paper-mnist-none-cw`, `text-mnist-none-cw`, `text-verdict-mnist-cw`, ...: what the tables and claims say."""
     text, declared, printed = {}, claims.load(PAPER), published.load(PAPER)
+    for name, number in printed.items():
+        dataset, attack, estimator, quantity = name.split("/")
+        short = attack if quantity != "accuracy" else f"{attack}-clean"
+        text[f"paper-{dataset}-{estimator}-{short}"] = number.text.replace("-", " to ") + " %"
     for one in READINGS[PAPER]:
         kept = measured(store, PAPER, one)
         for name in printed:
