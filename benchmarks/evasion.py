@@ -15,6 +15,8 @@ A table has a row for every implementation that is installed:
     l2, l0    mean over those: length of the change, or number of features changed
     forward   images shown to the victim, and
     backward  images differentiated, for each image attacked
+
+Measured numbers stand with the claims they bear out, at the heads of lib/evasion/carlini_wagner.py and lib/evasion/saliency.py.
 """
 
 from __future__ import annotations
