@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from lib.metrics import mean_interval
@@ -83,10 +84,14 @@ def forms_table(store: Store) -> Table:
                 pgd = found(store, victim, estimator, "pgd", form=form, steps=20)
                 cw, jsma = (found(store, victim, estimator, name, form=form) for name in ("cw", "jsma"))
                 numbers = [of(fgsm, "adversarial_accuracy"), of(pgd, "adversarial_accuracy")]
-                fooled = [of(kept, rate) for kept in (cw, jsma) for rate in ("fooling_rate", "fooling_rate_vote")]
+                fooled = [text for kept in (cw, jsma) for text in (of(kept, "fooling_rate"), _vote(kept))]
                 rows.append([victim, estimator, form.replace("_", " "), *numbers, *fooled])
-    head = ["Victim", "Uncertainty", "Form", "Under FGSM", "Under PGD"]
-    return Table([*head, "CW, mean of 50", "CW, vote of 50", "JSMA, mean of 50", "JSMA, vote of 50"], rows)
+    return Table(["Victim", "Uncertainty", "Form", "Under FGSM", "Under PGD", "CW", "vote", "JSMA", "vote"], rows)
+
+
+def _vote(kept: Sequence[Record]) -> str:
+    """The mean fooling rate by majority vote."""
+    return f"{fmean(record.measurements['fooling_rate_vote'] for record in kept):.1f}" if kept else "–"
 
 
 def detection_table(store: Store) -> Table:
