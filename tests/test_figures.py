@@ -297,7 +297,7 @@ def test_legends_name_what_is_drawn_in_any_panel_in_one_order() -> None:
         ("aleatoric", "entropy"): detected("entropy", 60.0),
     }
     (legend,) = drawn(roc_curves({"a": first, "b": second})).legends
-    names = ["aleatoric: entropy", "aleatoric: variance of the logits", "ensemble: mutual information", "chance"]
+    names = ["aleatoric: entropy", "aleatoric: aleatoric variance", "ensemble: mutual information", "chance"]
     assert [text.get_text() for text in legend.get_texts()] == names
     (legend,) = drawn(
         loss_against_steps({"a": {"ensemble": climbing(1.0), "none": []}, "b": {"none": climbing(1.0)}})

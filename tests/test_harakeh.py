@@ -652,3 +652,10 @@ def test_an_ensemble_is_made_of_the_victims_that_it_names(digits: Dataset, cache
     assert notes["seconds"] == pytest.approx(sum(note["seconds"] for _, note in each))
     for epoch, loss in enumerate(notes["losses"]):
         assert loss == pytest.approx(sum(note["losses"][epoch] for _, note in each) / 3)
+
+
+def test_a_score_that_the_victim_lacks_is_refused_before_training(tmp_path: Path) -> None:
+    cell = Gradient(estimator="none", **TINY, **SMALL[Gradient], **{**AWARE, "score": "variance"})
+    with pytest.raises(BadValue, match="score: unknown 'variance'; expected one of entropy"):
+        harakeh.run(cell, device="cpu", cache=tmp_path)
+    assert not list(tmp_path.iterdir())

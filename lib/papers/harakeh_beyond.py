@@ -86,7 +86,9 @@ def forms_table(store: Store) -> Table:
                 numbers = [of(fgsm, "adversarial_accuracy"), of(pgd, "adversarial_accuracy")]
                 fooled = [text for kept in (cw, jsma) for text in (of(kept, "fooling_rate"), _vote(kept))]
                 rows.append([victim, estimator, form.replace("_", " "), *numbers, *fooled])
-    return Table(["Victim", "Uncertainty", "Form", "Under FGSM", "Under PGD", "CW", "vote", "JSMA", "vote"], rows)
+    return Table(
+        ["Victim", "Uncertainty", "Form", "Under FGSM", "Under PGD", "CW", "CW, vote", "JSMA", "JSMA, vote"], rows
+    )
 
 
 def _vote(kept: Sequence[Record]) -> str:

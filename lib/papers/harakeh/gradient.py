@@ -30,7 +30,7 @@ from lib.papers.harakeh.victims import (
     untrained_network,
 )
 from lib.runs import Result
-from lib.scores import OF_ESTIMATOR
+from lib.scores import OF_ESTIMATOR, SCORES
 from lib.uncertainty import Deterministic, Victim
 
 
@@ -58,7 +58,7 @@ class Gradient(Cell):
         object.__setattr__(self, "loss_steps", tuple(map(float, self.loss_steps)))
         if any(step < 1 or step != int(step) for step in self.loss_steps):
             raise BadValue(f"loss_steps: expected whole numbers of at least 1, got {self.loss_steps!r}")
-        check_choice("score", self.score, OF_ESTIMATOR[self.estimator] if self.attack == "aware" else [""])
+        check_choice("score", self.score, SCORES if self.attack == "aware" else [""])
         if self.attack == "aware" and self.form != "expectation":
             raise BadValue(f"form: an aware attacker averages over draws, expected expectation, got {self.form!r}")
 
@@ -87,6 +87,8 @@ def run(config: Gradient, *, device: str, cache: Path | None, fresh: bool = Fals
     Raises:
         BadValue: the data cannot be read, or the victim has no such score.
     """
+    if config.attack == "aware":
+        check_choice("score", config.score, OF_ESTIMATOR[config.estimator])
     dataset = data.load(config.dataset)
     victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
     test = dataset.test.first(config.test_size).to(device)

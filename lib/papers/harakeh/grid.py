@@ -127,9 +127,14 @@ def _within_budget(one: dict[str, Any], few: dict[str, Any], estimator: str) -> 
     usual = {**one, "estimator": estimator, "epsilon": 8 / 255 if "cifar10" in one["dataset"] else 0.3, **few}
     for form in ("mean",) if estimator == "none" else _forms(one):
         yield Gradient(form=form, **{**usual, "steps": 1})
-        yield Gradient(form=form, **{**usual, "loss_steps": LOSS_STEPS if form == "mean" else ()})
+        yield Gradient(form=form, **{**usual, "loss_steps": _loss_steps(one) if form == "mean" else ()})
     for score in OF_ESTIMATOR[estimator]:
         yield Gradient(attack="aware", form="expectation", score=score, **usual)
+
+
+def _loss_steps(one: dict[str, Any]) -> tuple[float, ...]:
+    """After how many steps the loss is taken, through the mean."""
+    return LOSS_STEPS[:2] if one["profile"] == "smoke" else LOSS_STEPS
 
 
 def _forms(one: dict[str, Any]) -> tuple[str, ...]:
@@ -143,7 +148,7 @@ def _sizes(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[st
         tiny = {"judges": 5}
         box = {"held_out": 20, "rounds": 2, "substitute_epochs": 2, "judged": 20, "test_size": 60}
         return (
-            {"attack_runs": 1, "iterations": 5, "gamma": 0.01, **tiny},
+            {"attack_runs": 1, "iterations": 5, "gamma": 0.004, **tiny},
             {**tiny, **box},
             {"test_size": 20, "steps": 2, "loss_size": 5, **tiny},
         )
