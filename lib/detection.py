@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
 
 from lib.errors import BadValue, check_number
@@ -16,12 +15,16 @@ REJECTED = tuple(i / 20 for i in range(20))  # shares of the inputs
 
 def auroc(clean: Tensor, adversarial: Tensor) -> float:
     """The chance, in percent, that an adversarial image scores higher than a clean one; ties count half."""
+    from sklearn.metrics import roc_auc_score  # here, for it takes seconds that most commands need not wait
+
     truth, scores = _stacked(clean, adversarial)
     return 100 * float(roc_auc_score(truth, scores))
 
 
 def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> list[float]:
     """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent."""
+    from sklearn.metrics import roc_curve
+
     truth, scores = _stacked(clean, adversarial)
     fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
     # The last threshold that rejects no more than the rate.

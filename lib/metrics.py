@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from lib.errors import BadValue
@@ -37,7 +37,7 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
     if n == 1:
         return Interval(mean, math.nan, math.nan, 1)
     # mean ± t_{n-1} s / sqrt(n)
-    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    half = float(special.stdtrit(n - 1, 0.5 + confidence / 2) * np.std(values, ddof=1) / math.sqrt(n))
     return Interval(mean, mean - half, mean + half, n)
 
 
@@ -49,7 +49,7 @@ def proportion_interval(successes: float, n: int, *, confidence: float = 0.95) -
     """
     if n < 1 or not 0 <= successes <= n:
         raise BadValue(f"successes: expected 0 <= successes <= n with n >= 1, got {successes!r} of {n!r}")
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = float(special.ndtri(0.5 + confidence / 2))
     p = successes / n
     # (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)

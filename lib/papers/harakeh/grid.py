@@ -21,7 +21,7 @@ LOSS_STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 
 _CIFAR: dict[str, Any] = {"augmentation": "flip_and_shift"}
 _FEW: dict[str, Any] = {"width": 16, "train_size": 20_000}
-_SMOKE: dict[str, Any] = {"width": 8, "epochs": 2, "draws": 3}
+_SMOKE: dict[str, Any] = {"width": 8, "epochs": 2, "draws": 3, "train_size": 600}
 # The victims of each profile: narrower networks and the first 20,000 training images in `reduced`. Which attacks besides
 # FGSM each of them faces, and whether there is an ensemble of it, is `ATTACKED` and `ENSEMBLES`.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -82,7 +82,7 @@ def _fgsm(one: dict[str, Any]) -> dict[str, Any]:
     """What FGSM's cells need besides: epsilons of the curve, and how many images are attacked."""
     epsilons = {"curve_epsilons": CIFAR_EPSILONS} if "cifar10" in one["dataset"] else {}
     if one["profile"] == "smoke":
-        return {"curve_size": 100, "curve_epsilons": (0.0, 0.1, 0.3)}
+        return {"test_size": 100, "curve_size": 50, "curve_epsilons": (0.0, 0.1, 0.3)}
     return {**epsilons, **({"test_size": 2000} if one["profile"] == "reduced" else {})}
 
 
@@ -125,7 +125,8 @@ def _ensemble(one: dict[str, Any]) -> Iterator[Cell]:
 def _within_budget(one: dict[str, Any], few: dict[str, Any], estimator: str) -> Iterator[Cell]:
     """FGSM and PGD in every form, and PGD that knows each score; at 8/255 on CIFAR-10, where 0.3 leaves no image."""
     usual = {**one, "estimator": estimator, "epsilon": 8 / 255 if "cifar10" in one["dataset"] else 0.3, **few}
-    for form in ("mean",) if estimator == "none" else _forms(one):
+    forms = ("mean",) if estimator == "none" or one["profile"] == "smoke" else FORMS
+    for form in forms:
         yield Gradient(form=form, **{**usual, "steps": 1})
         yield Gradient(form=form, **{**usual, "loss_steps": _loss_steps(one) if form == "mean" else ()})
     for score in OF_ESTIMATOR[estimator]:
