@@ -272,7 +272,7 @@ def test_every_victim_of_the_paper_has_its_row_of_fgsm(profile: str) -> None:
 @PROFILES
 def test_every_random_victim_of_one_variant_is_attacked_in_every_form(profile: str) -> None:
     first = harakeh.VARIANTS[profile][0]
-    for kind in (CW, JSMA, Gradient):
+    for kind in (CW, JSMA) if profile == "smoke" else (CW, JSMA, Gradient):
         cells = [cell for cell in harakeh.main(profile) if type(cell) is kind and cell.network == first["network"]]
         found = {(cell.estimator, getattr(cell, "form", "")) for cell in cells if cell.dataset == first["dataset"]}
         assert {(estimator, form) for estimator in RANDOM for form in harakeh.FORMS} <= found
