@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -51,6 +51,20 @@ def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[flo
     left = [n * (1 - check_number("shares", share, low=0.0, high=0.999999)) for share in shares]
     # Linear between the ends of a group of ties: the expected number of right ones among those of it that stay.
     return [100 * float(np.interp(count, [0, *kept], [0, *good])) / count for count in left]
+
+
+def by_scores(
+    clean: Mapping[str, Tensor], adversarial: Mapping[str, Tensor]
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """For every score its AUROC and its mean over clean and over adversarial images, and the curve of its ROC."""
+    measured: dict[str, float] = {}
+    curves = {"false_positive_rate": list(FALSE_POSITIVE_RATES)}
+    for name, scores in adversarial.items():
+        measured[f"auroc_{name}"] = auroc(clean[name], scores)
+        measured[f"clean_{name}"] = clean[name].double().mean().item()
+        measured[f"adversarial_{name}"] = scores.double().mean().item()
+        curves[f"detected_{name}"] = roc(clean[name], scores)
+    return measured, curves
 
 
 def _stacked(clean: Tensor, adversarial: Tensor) -> tuple[np.ndarray, np.ndarray]:

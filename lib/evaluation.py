@@ -51,9 +51,7 @@ def measure(victim: Victim, test: Split, attack: Attack) -> dict[str, float]:
 
 def mean_sigma(victim: Heteroscedastic, x: Tensor) -> Tensor:
     """The mean over classes of sigma(x): (n,)."""
-    with victim.autocast(x):
-        _, sigma = victim.network.logits_and_sigma(x)
-    return sigma.float().mean(1)
+    return victim.sigma(x).mean(1)
 
 
 def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> list[float]:
@@ -73,8 +71,12 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
     return (100 * right / len(test)).tolist()
 
 
+def images_at_once(device: str | torch.device, draws: int) -> int:
+    """How many images go through the network together when each takes `draws` passes."""
+    return max(1, ATTACK_BATCH[torch.device(device).type] // draws)
+
+
 def _batches(test: Split, victim: Victim) -> tuple[Tensor, ...]:
     """Index batches small enough that all draws of one fit into ATTACK_BATCH; fixed, for draws follow the batches."""
-    at_once = ATTACK_BATCH[test.labels.device.type]
-    size = max(1, at_once // victim.draws) if isinstance(victim, MonteCarloDropout) else at_once
+    size = images_at_once(test.labels.device, victim.draws if isinstance(victim, MonteCarloDropout) else 1)
     return torch.split(torch.arange(len(test), device=test.labels.device), size)

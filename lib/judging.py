@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lib.errors import BadValue, check_count
-from lib.evaluation import ATTACK_BATCH
+from lib.evaluation import images_at_once
 from lib.scores import SCORES, scores_of
 from lib.uncertainty import Victim
 
@@ -32,10 +32,10 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     if len(x) == 0:
         raise BadValue("x: expected at least one image, got none")
     draws = draws if victim.random else victim.draws
-    at_once = ATTACK_BATCH[x.device.type] // draws
+    at_once = images_at_once(x.device, draws)
     parts = []
     with torch.no_grad():
-        for batch in torch.split(x, max(1, at_once)):
+        for batch in torch.split(x, at_once):
             samples = victim.sample(batch, draws)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [SCORES[name](victim, batch, samples) for name in scores_of(victim)]

@@ -25,9 +25,7 @@ def aleatoric_variance(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
     """The variance that a heteroscedastic network gives its logits, mean over classes: (n,)."""
     if not isinstance(victim, Heteroscedastic):
         raise BadValue(f"victim: expected a heteroscedastic one, got {type(victim).__name__}")
-    with victim.autocast(x):
-        _, sigma = victim.network.logits_and_sigma(x)
-    return sigma.float().square().mean(1)
+    return victim.sigma(x).square().mean(1)
 
 
 SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {

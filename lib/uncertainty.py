@@ -147,6 +147,12 @@ class Heteroscedastic(RandomVictim):
         """The mean of the logits (n, k)."""
         return samples.mean(0)
 
+    def sigma(self, x: Tensor) -> Tensor:
+        """The standard deviation of each logit (n, k)."""
+        with self.autocast(x):
+            _, sigma = self.network.logits_and_sigma(x)
+        return sigma.float()
+
     def _draw(self, x: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
         """f (n, k), sigma (n, k) and standard normal noise (draws, n, k)."""
         set_sampling(self.network, sampling=False)

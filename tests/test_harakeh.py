@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lib import data
+from lib import data, evaluation
 from lib.data import Dataset, Split
 from lib.errors import BadValue
 from lib.judging import Judgement
@@ -620,7 +620,7 @@ def test_batches_do_not_change_the_attack_on_a_plain_victim(
     for one in (cell, replace(cell, **AWARE)):
         whole = attack_all(one, victim, x, y)
         with monkeypatch.context() as patch:
-            patch.setitem(harakeh.gradient.ATTACK_BATCH, "cpu", 7)
+            patch.setitem(evaluation.ATTACK_BATCH, "cpu", 7)
             torch.testing.assert_close(attack_all(one, victim, x, y), whole, atol=1e-5, rtol=0)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_number
+from lib.evasion.forms import cross_entropies
 from lib.evasion.gradient import check_images, only_input_gradients
 from lib.scores import SCORES, check_score
 from lib.uncertainty import Victim
@@ -63,8 +63,7 @@ def pgd_aware(
         for _ in range(steps):
             adversarial.requires_grad_(True)
             samples = victim.sample(adversarial, draws)  # (m, n, k)
-            labels = target[:, None].expand(-1, len(samples))
-            loss = F.cross_entropy(samples.permute(1, 2, 0), labels, reduction="none").mean(1)
+            loss = cross_entropies(samples, target).mean(1)
             # minimise E_theta J(theta, x', target) + weight * score(x')
             objective = loss + weight * uncertainty(victim, adversarial, samples)
             (gradient,) = torch.autograd.grad(objective.sum(), adversarial)

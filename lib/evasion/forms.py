@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lib.errors import check_choice, check_count
 from lib.uncertainty import Victim
@@ -48,6 +49,12 @@ def looks(victim: nn.Module, x: Tensor) -> Tensor:
         return victim.combine(victim.sample(x, victim.draws))[None]
     scores: Tensor = victim(x)
     return scores[None]
+
+
+def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:
+    """The cross-entropy of every draw of `samples` (m, n, k) at labels `y` (n,): (n, m)."""
+    labels = y[:, None].expand(-1, len(samples))
+    return F.cross_entropy(samples.permute(1, 2, 0), labels, reduction="none")
 
 
 def answer(victim: nn.Module, samples: Tensor) -> Tensor:

@@ -36,15 +36,9 @@ def found(store: Store, victim: str, estimator: str, attack: str, **settings: An
     return records(store, PAPER, profile, **one, **settings)
 
 
-def of(kept: Iterable[Record], measurement: str, *, digits: int = 1) -> str:
+def of(kept: Iterable[Record], measurement: str) -> str:
     """A measurement as "mean [low, high] ×seeds", or "not run"."""
-    values = [record.measurements[measurement] for record in kept if measurement in record.measurements]
-    if not values:
-        return NOT_RUN
-    interval = mean_interval(values)
-    if interval.n == 1:
-        return f"{interval.mean:.{digits}f} ×1"
-    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}] ×{interval.n}"
+    return _plain([record.measurements[measurement] for record in kept if measurement in record.measurements])
 
 
 def victims_table(store: Store) -> Table:
@@ -79,7 +73,7 @@ def forms_table(store: Store) -> Table:
     rows = []
     for victim in VICTIMS:
         for estimator in ("epistemic", "aleatoric"):
-            for form in ("one_draw", "mean", "expectation"):
+            for form in harakeh.FORMS:
                 fgsm = found(store, victim, estimator, "pgd", form=form, steps=1)
                 pgd = found(store, victim, estimator, "pgd", form=form, steps=20)
                 cw, jsma = (found(store, victim, estimator, name, form=form) for name in ("cw", "jsma"))

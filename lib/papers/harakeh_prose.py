@@ -8,7 +8,7 @@ from lib import claims, published
 from lib.evasion import FORMS
 from lib.papers.harakeh_beyond import EVERY, VICTIMS, found
 from lib.papers.harakeh_pages import PAPER
-from lib.results import READINGS, Reading, measured, records_of
+from lib.results import READINGS, measured, records_of
 from lib.runs import Record, Store
 from lib.scores import OF_ESTIMATOR
 from lib.tables import NOT_RUN, interval_of
@@ -44,7 +44,7 @@ def _readings(store: Store) -> dict[str, str]:
                 text[f"{one.name}-{dataset}-{estimator}-clean"] = text[f"{one.name}-{dataset}-{estimator}-fgsm-clean"]
                 for extra in EXTRAS:
                     name = f"{one.name}-{dataset}-{estimator}-{extra.replace('_', '-')}"
-                    text[name] = _extra(store, one, f"{dataset}/fgsm/{estimator}/accuracy", extra)
+                    text[name] = mean(records_of(store, PAPER, one, f"{dataset}/fgsm/{estimator}/accuracy"), extra)
         for claim in declared:
             text[f"{one.name}-verdict-{claim.id}"] = judge(claim, kept, printed).word
     return text
@@ -94,8 +94,3 @@ def mean(records: list[Record], measurement: str) -> str:
         return f"{fmean(values):,.0f}"
     plain = measurement in ("l2", "sigma", "adversarial_sigma", "largest_perturbation")
     return f"{fmean(values):.3f}" if plain else percent(fmean(values))
-
-
-def _extra(store: Store, one: Reading, name: str, measurement: str) -> str:
-    """The mean over seeds of a measurement that is in no published table."""
-    return mean(records_of(store, PAPER, one, name), measurement)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib import data, detection, models, seeds
 from lib.errors import BadValue, check_count
-from lib.evaluation import ATTACK_BATCH, measure
+from lib.evaluation import images_at_once, measure
 from lib.evasion import fgsm
 from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
 from lib.judging import judge
@@ -80,7 +80,7 @@ def run(config: BlackBox, *, device: str, cache: Path | None, fresh: bool = Fals
     test = dataset.test.first(config.test_size or None).to(device)
     indices = torch.arange(len(test), device=device)
     start = time.perf_counter()
-    at_once = max(1, ATTACK_BATCH[torch.device(device).type] // draws_of(config))
+    at_once = images_at_once(device, draws_of(config))
     oracle = Oracle(lambda x: torch.cat([victim(part).argmax(1) for part in torch.split(x, at_once)]))
     substitute = models.build(
         "fully_connected",

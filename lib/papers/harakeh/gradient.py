@@ -16,14 +16,15 @@ from torch import Tensor
 
 from lib import data, detection
 from lib.errors import BadValue, check_choice, check_count
-from lib.evaluation import ATTACK_BATCH
+from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, pgd, pgd_aware
-from lib.evasion.forms import looks
+from lib.evasion.forms import cross_entropies, looks
 from lib.evasion.gradient import only_input_gradients
 from lib.judging import judge
 from lib.papers.harakeh.victims import (
     Cell,
     draws_of,
+    draws_per_look,
     test_points,
     trained_victim,
     training_work,
@@ -75,7 +76,7 @@ class Gradient(Cell):
 
 def work(config: Gradient) -> float:
     """Images that pass through the network, forward and backward counted three."""
-    draws = 1 if config.form == "one_draw" else draws_of(config)
+    draws = draws_per_look(config, config.form)
     judged = 2 * (config.judges if draws_of(config) > 1 else 1)
     steps = 3 * config.steps * test_points(config) + 3 * sum(config.loss_steps) * config.loss_size
     return training_work(config) + draws * steps + test_points(config) * judged
@@ -110,15 +111,12 @@ def run(config: Gradient, *, device: str, cache: Path | None, fresh: bool = Fals
     curves = {
         "steps": list(config.loss_steps),
         "loss": [loss_after(config, victim, x, y, int(steps)) for steps in config.loss_steps],
-        "false_positive_rate": list(detection.FALSE_POSITIVE_RATES),
         "rejected": list(detection.REJECTED),
     }
     right = torch.cat([clean.answer == y, found.answer == y])
+    told_apart, detected = detection.by_scores(clean.scores, found.scores)
+    measured, curves = measured | told_apart, curves | detected
     for name, scores in found.scores.items():
-        measured[f"auroc_{name}"] = detection.auroc(clean.scores[name], scores)
-        measured[f"clean_{name}"] = clean.scores[name].double().mean().item()
-        measured[f"adversarial_{name}"] = scores.double().mean().item()
-        curves[f"detected_{name}"] = detection.roc(clean.scores[name], scores)
         both = torch.cat([clean.scores[name], scores])
         curves[f"kept_{name}"] = detection.accuracy_after_rejection(both, right)
     return Result(measured | untrained_control(config, dataset, x, y), curves)
@@ -127,7 +125,7 @@ def run(config: Gradient, *, device: str, cache: Path | None, fresh: bool = Fals
 def attack_all(config: Gradient, victim: Victim, x: Tensor, y: Tensor, *, steps: int | None = None) -> Tensor:
     """The attack of `config` on every image, or one with another number of `steps`, in batches that fit."""
     look = Look(victim, config.form, draws=config.draws)
-    at_once = max(1, ATTACK_BATCH[x.device.type] // (1 if config.form == "one_draw" else draws_of(config)))
+    at_once = images_at_once(x.device, draws_per_look(config, config.form))
     budget: dict[str, Any] = {"epsilon": config.epsilon, "step_size": config.step_size, "steps": steps or config.steps}
     found = []
     for images, labels in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
@@ -153,9 +151,7 @@ def zero_gradients(config: Gradient, victim: Victim, x: Tensor, y: Tensor) -> fl
     x = x[: config.loss_size].detach().requires_grad_(True)
     with only_input_gradients(victim):
         shown = looks(Look(victim, config.form, draws=config.draws), x)
-        labels = y[: config.loss_size, None].expand(-1, len(shown))
-        loss = torch.nn.functional.cross_entropy(shown.permute(1, 2, 0), labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, x)
+        (gradient,) = torch.autograd.grad(cross_entropies(shown, y[: config.loss_size]).sum(), x)
     return 100 * (gradient == 0).flatten(1).all(1).double().mean().item()
 
 

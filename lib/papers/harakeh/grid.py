@@ -105,9 +105,9 @@ def _attacked(one: dict[str, Any]) -> Iterator[Cell]:
     """All attacks but FGSM's own row on the three victims of a variant; for a plain network all forms are the same."""
     small, tests, few = _sizes(one)
     for kind in (CW, JSMA):
-        sizes = {name: value for name, value in small.items() if hasattr(kind, name)}
+        sizes = _of_kind(kind, small)
         yield kind(estimator="none", **one, **sizes)
-        for form in _forms(one):
+        for form in FORMS:
             yield from (
                 kind(estimator=estimator, form=form, **one, **sizes) for estimator in ("aleatoric", "epistemic")
             )
@@ -122,9 +122,14 @@ def _ensemble(one: dict[str, Any]) -> Iterator[Cell]:
     five = {**one, "estimator": "ensemble", "draws": 2 if one["profile"] == "smoke" else 5}
     yield FGSM(**five, **_fgsm(one))
     for kind in (CW, JSMA):
-        yield kind(**five, **{name: value for name, value in small.items() if hasattr(kind, name)})
+        yield kind(**five, **_of_kind(kind, small))
     yield from _within_budget(five, few, "ensemble")
     yield BlackBox(**five, **tests)
+
+
+def _of_kind(kind: type[CW | JSMA], small: dict[str, Any]) -> dict[str, Any]:
+    """Those of the sizes for targeted attacks that cells of `kind` have a field for."""
+    return {name: value for name, value in small.items() if hasattr(kind, name)}
 
 
 def _within_budget(one: dict[str, Any], few: dict[str, Any], estimator: str) -> Iterator[Cell]:
@@ -141,11 +146,6 @@ def _within_budget(one: dict[str, Any], few: dict[str, Any], estimator: str) -> 
 def _loss_steps(one: dict[str, Any]) -> tuple[float, ...]:
     """After how many steps the loss is taken, through the mean."""
     return LOSS_STEPS[:2] if one["profile"] == "smoke" else LOSS_STEPS
-
-
-def _forms(one: dict[str, Any]) -> tuple[str, ...]:
-    """The forms in which a random victim is attacked: all, but for the second data set of `smoke`."""
-    return ("mean",) if one["dataset"] == "digits_as_cifar10" else FORMS
 
 
 def _sizes(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

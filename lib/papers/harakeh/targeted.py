@@ -7,7 +7,6 @@ every class (CW: all ten, the own one included; JSMA: the nine others). The fool
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +15,13 @@ from torch import Tensor
 
 from lib import data, detection
 from lib.errors import BadValue, check_choice, check_count
-from lib.evaluation import ATTACK_BATCH
+from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, carlini_wagner, jsma
 from lib.judging import Judgement, judge
-from lib.papers.harakeh.victims import Cell, draws_of, trained_victim, training_work
+from lib.papers.harakeh.victims import Cell, draws_of, draws_per_look, trained_victim, training_work
 from lib.progress import track
 from lib.runs import Result
 from lib.uncertainty import Victim
-
-Attack = Callable[[Look, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +88,7 @@ def work(config: CW | JSMA) -> float:
     else:
         features = 3072 if "cifar10" in config.dataset else 784
         examples, steps = 90, 5.0 * features * config.gamma / 2
-    draws = 1 if config.form == "one_draw" else draws_of(config)
+    draws = draws_per_look(config, config.form)
     judged = config.judges if draws_of(config) > 1 else 1
     return training_work(config) + config.attack_runs * examples * (draws * steps + judged)
 
@@ -114,13 +111,8 @@ def run(config: CW | JSMA, *, device: str, cache: Path | None, fresh: bool = Fal
     clean = judge(victim, x, draws=config.judges)
     measured = success(found, targets, labels[which], runs=config.attack_runs)
     measured |= norms(x[which], adversarial, found.answer == targets)
-    curves: dict[str, list[float]] = {"false_positive_rate": list(detection.FALSE_POSITIVE_RATES)}
-    for name, scores in found.scores.items():
-        measured[f"auroc_{name}"] = detection.auroc(clean.scores[name], scores)
-        curves[f"detected_{name}"] = detection.roc(clean.scores[name], scores)
-        measured[f"clean_{name}"] = clean.scores[name].double().mean().item()
-        measured[f"adversarial_{name}"] = scores.double().mean().item()
-    measured |= {
+    told_apart, curves = detection.by_scores(clean.scores, found.scores)
+    measured |= told_apart | {
         "source_accuracy": 100 * (clean.answer == labels).double().mean().item(),
         "training_seconds": notes["seconds"],
         "attack_seconds": round(seconds, 2),
@@ -148,7 +140,7 @@ def aims(labels: Tensor, classes: int, *, own: bool) -> tuple[Tensor, Tensor]:
 def attack_all(config: CW | JSMA, victim: Victim, x: Tensor, targets: Tensor, *, progress: bool) -> Tensor:
     """The attack of `config` on every image, in batches whose draws fit into the usual number of images."""
     look = Look(victim, config.form, draws=config.draws)
-    at_once = max(1, ATTACK_BATCH[x.device.type] // (1 if config.form == "one_draw" else draws_of(config)))
+    at_once = images_at_once(x.device, draws_per_look(config, config.form))
     batches = list(zip(torch.split(x, at_once), torch.split(targets, at_once), strict=True))
     return torch.cat([_attack(config, look, *batch) for batch in track(batches, config.attack, enabled=progress)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import nn
 
@@ -73,11 +73,10 @@ class Cell:
         """The attacks that cells of this class measure."""
         raise NotImplementedError
 
-    def with_numbers(self, **bounds: tuple[float, float]) -> Self:
+    def with_numbers(self, **bounds: tuple[float, float]) -> None:
         """Check that each named field lies inside its bounds and keep it as a float: 0 and 0.0 must not have two keys."""
         for name, (low, high) in bounds.items():
             object.__setattr__(self, name, check_number(name, getattr(self, name), low=low, high=high))
-        return self
 
 
 def training_config(config: Cell) -> TrainingConfig:
@@ -106,6 +105,11 @@ def test_points(config: Cell) -> int:
 def draws_of(config: Cell) -> int:
     """How many passes through a network one answer of the victim takes."""
     return config.draws if config.estimator in ("epistemic", "ensemble") else 1
+
+
+def draws_per_look(config: Cell, form: str) -> int:
+    """How many passes through a network one look of an attack of that form takes."""
+    return 1 if form == "one_draw" else draws_of(config)
 
 
 def trained_victim(
