@@ -9,6 +9,12 @@ Harakeh (2018), Figure 1 and section 3, and the CleverHans tutorials that he nam
     fully_convolutional            the text:     conv 64, conv 64, average pool, conv 10, global average
     fully_convolutional_tutorial   the tutorial: three stages 64-128, 128-256, 256-512   2,334,730 parameters on 3x32x32
     fully_connected                his unachieved goal, in the size of the black-box substitute: two dense layers of 200
+
+Galinkin (2021), section 3.1:
+    lenet5                         LeCun et al. (1998), with ReLU and average pooling                     61,706 on 1x28x28
+    lenet5_coded                   what his robustness code calls LeNet: 1-D convolutions over the rows, tanh, for grey images
+    resnet18                       torchvision's, whose first layer takes any number of channels    11,181,642 on 3x32x32
+    shadow_coded                   the shadow of his membership code: two 3x3 convolutions, max pooling, three dense layers
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib import seeds
-from lib.errors import check_choice, check_count
+from lib.errors import BadValue, check_choice, check_count
 from lib.layers import Dropout, Flatten
 
 Shape = tuple[int, int, int]
@@ -124,13 +130,95 @@ def fully_connected(shape: Shape, classes: int, width: int, dropout: float) -> P
     return Parts(body, lambda: nn.Linear(width, classes))
 
 
+def lenet5(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
+    """Two 5x5 convolutions of `width` and 8/3 `width` filters, dense layers of 120 and 84; 6 and 16 filters in LeNet-5.
+
+    Dropout stands before every layer with weights but the first, as Gal and Ghahramani (2016) have it.
+    """
+    c, h, w = shape
+    padding = 2 if h < 32 else 0  # LeNet-5 takes 32x32: smaller images get a margin
+    second = round(8 * width / 3)
+
+    def left(size: int) -> int:
+        return ((size + 2 * padding - 4) // 2 - 4) // 2
+
+    body = nn.Sequential(
+        nn.Conv2d(c, width, 5, padding=padding), nn.ReLU(inplace=True), nn.AvgPool2d(2), Dropout(dropout),
+        nn.Conv2d(width, second, 5), nn.ReLU(inplace=True), nn.AvgPool2d(2), Flatten(), Dropout(dropout),
+        nn.Linear(second * left(h) * left(w), 120), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Linear(120, 84), nn.ReLU(inplace=True), Dropout(dropout),
+    )  # fmt: skip
+    return Parts(body, lambda: nn.Linear(84, classes))
+
+
+def lenet5_coded(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
+    """1-D convolutions along the height, whose channels are the columns of a grey image: `width`, then twice that, twice."""
+    c, h, w = shape
+    wide = 2 * width
+
+    def left(size: int) -> int:
+        return (((size - 4) // 2 - 4) // 2 - 2) // 2
+
+    body = nn.Sequential(
+        nn.Conv2d(c, width, (5, w)), nn.Tanh(), nn.AvgPool2d((2, 1)), Dropout(dropout),
+        nn.Conv2d(width, wide, (5, 1)), nn.Tanh(), nn.AvgPool2d((2, 1)), Dropout(dropout),
+        nn.Conv2d(wide, wide, (3, 1)), nn.Tanh(), nn.AvgPool2d((2, 1)), Flatten(), Dropout(dropout),
+        nn.Linear(wide * left(h), 120), nn.Tanh(), Dropout(dropout),
+        nn.Linear(120, 84), nn.Tanh(), Dropout(dropout),
+    )  # fmt: skip
+    return Parts(body, lambda: nn.Linear(84, classes))
+
+
+def resnet_18(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
+    """torchvision's ResNet-18, with dropout after every ReLU.
+
+    Raises:
+        BadValue: a width other than 64, which is torchvision's.
+    """
+    if width != 64:
+        raise BadValue(f"width: expected 64, which torchvision's ResNet-18 has, got {width!r}")
+    from torchvision.models import resnet18  # slow to import, and only needed here
+
+    network = resnet18()
+    if shape[0] != 3:
+        network.conv1 = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
+    features = network.fc.in_features
+    network.fc = nn.Identity()
+    for module in list(network.modules()):
+        if hasattr(module, "relu"):  # of the stem, and one for both activations of each block
+            module.relu = nn.Sequential(nn.ReLU(inplace=True), Dropout(dropout))
+    return Parts(network, lambda: nn.Linear(features, classes))
+
+
+def shadow_coded(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
+    """Galinkin's shadow, whatever the target: 3x3 convolutions of `width` and twice that, dense layers of 120 and 84."""
+    c, h, w = shape
+
+    def left(size: int) -> int:
+        return ((size - 2) // 2 - 2) // 2
+
+    body = nn.Sequential(
+        nn.Conv2d(c, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), Dropout(dropout),
+        nn.Conv2d(width, 2 * width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), Flatten(), Dropout(dropout),
+        nn.Linear(2 * width * left(h) * left(w), 120), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Linear(120, 84), nn.ReLU(inplace=True), Dropout(dropout),
+    )  # fmt: skip
+    return Parts(body, lambda: nn.Linear(84, classes))
+
+
 ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
     "basic_cnn": basic_cnn,
     "basic_cnn_tutorial": basic_cnn_tutorial,
     "fully_convolutional": fully_convolutional,
     "fully_convolutional_tutorial": fully_convolutional_tutorial,
     "fully_connected": fully_connected,
+    "lenet5": lenet5,
+    "lenet5_coded": lenet5_coded,
+    "resnet18": resnet_18,
+    "shadow_coded": shadow_coded,
 }
+# The width that an architecture has in its paper, where it is not 64.
+WIDTHS = {"lenet5": 6, "shadow_coded": 32}
 
 
 def build(

@@ -1,32 +1,20 @@
 """From run records to the cells of a published table: what was measured for each published number, under which reading.
 
-A reading is one column of ours beside the paper's: a profile, which network stands for each data set, and how an attack looks
-at a random victim. The verdict on a claim is the one under `VERDICT`: the network that the paper's text describes, at the
-`paper` profile, attacked through the victim's own answer. The others stand beside it.
+The verdict on a claim is the one under the reading `VERDICT`, what the paper's text describes at the `paper` profile; in
+Harakeh's chapter that is the text's network, attacked through the victim's own answer. The other readings stand beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from lib import papers, published
+from lib.papers import galinkin_rows
+from lib.reading import Reading
 from lib.runs import Record, Store
 from lib.verdicts import Measured
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One way to read what the paper did, and where its records are."""
-
-    name: str
-    title: str
-    profile: str
-    networks: Mapping[str, str]  # data set: network
-    form: str = "mean"  # see lib.evasion.forms
-
 
 TEXT = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}
 TUTORIAL = {"mnist": "basic_cnn_tutorial", "cifar10": "fully_convolutional_tutorial"}
@@ -39,6 +27,7 @@ READINGS: dict[str, tuple[Reading, ...]] = {
         Reading("tutorial", "tutorial's network", "paper", TUTORIAL),
         Reading("reduced", "`reduced`", "reduced", REDUCED),
     ),
+    "galinkin": galinkin_rows.READINGS,
 }
 VERDICT = "text"
 
@@ -104,15 +93,21 @@ def measurement(record: Record, reading: Reading, quantity: str) -> float | None
 
 def measured(store: Store, paper: str, reading: Reading) -> dict[str, Measured]:
     """What was measured for each published number of `paper`; numbers without a record are absent."""
+    values_of = galinkin_rows.values_of if paper == "galinkin" else harakeh_values
     found = {}
     for name in published.load(paper):
-        quantity = name.rsplit("/", 1)[1]
-        values = [(r, measurement(r, reading, quantity)) for r in records_of(store, paper, reading, name)]
-        usable = [(record, value) for record, value in values if value is not None]
-        if usable:
-            found[name] = Measured(
-                values=tuple(value for _, value in usable),
-                seeds=tuple(record.config["seed"] for record, _ in usable),
-                points=int(usable[0][0].measurements["test_points"]),
-            )
+        if usable := values_of(store, reading, name):
+            seeds, values, points = zip(*usable, strict=True)
+            found[name] = Measured(values=values, seeds=seeds, points=points[0])
     return found
+
+
+def harakeh_values(store: Store, reading: Reading, published_id: str) -> list[tuple[int, float, int]]:
+    """Seed, value in percent and test points of every record behind one of Harakeh's published numbers."""
+    quantity = published_id.rsplit("/", 1)[1]
+    values = [(r, measurement(r, reading, quantity)) for r in records_of(store, "harakeh", reading, published_id)]
+    return [
+        (record.config["seed"], value, int(record.measurements["test_points"]))
+        for record, value in values
+        if value is not None
+    ]

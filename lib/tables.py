@@ -31,8 +31,20 @@ ATTACK_NAMES = {
     "black_box": "black box",
     "pgd": "FGSM and PGD, every form",
     "aware": "PGD that knows the score",
+    "hop_skip_jump": "HopSkipJump",
+    "boundary": "Boundary",
+    "hop_skip_jump_scan": "HopSkipJump, as scanned",
+    "boundary_scan": "Boundary, as scanned",
+    "membership": "membership inference",
 }
-QUANTITY_NAMES = {"accuracy": "clean accuracy", "adversarial_accuracy": "accuracy under attack"}
+QUANTITY_NAMES = {
+    "accuracy": "clean accuracy",
+    "adversarial_accuracy": "accuracy under attack",
+    "hop_skip_jump": "success of HopSkipJump",
+    "boundary": "success of Boundary",
+    "membership": "membership accuracy",
+}
+NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,8 @@ def _rule(claim: claims.Claim) -> str:
 def _in_words(cell: str) -> str:
     """`mnist/fgsm/none/adversarial_accuracy` as "MNIST, FGSM, none: accuracy under attack"."""
     dataset, *middle, quantity = cell.split("/")
-    words = [DATASET_NAMES.get(dataset, dataset), *(ATTACK_NAMES.get(word, word) for word in middle)]
+    known = {**ATTACK_NAMES, **NETWORK_NAMES}
+    words = [DATASET_NAMES.get(dataset, dataset), *(known.get(word, word) for word in middle)]
     return f"{', '.join(words)}: {QUANTITY_NAMES.get(quantity, quantity.replace('_', ' '))}"
 
 

@@ -1,5 +1,8 @@
 """Training a network: one loop, on a CPU or a GPU, with the data on the device and the randomness in two generators.
 
+With a validation split it stops early, as Keras does: when the validation loss has not fallen by `min_delta` below its lowest
+value for `patience` epochs; the weights are those of the last epoch.
+
 Images stay uint8 on the device and are converted a batch at a time. Convolutions run channels-last, in bfloat16 where
 the config says so; weights, loss and optimiser stay in float32.
 """
@@ -15,7 +18,7 @@ from torch.nn import functional as F
 
 from lib import seeds
 from lib.data import Split
-from lib.errors import check_choice, check_count, check_number
+from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.layers import set_sampling
 from lib.models import Network
 from lib.progress import track
@@ -32,6 +35,8 @@ class TrainingFailed(RuntimeError):
 class TrainingConfig:
     """Hyper-parameters of one training run; the defaults are those of the CleverHans 2.1 tutorials.
 
+    `optimizer` is Adam or plain SGD; `patience` 0 means that training goes on to the last epoch.
+
     Raises:
         BadValue: a value outside its range.
     """
@@ -42,9 +47,15 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     augmentation: str = "none"
     precision: str = "bfloat16"
+    optimizer: str = "adam"
+    patience: int = 0
+    min_delta: float = 0.0
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_count("patience", self.patience, low=0)
+        check_number("min_delta", self.min_delta, low=0.0)
         check_count("batch_size", self.batch_size)
         check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
         check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.99)
@@ -84,7 +95,23 @@ def unchanged(x: Tensor, generator: torch.Generator) -> Tensor:
     return x
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"none": unchanged, "flip_and_shift": flip_and_shift}
+def flip_and_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images each way and turn each by up to 90 degrees, reflecting at the edge (Galinkin's shadow)."""
+    n, device = len(x), x.device
+    angle = (2 * torch.rand(n, generator=generator, device=device) - 1) * torch.pi / 2
+    flips = 1 - 2 * (torch.rand((2, n), generator=generator, device=device) < 0.5).float()
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
+    affine = torch.cat([rotation * flips.T[:, None, :], torch.zeros(n, 2, 1, device=device)], 2)  # (n, 2, 3)
+    grid = F.affine_grid(affine, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "none": unchanged,
+    "flip_and_shift": flip_and_shift,
+    "flip_and_rotate": flip_and_rotate,
+}
+OPTIMIZERS = ("adam", "sgd")
 
 
 def fit(
@@ -93,23 +120,29 @@ def fit(
     config: TrainingConfig,
     *,
     seed: int,
+    validation: Split | None = None,
     device: str | torch.device = "cpu",
     progress: bool = False,
 ) -> list[float]:
-    """Train `network` in place with Adam on `split`; returns the mean training loss of every epoch.
+    """Train `network` in place on `split`; returns the mean training loss of every epoch.
 
     Raises:
+        BadValue: patience without a validation split.
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
+    if config.patience and not validation:
+        raise BadValue(f"patience: expected 0 without a validation split, got {config.patience}")
     network.to(device).train()
     split = split.to(device)
     augment = AUGMENTATIONS[config.augmentation]
     order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
     noise = seeds.generator(seed, "training noise", device)
     set_sampling(network, sampling=False, generator=noise)
-    optimizer = torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
+    optimizer = kind(network.parameters(), config.learning_rate, fused=True)
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
-    losses = []
+    losses: list[float] = []
+    held_out: list[float] = []  # validation loss of every epoch
     for epoch in track(range(config.epochs), "training, epochs", enabled=progress):
         total = torch.zeros((), device=device)
         batches = torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size)
@@ -125,8 +158,34 @@ def fit(
             if step == 0:
                 _check_finite(loss.item(), epoch, "first step")
         losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
+        if config.patience and validation:
+            held_out.append(loss_on(network, validation.to(device), config))
+            if _is_stale(held_out, config):
+                break
     network.eval()
     return losses
+
+
+def loss_on(network: Network, split: Split, config: TrainingConfig) -> float:
+    """Mean cross-entropy of `split`, dropout off; leaves the network training."""
+    network.eval()
+    total = 0.0
+    autocast = torch.autocast(split.labels.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
+    with torch.no_grad(), autocast:
+        for batch in torch.split(torch.arange(len(split), device=split.labels.device), 1000):
+            x, y = split.take(batch)
+            total += F.cross_entropy(network(x).float(), y, reduction="sum").item()
+    network.train()
+    return total / len(split)
+
+
+def _is_stale(held_out: list[float], config: TrainingConfig) -> bool:
+    """Whether the loss has not fallen by `min_delta` below its lowest value before, for `patience` epochs in a row."""
+    lowest, waited = float("inf"), 0
+    for loss in held_out:
+        improved = loss < lowest - config.min_delta
+        lowest, waited = (loss, 0) if improved else (lowest, waited + 1)
+    return waited >= config.patience
 
 
 def _check_finite(loss: float, epoch: int, where: str) -> float:

@@ -11,7 +11,8 @@ from lib import claims, data, published
 from lib.costs import cost
 from lib.diagrams import Column, column
 from lib.papers import harakeh
-from lib.results import READINGS, TEXT, Reading, measured, reading, records_of
+from lib.reading import Reading
+from lib.results import READINGS, TEXT, measured, reading, records_of
 from lib.runs import Record, Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, interval_of, number
 from lib.uncertainty import ESTIMATORS

@@ -1,0 +1,73 @@
+"""Attacks on the training set: which images was a network trained on? One family a file, in three steps:
+
+    score(answers, labels) -> scores (n,)                  what looks like a member, the larger the more (`scores`)
+    membership_scores(net, features) -> scores (n,)        the same, learnt on a shadow network (`shadow`)
+    by_threshold(member, nonmember) -> Inference           what scores of members and of non-members tell (`threshold`, `roc`)
+
+Rates, accuracies and areas are fractions of 1. `archive` does all this for the answers of any network saved in an .npz file.
+"""
+
+from lib.membership.archive import infer, read, report
+from lib.membership.roc import (
+    Curve,
+    advantage,
+    auc,
+    auc_interval,
+    balanced_accuracy,
+    best_threshold,
+    permuted,
+    roc,
+    tpr_at_fpr,
+    tpr_interval,
+)
+from lib.membership.scores import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
+from lib.membership.shadow import (
+    CONFIGS,
+    FEATURES,
+    AttackConfig,
+    AttackNet,
+    auc_as_coded,
+    membership_scores,
+    spread,
+    top3,
+    train_attack,
+    unsorted,
+)
+from lib.membership.threshold import Inference, above_class, by_threshold, class_thresholds, gap_attack
+
+__all__ = [
+    "CONFIGS",
+    "FEATURES",
+    "SCORES",
+    "AttackConfig",
+    "AttackNet",
+    "Curve",
+    "Inference",
+    "above_class",
+    "advantage",
+    "auc",
+    "auc_as_coded",
+    "auc_interval",
+    "balanced_accuracy",
+    "best_threshold",
+    "by_threshold",
+    "class_thresholds",
+    "confidence",
+    "correctness",
+    "entropy",
+    "gap_attack",
+    "infer",
+    "log_odds",
+    "membership_scores",
+    "modified_entropy",
+    "permuted",
+    "read",
+    "report",
+    "roc",
+    "spread",
+    "top3",
+    "tpr_at_fpr",
+    "tpr_interval",
+    "train_attack",
+    "unsorted",
+]

@@ -1,0 +1,106 @@
+"""Scores by which an image looks like a member of the training set, from a network's answer and the true label.
+
+All take logits or log-probabilities (n, k) and labels (n,), and give (n,) in float64: the larger, the more like a member. What
+depends on 1 - p is computed from the other classes, never by subtraction: a network sure of nearly all that it was trained on
+gives p_y = 1 in float32, and what tells its members apart would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lib import metrics
+from lib.errors import BadValue
+
+
+def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
+    """Log-odds of the true class: confidence on a scale that does not saturate."""
+    scores = checked(scores, labels)
+    # log p_y - log(1 - p_y) = z_y - log sum_{c != y} exp z_c
+    return _at(scores, labels) - _others(scores, labels)
+
+
+def confidence(scores: Tensor, labels: Tensor) -> Tensor:
+    """The probability of the true class (Yeom et al. 2018; Song et al.): it orders images as `log_odds` does, until it is 1."""
+    return torch.sigmoid(log_odds(scores, labels))
+
+
+def entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    """How sure the answer is, whatever the label: its entropy in nats, negated."""
+    return -metrics.entropy(checked(scores, labels).log_softmax(1))
+
+
+def modified_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    """How sure the answer is of the true label: the modified entropy (Song and Mittal 2021), negated."""
+    logp = checked(scores, labels).log_softmax(1)
+    p, log_rest = logp.exp(), _log_complement(logp)
+    # -Mentr(p, y) = (1 - p_y) log p_y + sum_{c != y} p_c log(1 - p_c), with 0 log 0 = 0
+    right = torch.nn.functional.one_hot(labels.long(), logp.shape[1]).bool()
+    weight, log = torch.where(right, log_rest.exp(), p), torch.where(right, logp, log_rest)
+    return torch.where(weight == 0, 0.0, weight * log).sum(1)
+
+
+def correctness(scores: Tensor, labels: Tensor) -> Tensor:
+    """1 where the answer is the label, else 0: the gap attack (Yeom et al. 2018)."""
+    return (checked(scores, labels).argmax(1) == labels).double()
+
+
+SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "log_odds": log_odds,
+    "confidence": confidence,
+    "entropy": entropy,
+    "modified_entropy": modified_entropy,
+    "correctness": correctness,
+}
+
+
+def checked(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("scores", "labels")) -> Tensor:
+    """`scores` in float64, once they are known to be logits or log-probabilities and `labels` one class each.
+
+    Raises:
+        BadValue: shapes that do not match, a NaN, an infinite logit (-inf is the logarithm of no probability), a label that is
+            no class; the message calls the two by `names`.
+    """
+    what, which = names
+    if scores.dim() != 2 or scores.shape[1] < 2 or labels.shape != scores.shape[:1]:
+        expected = "(n, k) with k >= 2 and (n,)"
+        raise BadValue(f"{what}, {which}: expected {expected}, got {tuple(scores.shape)} and {tuple(labels.shape)}")
+    n, classes = scores.shape
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise BadValue(f"{which}: expected whole numbers, got {labels.dtype}")
+    if n > 0 and not 0 <= labels.min() <= labels.max() < classes:
+        raise BadValue(f"{which}: expected classes 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
+    # The largest of a row is NaN if any is.
+    if n > 0 and len(bad := (~scores.amax(1).isfinite()).nonzero()) > 0:
+        row = int(bad[0])
+        raise BadValue(f"{what}: expected finite numbers or -inf, not only -inf; row {row} is {_shown(scores[row])}")
+    return scores.double()
+
+
+def are_probabilities(rows: Tensor) -> Tensor:
+    """Which of `rows` (..., k) are probabilities: no negative number, and a sum of 1 within a thousandth."""
+    rows = rows.double()
+    return (rows >= 0).all(-1) & ((rows.sum(-1) - 1).abs() <= 1e-3)
+
+
+def _at(scores: Tensor, labels: Tensor) -> Tensor:
+    return scores.gather(1, labels.long()[:, None])[:, 0]
+
+
+def _others(scores: Tensor, labels: Tensor) -> Tensor:
+    """log sum_{c != y} exp z_c: (n,)."""
+    return scores.scatter(1, labels.long()[:, None], -torch.inf).logsumexp(1)
+
+
+def _log_complement(logp: Tensor) -> Tensor:
+    """log(1 - p_c) of every class: only the largest can be near 1, and for that one the others are summed."""
+    top = logp.argmax(1, keepdim=True)
+    return (-logp.exp()).log1p().scatter(1, top, _others(logp, top[:, 0])[:, None])
+
+
+def _shown(row: Tensor) -> str:
+    numbers = ", ".join(f"{number:g}" for number in row[:10].tolist())
+    return f"[{numbers}{', ...' if len(row) > 10 else ''}]"

@@ -1,0 +1,206 @@
+"""Membership by a shadow network: the first adversary of Salem et al. (2019), and Galinkin's as the code has it.
+
+The adversary trains a shadow of the victim on data of his own, so of the shadow he knows the members. On features of its
+answers to these and to images it has not seen he trains an attack network, and asks that about the victim's answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.membership.scores import are_probabilities
+from lib.metrics import mutual_information
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackConfig:
+    """The attack network and its training. The shape is that of Salem et al., the rest our choice.
+
+    Raises:
+        BadValue: a value outside its range.
+    """
+
+    hidden: tuple[int, ...] = (64,)  # widths
+    activation: str = "relu"
+    standardise: bool = True  # posteriors are nearly 0 or 1, and their spread over draws is small: Adam sees neither
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"  # or plain SGD
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.hidden, tuple) or not self.hidden:
+            raise BadValue(f"hidden: expected a tuple of widths, got {self.hidden!r}")
+        for width in self.hidden:
+            check_count("hidden", width)
+        check_choice("activation", self.activation, ACTIVATIONS)
+        if not isinstance(self.standardise, bool):
+            raise BadValue(f"standardise: expected True or False, got {self.standardise!r}")
+        check_choice("optimizer", self.optimizer, ("adam", "sgd"))
+        check_count("epochs", self.epochs)
+        check_count("batch_size", self.batch_size)
+        check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
+
+
+CONFIGS = {
+    "salem": AttackConfig(),
+    # Keras's plain SGD, at its batch size
+    "as_coded": AttackConfig(
+        hidden=(128, 128), activation="tanh", standardise=False, epochs=25, batch_size=32, optimizer="sgd"
+    ),
+}
+
+
+class AttackNet(nn.Module):
+    """Features (n, f) to the log-odds of membership (n,).
+
+    One logit is what a softmax over two comes to: the difference of its two.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, config: AttackConfig, *, generator: torch.Generator) -> None:
+        super().__init__()
+        widths = (features, *config.hidden)
+        hidden = [(_linear(a, b, generator), ACTIVATIONS[config.activation]()) for a, b in pairwise(widths)]
+        self.layers = nn.Sequential(*chain(*hidden), _linear(widths[-1], 1, generator))
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The log-odds of membership (n,)."""
+        logits: Tensor = self.layers((features - self.centre) / self.scale)
+        return logits[:, 0]
+
+
+def train_attack(
+    member_features: Tensor, nonmember_features: Tensor, config: AttackConfig, *, generator: torch.Generator
+) -> AttackNet:
+    """An attack network trained on the features of a shadow's members (n, f) and non-members (m, f).
+
+    The larger side is thinned at random to the size of the smaller.
+
+    Args:
+        member_features: of the images that the shadow was trained on.
+        nonmember_features: of others.
+        config: the network and its training.
+        generator: on the CPU; weights, thinning and order of the batches come from it.
+
+    Raises:
+        BadValue: no features on one side, shapes that do not match, a value that is not finite.
+    """
+    member, nonmember = _checked("member_features", member_features), _checked("nonmember_features", nonmember_features)
+    if member.shape[1] != nonmember.shape[1]:
+        raise BadValue(f"nonmember_features: expected (m, {member.shape[1]}), got {tuple(nonmember.shape)}")
+    net = AttackNet(member.shape[1], config, generator=generator).to(member.device)
+    size = min(len(member), len(nonmember))
+    x = torch.cat([side[_order(side, generator)[:size]] for side in (member, nonmember)])
+    y = torch.cat([torch.ones(size), torch.zeros(size)]).to(x.device)
+    if config.standardise:
+        spread = x.std(0, correction=0)
+        net.centre.copy_(x.mean(0))
+        net.scale.copy_(torch.where(spread > 0, spread, 1.0))
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
+    optimizer = kind(net.parameters(), config.learning_rate)
+    for _ in range(config.epochs):
+        for batch in torch.split(_order(x, generator), config.batch_size):
+            loss = F.binary_cross_entropy_with_logits(net(x[batch]), y[batch])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return net
+
+
+def membership_scores(net: AttackNet, features: Tensor) -> Tensor:
+    """The log-odds of membership (n,) that `net` gives to `features` (n, f); it calls members what has 0 or more.
+
+    Raises:
+        BadValue: features of another shape, or a value that is not finite.
+    """
+    features = _checked("features", features)
+    if features.shape[1] != len(net.centre):
+        raise BadValue(f"features: expected (n, {len(net.centre)}), got {tuple(features.shape)}")
+    with torch.no_grad():
+        scores: Tensor = net(features)
+    return scores
+
+
+def top3(posteriors: Tensor) -> Tensor:
+    """The three largest posteriors of each row (n, k), in descending order: (n, 3). Of two classes, both."""
+    return _posteriors(posteriors).sort(1, descending=True).values[:, :3]
+
+
+def unsorted(posteriors: Tensor) -> Tensor:
+    """All posteriors as they come (n, k), as Galinkin's code has them: the attack network also sees which class it is."""
+    return _posteriors(posteriors)
+
+
+def spread(log_probabilities: Tensor) -> Tensor:
+    """What the draws of a random victim add, from their log-probabilities (m, n, k), to go beside `top3` of the mean: (n, 4).
+
+    The standard deviation over the draws of each of the three posteriors whose means are largest, in the order of these, and
+    the mutual information of label and draw.
+    """
+    if log_probabilities.dim() != 3 or len(log_probabilities) == 0:
+        raise BadValue(f"log_probabilities: expected (m, n, k) with m >= 1, got {tuple(log_probabilities.shape)}")
+    p = _posteriors(log_probabilities.exp().flatten(0, 1), "log_probabilities").view(log_probabilities.shape)
+    likeliest = p.mean(0).sort(1, descending=True).indices[:, :3]
+    deviations = p.std(0, correction=0).gather(1, likeliest)
+    return torch.cat([deviations, mutual_information(log_probabilities)[:, None]], 1)
+
+
+FEATURES: dict[str, Callable[[Tensor], Tensor]] = {"top3": top3, "unsorted": unsorted}
+
+
+def auc_as_coded(member_hard: Tensor, nonmember_hard: Tensor) -> float:
+    """Galinkin's "AUC", of yes-or-no decisions (n,), (m,) that are true where the attack says member: (TPR + FPR) / 2.
+
+    The code hands `roc_auc_score` the decisions on members and the opposites of those on non-members, with labels 1 and 0. A
+    decision's ROC has one corner, and the area under it is (t + 1 - f) / 2, where t = TPR but, for the flip, f = 1 - FPR. So
+    an attack that calls everything a member gets 1, a perfect one 1/2, as does a coin.
+    """
+    for name, hard in {"member_hard": member_hard, "nonmember_hard": nonmember_hard}.items():
+        if hard.dim() != 1 or len(hard) == 0 or not ((hard == 0) | (hard == 1)).all():
+            raise BadValue(f"{name}: expected decisions (n,), 0 or 1, n >= 1, got {tuple(hard.shape)} {hard.dtype}")
+    tpr, fpr = (hard.double().mean().item() for hard in (member_hard, nonmember_hard))
+    # AUC = (t + 1 - f) / 2 = (TPR + 1 - (1 - FPR)) / 2
+    return (tpr + fpr) / 2
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A layer with Glorot's uniform weights, as Keras has them."""
+    with torch.random.fork_rng([]):  # PyTorch draws weights of its own, from its global generator
+        layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _posteriors(posteriors: Tensor, name: str = "posteriors") -> Tensor:
+    if posteriors.dim() != 2 or posteriors.shape[1] < 2 or not are_probabilities(posteriors).all():
+        raise BadValue(f"{name}: expected (n, k) with k >= 2, each row a distribution, got {tuple(posteriors.shape)}")
+    return posteriors
+
+
+def _checked(name: str, features: Tensor) -> Tensor:
+    """`features` in float32, once they are known to be some."""
+    if features.dim() != 2 or 0 in features.shape:
+        raise BadValue(f"{name}: expected (n, f) with n, f >= 1, got {tuple(features.shape)}")
+    features = features.detach().float()
+    if not features.isfinite().all():
+        raise BadValue(f"{name}: expected finite values, got {int((~features.isfinite()).sum())} that are not")
+    return features
+
+
+def _order(rows: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randperm(len(rows), generator=generator).to(rows.device)

@@ -1,0 +1,104 @@
+"""Membership by thresholds: the inference of Song, Shokri and Mittal (2019), class by class, from a shadow, and the gap attack.
+
+With F(x)_y the probability of the true label, in log-odds so that it does not saturate:
+
+    I_B(x, y) = 1{F(x)_y >= tau_B}          on the image: `by_threshold` of the `log_odds` of the answers to the images
+    I_A(x, y) = 1{F(x_adv)_y >= tau_A}      on its adversarial example: of the answers to those
+
+Song et al. report the worst case: tau is the best for the very points on which it is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.errors import BadValue
+from lib.membership.roc import advantage, auc, balanced_accuracy, best_threshold, tpr_at_fpr
+from lib.membership.scores import correctness
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """What an attack learns about membership, as fractions of 1; a coin has accuracy and AUC 1/2 and no advantage."""
+
+    accuracy: float  # balanced: (TPR + 1 - FPR) / 2, at the threshold
+    auc: float
+    advantage: float  # TPR - FPR at the best threshold, whichever was used
+    tpr_at_1pct: float  # where at most 1 % of the non-members are called members
+    tpr_at_01pct: float  # ... 0.1 %
+    threshold: float  # a score, so in log-odds for log-odds; may be infinite if scores are
+
+
+def by_threshold(member: Tensor, nonmember: Tensor, *, threshold: float | None = None) -> Inference:
+    """Call members what scores at least `threshold`, or the best threshold for these very points if none is given.
+
+    An adversary who does not know who is a member learns a threshold where he does, on the scores of a shadow network:
+    `by_threshold(member, nonmember, threshold=best_threshold(shadow_member, shadow_nonmember)[0])`.
+
+    Raises:
+        BadValue: no scores on one side, or a NaN.
+    """
+    if threshold is None:
+        threshold, accuracy = best_threshold(member, nonmember)
+    else:
+        accuracy = balanced_accuracy(member, nonmember, threshold)
+    return Inference(
+        accuracy=accuracy,
+        auc=auc(member, nonmember),
+        advantage=advantage(member, nonmember),
+        tpr_at_1pct=tpr_at_fpr(member, nonmember, 0.01),
+        tpr_at_01pct=tpr_at_fpr(member, nonmember, 0.001),
+        threshold=threshold,
+    )
+
+
+def class_thresholds(
+    member: Tensor, member_labels: Tensor, nonmember: Tensor, nonmember_labels: Tensor, *, classes: int
+) -> Tensor:
+    """The best threshold of every class (classes,), from the scores and labels of points whose membership is known.
+
+    Raises:
+        BadValue: scores and labels that do not match; a class without members or without non-members.
+    """
+    _check_labels(member, member_labels, classes)
+    _check_labels(nonmember, nonmember_labels, classes)
+    thresholds = torch.empty(classes, dtype=torch.float64)
+    for c in range(classes):
+        inside, outside = member[member_labels == c], nonmember[nonmember_labels == c]
+        if len(inside) == 0 or len(outside) == 0:
+            raise BadValue(f"class {c}: expected members and non-members, got {len(inside)} and {len(outside)}")
+        thresholds[c] = best_threshold(inside, outside)[0]
+    return thresholds
+
+
+def above_class(scores: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
+    """By how much each score exceeds the threshold of its class: `by_threshold` of these at 0 is the class-dependent attack.
+
+    Raises:
+        BadValue: scores and labels that do not match, or a label without a threshold.
+    """
+    _check_labels(scores, labels, len(thresholds))
+    scores, limits = scores.double(), thresholds.to(scores.device, torch.float64)[labels.long()]
+    return torch.where(scores == limits, 0.0, scores - limits)  # inf - inf, too, is at the threshold
+
+
+def gap_attack(member: Tensor, member_labels: Tensor, nonmember: Tensor, nonmember_labels: Tensor) -> Inference:
+    """Call members what is classified rightly: the accuracy is a half plus half the gap of training to test accuracy.
+
+    Args:
+        member: logits or log-probabilities (n, k) of members.
+        member_labels: (n,).
+        nonmember: those of non-members (m, k).
+        nonmember_labels: (m,).
+    """
+    return by_threshold(correctness(member, member_labels), correctness(nonmember, nonmember_labels), threshold=1.0)
+
+
+def _check_labels(scores: Tensor, labels: Tensor, classes: int) -> None:
+    if scores.shape != labels.shape or scores.dim() != 1:
+        raise BadValue(f"scores, labels: expected two (n,), got {tuple(scores.shape)} and {tuple(labels.shape)}")
+    if len(labels) > 0 and not 0 <= labels.min() <= labels.max() < classes:
+        raise BadValue(f"labels: expected 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")

@@ -1,0 +1,193 @@
+"""HopSkipJump and the Boundary attack on 100 images, as the paper writes of them, and aware that the victim is random.
+
+The images are drawn from those of the test set that the victim recognises. Success is counted in three ways: by one more answer
+to what the attack returned and without a limit on the change, as the paper counts; by the vote of fresh answers; and within
+limits on the change and on the answers spent.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib import data, seeds
+from lib.data import Split
+from lib.errors import BadValue, check_choice, check_count
+from lib.evaluation import images_at_once
+from lib.evasion.boundary import boundary
+from lib.evasion.decision import NORMS, Decided, hop_skip_jump
+from lib.papers.galinkin.victims import Cell, trained_network, training_work, victim_of
+from lib.runs import Result
+from lib.uncertainty import Victim
+
+# Limits on the change in each norm, on the scale of images in [0, 1]. `LIMIT` is the one that a single number is given for.
+LIMITS = {
+    "linf": (0.0, 0.01, 0.02, 8 / 255, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0),
+    "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0),
+}
+LIMIT = {"mnist": {"linf": 0.3, "l2": 2.0}, "cifar10": {"linf": 8 / 255, "l2": 0.5}}
+ANSWERS_SPENT = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evasion(Cell):
+    """One attack on one victim. An aware attack lets answers vote where one decides, and checks what it returns."""
+
+    norm: str = "linf"
+    aware: bool = False
+    lead: int = 4  # by how many answers a vote is decided; an attack that is not aware believes the first
+    check_answers: int = 50
+    attempts: int = 100
+    iterations: int = 50
+    max_evaluations: int = 10_000
+    initial_evaluations: int = 100
+    start_tries: int = 100
+    judges: int = 50  # fresh answers that vote
+    test_size: int = 0  # of the accuracy; 0: the whole test set
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("norm", self.norm, NORMS)
+        if self.attack == "boundary" and self.norm != "l2":
+            raise BadValue(f"norm: expected l2 for the Boundary attack, got {self.norm!r}")
+        if not isinstance(self.aware, bool):
+            raise BadValue(f"aware: expected True or False, got {self.aware!r}")
+        if self.aware and self.answers == "off":
+            raise BadValue("aware: expected False where nothing is random, got True")
+        check_count("test_size", self.test_size, low=0)
+        for (
+            name
+        ) in "lead check_answers attempts iterations max_evaluations initial_evaluations start_tries judges".split():
+            check_count(name, getattr(self, name))
+
+    @classmethod
+    def attacks(cls) -> tuple[str, ...]:
+        """The two attacks of the paper."""
+        return ("hop_skip_jump", "boundary")
+
+
+def work(config: Evasion) -> float:
+    """Images that pass through the network, forward and backward counted three."""
+    if config.attack == "boundary":
+        answers = 25.0 * config.iterations
+    else:
+        answers = config.initial_evaluations * 2 / 3 * config.iterations**1.5 + 30 * config.iterations
+    often = 1.5 if config.aware else 1.0
+    return training_work(config) + config.passes * (10_000 + config.attempts * (often * answers + config.judges))
+
+
+def run(config: Evasion, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
+    """Train the victim of `config` (or take it from `cache`), attack it, and judge the attack by fresh answers.
+
+    Raises:
+        BadValue: the data cannot be read, or the victim recognises fewer images than are to be attacked.
+    """
+    dataset = data.load(config.dataset)
+    network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
+    victim = victim_of(config, network, device=device)
+    test = dataset.test.first(config.test_size or None).to(device)
+    accuracy, recognised = accuracy_of(victim, test)
+    x, y = test.take(draw_images(recognised, config.attempts, seed=config.seed))
+    start = time.perf_counter()
+    found = attack(config, victim, x, y)
+    seconds = time.perf_counter() - start
+    measured, curves = judge(config, victim, x, y, found)
+    measured |= {
+        "accuracy": accuracy,
+        "training_epochs": float(len(notes["losses"])),
+        "training_seconds": notes["seconds"],
+        "attack_seconds": round(seconds, 2),
+        "test_points": float(config.attempts),
+    }
+    return Result(measured, curves)
+
+
+def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
+    """What the attack of `config` makes of images `x` that have labels `y`."""
+    usual: dict[str, Any] = {
+        "generator": seeds.generator(config.seed, "attack"),
+        "iterations": config.iterations,
+        "start_tries": config.start_tries,
+    }
+    if config.aware:
+        usual |= {"lead": config.lead, "check_answers": config.check_answers}
+    if config.attack == "boundary":
+        return boundary(victim, x, y, **usual)
+    evaluations = {name: getattr(config, name) for name in ("max_evaluations", "initial_evaluations")}
+    return hop_skip_jump(victim, x, y, norm=config.norm, **evaluations, **usual)
+
+
+def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:
+    """The accuracy in percent by one answer an image, and which images (n,) are recognised."""
+    device = test.labels.device
+    batches = torch.split(torch.arange(len(test), device=device), images_at_once(device, victim.draws))
+    with torch.no_grad():
+        right = torch.cat([victim(x).argmax(1) == y for x, y in map(test.take, batches)])
+    return 100 * right.double().mean().item(), right
+
+
+def draw_images(recognised: Tensor, attempts: int, *, seed: int) -> Tensor:
+    """Indices of `attempts` different images, drawn from those `recognised`."""
+    indices = recognised.nonzero().flatten()
+    if len(indices) < attempts:
+        raise BadValue(
+            f"attempts: expected at most {len(indices)}, the images that the victim recognises, got {attempts}"
+        )
+    order = torch.randperm(len(indices), generator=seeds.generator(seed, "attacked images"))
+    return indices[order[:attempts].to(indices.device)]
+
+
+def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:
+    """How often each class is the answer (n, k) when `judges` fresh answers are asked; one where nothing is random."""
+    with torch.no_grad():
+        asked = [victim(x) for _ in range(judges if victim.random else 1)]
+    return sum(
+        (torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]) for scores in asked),
+        torch.zeros_like(asked[0], dtype=torch.int64),
+    )
+
+
+def judge(
+    config: Evasion, victim: Victim, x: Tensor, y: Tensor, found: Decided
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Success by one answer and by vote, without a limit and within limits; what was spent; shares in percent."""
+    with torch.no_grad():
+        by_one = victim(found.adversarial).argmax(1) != y
+    by_vote = votes(victim, found.adversarial, config.judges).argmax(1) != y
+    order = NORMS[config.norm]
+    distance = torch.linalg.vector_norm((found.adversarial - x).flatten(1), order, dim=1)  # measured afresh
+    limits = LIMITS[config.norm]
+    base = "cifar10" if "cifar10" in config.dataset else "mnist"
+    limit = LIMIT[base][config.norm]
+    spent = [((found.trace_answers <= n) & (found.trace_distance <= limit)).any(0) for n in ANSWERS_SPENT]
+    hit = by_vote & (distance > 0)
+    measured = {
+        "success": _percent(by_one),
+        "success_vote": _percent(by_vote),
+        "success_within": _percent(by_vote & (distance <= limit)),
+        "success_one_answer_within": _percent(by_one & (distance <= limit)),
+        "limit": limit,
+        "started": _percent(found.trace_distance[0].isfinite()),
+        "found": _percent(found.found),
+        "median_distance": distance[hit].median().item() if hit.any() else -1.0,
+        "answers": found.answers.double().mean().item(),
+        "passes": found.answers.double().mean().item() * config.passes,
+        "calls": float(found.calls),
+    }
+    curves = {
+        "limit": list(limits),
+        "success_within": [_percent(by_vote & (distance <= one)) for one in limits],
+        "success_one_answer_within": [_percent(by_one & (distance <= one)) for one in limits],
+        "answers": [float(n) for n in ANSWERS_SPENT],
+        "success_by_answers": [_percent(one) for one in spent],
+    }
+    return measured, curves
+
+
+def _percent(some: Tensor) -> float:
+    return 100 * some.double().mean().item()

@@ -1,0 +1,154 @@
+"""The cells of the replication: `main` holds those behind tables and figures, `deviations` one changed setting each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from lib.errors import check_choice
+from lib.papers.galinkin.evasion import Evasion
+from lib.papers.galinkin.membership import Membership
+from lib.papers.galinkin.scan import Scan
+from lib.papers.galinkin.victims import PROFILES, Cell
+
+SEEDS = 5
+NORM = {"hop_skip_jump": "linf", "boundary": "l2"}
+ITERATIONS = {"hop_skip_jump": 50, "boundary": 5000}  # Counterfit's
+DROPOUT = {"lenet5": 0.5, "resnet18": 0.4}
+_SMOKE: dict[str, Any] = {"epochs": 2, "draws": 3, "train_size": 400}
+# What `reduced` leaves out: images, epochs, draws, iterations and half of the attempts. LeNet-5 is small enough to need none
+# of that: it is run at `paper` alone.
+_FEW: dict[str, Any] = {"train_size": 5000, "epochs": 12, "draws": 5}
+
+
+def variants(profile: str) -> list[dict[str, Any]]:
+    """The networks of Table 1 in its order: data set, architecture, with dropout or without.
+
+    Raises:
+        BadValue: unknown profile.
+    """
+    check_choice("profile", profile, PROFILES)
+    smoke = profile == "smoke"
+    less = {"smoke": _SMOKE, "reduced": _FEW, "paper": {}}[profile]
+    return [
+        {
+            "dataset": f"digits_as_{dataset}" if smoke else dataset,
+            "network": network,
+            "bayesian": bayesian,
+            "dropout": DROPOUT[network],
+            **less,
+        }
+        for dataset in ("mnist", "cifar10")
+        for network in DROPOUT
+        for bayesian in (False, True)
+        if profile != "reduced" or network == "resnet18"
+        if not smoke or (dataset == "mnist" and (network == "lenet5" or not bayesian))
+    ]
+
+
+def grid(profile: str) -> list[Cell]:
+    """Every cell of `profile`, the most wanted first; seeds outermost, so that an interrupted run leaves whole seeds.
+
+    Raises:
+        BadValue: unknown profile.
+    """
+    return list(dict.fromkeys([*main(profile), *deviations(profile)]))
+
+
+def main(profile: str) -> list[Cell]:
+    """The cells behind Tables 1 to 3, the ROC figures and the dissection of the attacks on a random victim.
+
+    Raises:
+        BadValue: unknown profile.
+    """
+    cells: list[Cell] = []
+    for seed in range(1 if profile == "smoke" else SEEDS):
+        for variant in variants(profile):
+            usual = {"profile": profile, "seed": seed, **variant}
+            cells += [*_written(usual), *_coded(usual), *_random(usual)]
+    return cells
+
+
+def deviations(profile: str) -> list[Cell]:
+    """What could explain the published membership accuracies, each alone, and what the code leaves open."""
+    cells: list[Cell] = []
+    for seed in range(1 if profile == "smoke" else SEEDS):
+        for variant in variants(profile):
+            if variant["network"] == "lenet5":
+                usual = {"profile": profile, "seed": seed, **variant}
+                cells += [one for one in _hypotheses(usual) if profile != "smoke" or not one.bayesian]
+                cells += _as_coded_otherwise(usual)
+    return cells
+
+
+def _written(usual: dict[str, Any]) -> Iterator[Cell]:
+    """What the text describes: both attacks without a limit, and the first adversary of Salem et al."""
+    answers = "mean" if usual["bayesian"] else "off"
+    for attack in NORM:
+        yield Evasion(attack=attack, answers=answers, **_sizes(usual, attack))
+    yield Membership(answers=answers, **_pools(usual))
+
+
+def _coded(usual: dict[str, Any]) -> Iterator[Cell]:
+    """What the code runs: dropout off, the test set stops the training, random settings, raw pixels, the same images twice."""
+    whole = {**usual, "stop_on": "test", "part": "whole"}
+    for attack in NORM:
+        yield Scan(attack=f"{attack}_scan", **whole, **_scan_sizes(usual))
+    yield Membership(adversary="as_coded", features="unsorted", shadow="same", inputs="raw", **{**whole, "members": 0})
+
+
+def _random(usual: dict[str, Any]) -> Iterator[Cell]:
+    """Bayesian victims seen otherwise: by an attacker who knows that answers are random, draw by draw, without draws."""
+    if not usual["bayesian"]:
+        return
+    for attack in NORM:
+        sizes = _sizes(usual, attack)
+        for answers, aware in (("mean", True), ("one_draw", False), ("one_draw", True), ("off", False)):
+            yield Evasion(attack=attack, answers=answers, aware=aware, **sizes)
+    yield Membership(answers="mean", features="top3_spread", **_pools(usual))
+    yield Membership(answers="one_draw", **_pools(usual))
+    yield Membership(answers="off", **_pools(usual))
+
+
+def _hypotheses(usual: dict[str, Any]) -> list[Cell]:
+    """Membership as written, with one thing changed at a time."""
+    written = Membership(answers="mean" if usual["bayesian"] else "off", **_pools(usual))
+    longer = 2 * written.epochs if usual["profile"] == "smoke" else 100
+    return [
+        replace(written, shadow="same"),
+        replace(written, inputs="raw"),
+        replace(written, nonmembers="inverted"),
+        replace(written, epochs=longer, patience=0),
+    ]
+
+
+def _as_coded_otherwise(usual: dict[str, Any]) -> Iterator[Cell]:
+    """The scan on pixels of the right scale; on MNIST also against the network that the code calls LeNet."""
+    whole = {**usual, "stop_on": "test", "part": "whole", **_scan_sizes(usual)}
+    for attack in NORM:
+        yield Scan(attack=f"{attack}_scan", scale="unit", **whole)
+        if "mnist" in usual["dataset"]:
+            yield Scan(attack=f"{attack}_scan", **{**whole, "network": "lenet5_coded"})
+
+
+def _sizes(usual: dict[str, Any], attack: str) -> dict[str, Any]:
+    """How much of an attack a profile runs."""
+    sizes: dict[str, Any] = {"norm": NORM[attack], "iterations": ITERATIONS[attack]}
+    if usual["profile"] == "reduced":
+        sizes |= {"iterations": sizes["iterations"] // 5, "attempts": 50}
+    if usual["profile"] == "smoke":
+        sizes |= {"iterations": {"hop_skip_jump": 2, "boundary": 5}[attack], "initial_evaluations": 20}
+        sizes |= {"attempts": 5, "judges": 5, "check_answers": 10, "start_tries": 10}
+    return {**usual, **sizes}
+
+
+def _scan_sizes(usual: dict[str, Any]) -> dict[str, Any]:
+    return {"smoke": {"attempts": 6, "longest": 3}, "reduced": {"attempts": 50, "longest": 400}, "paper": {}}[
+        usual["profile"]
+    ]
+
+
+def _pools(usual: dict[str, Any]) -> dict[str, Any]:
+    members = {"smoke": 100, "reduced": 2500, "paper": 5000}[usual["profile"]]
+    return {**usual, "part": "target", "members": members}

@@ -1,0 +1,271 @@
+"""The shadow attack: features by hand, a network that finds what there is and nothing else, and the area as it was coded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from lib.errors import BadValue
+from lib.membership import (
+    CONFIGS,
+    FEATURES,
+    AttackConfig,
+    AttackNet,
+    auc,
+    auc_as_coded,
+    auc_interval,
+    membership_scores,
+    permuted,
+    spread,
+    top3,
+    train_attack,
+    unsorted,
+)
+
+DECISIONS = st.lists(st.booleans(), min_size=1, max_size=12)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def posteriors(n: int, classes: int, *, scale: float = 1.0, seed: int = 0) -> Tensor:
+    return (scale * torch.randn(n, classes, generator=generator(seed))).softmax(1)
+
+
+def quick(**changes: Any) -> AttackConfig:
+    return AttackConfig(**{"epochs": 10, "learning_rate": 1e-2, **changes})
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+def test_features_by_hand() -> None:
+    answers = torch.tensor([[0.1, 0.2, 0.4, 0.3], [1.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(top3(answers), torch.tensor([[0.4, 0.3, 0.2], [1.0, 0.0, 0.0]]))
+    assert torch.equal(unsorted(answers), answers)
+    assert torch.equal(top3(torch.tensor([[0.25, 0.75]])), torch.tensor([[0.75, 0.25]]))
+
+
+@given(n=st.integers(1, 5), classes=st.integers(2, 10), seed=st.integers(0, 999))
+def test_sorted_features_do_not_know_the_classes(n: int, classes: int, seed: int) -> None:
+    answers, order = posteriors(n, classes, seed=seed), torch.randperm(classes, generator=generator(seed))
+    found = top3(answers)
+    assert torch.equal(found, top3(answers[:, order])) and found.shape == (n, min(3, classes))
+    assert bool((found.diff(dim=1) <= 0).all()) and torch.equal(found[:, 0], answers.amax(1))
+
+
+def test_spread_by_hand() -> None:
+    """Two draws that say the opposite of classes 1 and 2, and agree on 0: deviations .3, .3, 0 and the entropy they cost."""
+    draws = torch.tensor([[[0.1, 0.75, 0.15]], [[0.1, 0.15, 0.75]]], dtype=torch.float64)
+    entropy = [-sum(p * math.log(p) for p in row) for row in ([0.1, 0.45, 0.45], [0.1, 0.15, 0.75])]
+    found = spread(draws.log())
+    torch.testing.assert_close(found, torch.tensor([[0.3, 0.3, 0.0, entropy[0] - entropy[1]]], dtype=torch.float64))
+
+
+def test_spread_is_in_the_order_of_the_largest_means() -> None:
+    """Of four classes the least likely is left out, however much it moves."""
+    first, second = [0.05, 0.1, 0.55, 0.3], [0.05, 0.2, 0.45, 0.3]
+    found = spread(torch.tensor([[first], [second]], dtype=torch.float64).log())
+    torch.testing.assert_close(found[0, :3], torch.tensor([0.05, 0.0, 0.05], dtype=torch.float64))
+
+
+@given(n=st.integers(1, 4), classes=st.integers(2, 6), seed=st.integers(0, 999))
+def test_draws_that_agree_have_no_spread(n: int, classes: int, seed: int) -> None:
+    draws = posteriors(n, classes, seed=seed).log().expand(5, -1, -1)
+    found = spread(draws)
+    torch.testing.assert_close(found, torch.zeros(n, min(3, classes) + 1), atol=1e-5, rtol=0)
+    assert torch.equal(spread(draws[:1])[:, :-1], torch.zeros(n, min(3, classes)))  # as has one draw
+
+
+@given(draws=st.integers(1, 5), seed=st.integers(0, 999))
+def test_spread_is_bounded_and_knows_no_order_of_draws(draws: int, seed: int) -> None:
+    logp = (5 * torch.randn(draws, 3, 4, generator=generator(seed))).log_softmax(-1)
+    found = spread(logp)
+    assert found.shape == (3, 4) and bool((found >= 0).all())
+    assert bool((found[:, :3] <= 0.5 + 1e-6).all()) and bool((found[:, 3] <= math.log(4) + 1e-5).all())
+    torch.testing.assert_close(spread(logp.flip(0)), found, atol=1e-5, rtol=0)
+
+
+# --- the attack network -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "weights"),
+    [("salem", 3, 3 * 64 + 64 + 64 + 1), ("as_coded", 10, 10 * 128 + 128 + 128 * 129 + 129)],
+)
+def test_the_networks_are_of_their_size(name: str, features: int, weights: int) -> None:
+    net = AttackNet(features, CONFIGS[name], generator=generator())
+    assert sum(weight.numel() for weight in net.parameters()) == weights
+    activations = {type(layer).__name__ for layer in net.layers} - {"Linear"}
+    assert activations == ({"Tanh"} if name == "as_coded" else {"ReLU"})
+    assert net(torch.zeros(5, features)).shape == (5,)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_can_be_told_apart_is(name: str) -> None:
+    """Members of sure posteriors, non-members of unsure ones, of a victim and its shadow alike."""
+    config = quick(**{key: getattr(CONFIGS[name], key) for key in ("hidden", "activation", "standardise")})
+    feature = FEATURES["unsorted" if name == "as_coded" else "top3"]
+    sides = [[feature(posteriors(300, 5, scale=scale, seed=seed)) for scale in (20.0, 0.3)] for seed in (0, 1)]
+    net = train_attack(*sides[0], config, generator=generator())
+    member, nonmember = (membership_scores(net, side) for side in sides[1])
+    assert auc(member, nonmember) > 0.98
+    assert (member >= 0).double().mean() > 0.9 and (nonmember < 0).double().mean() > 0.9
+
+
+@pytest.mark.parametrize("config", [quick(), quick(hidden=(16, 16), activation="tanh", standardise=False)])
+def test_where_there_is_nothing_to_find_nothing_is_found(config: AttackConfig) -> None:
+    """Also not on members and non-members that are separable, but were dealt at random."""
+    answers = [top3(posteriors(400, 5, scale=scale, seed=seed)) for seed, scale in enumerate((3.0, 0.3, 3.0, 0.3))]
+    net = train_attack(*permuted(*answers[:2], generator(1)), config, generator=generator())
+    fresh = [membership_scores(net, side) for side in permuted(*answers[2:], generator(2))]
+    interval = auc_interval(*fresh, confidence=0.999)
+    assert interval.low <= 0.5 <= interval.high and interval.high - interval.low < 0.2
+
+
+def test_the_scores_are_log_odds() -> None:
+    """Members x = 1 in 3 of 4 cases and non-members in 1 of 4: given x = 1 the odds are 3, given x = 0 a third."""
+    member, nonmember = (torch.tensor(rows)[:, None] for rows in ([1.0, 1, 1, 0] * 50, [0.0, 0, 0, 1] * 50))
+    net = train_attack(member, nonmember, quick(epochs=60), generator=generator())
+    found = membership_scores(net, torch.tensor([[1.0], [0.0]]))
+    torch.testing.assert_close(found, torch.tensor([3.0, 1 / 3]).log(), atol=0.15, rtol=0)
+
+
+def test_the_larger_side_is_thinned() -> None:
+    """Of nine members to one non-member, scores without information would be log 9; balanced they are 0."""
+    member, nonmember = posteriors(900, 3, seed=0), posteriors(100, 3, seed=1)
+    net = train_attack(member, nonmember, quick(epochs=5, learning_rate=1e-3), generator=generator())
+    assert membership_scores(net, posteriors(500, 3, seed=2)).mean().abs() < 0.5
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_standardised_the_scale_of_a_feature_does_not_count(scale: float) -> None:
+    member, nonmember = torch.randn(200, 2, generator=generator(0)) + 2, torch.randn(200, 2, generator=generator(1))
+    plain = train_attack(member, nonmember, quick(), generator=generator())
+    scaled = train_attack(scale * member + scale, scale * nonmember + scale, quick(), generator=generator())
+    torch.testing.assert_close(
+        membership_scores(scaled, scale * member + scale), membership_scores(plain, member), atol=0.05, rtol=0.05
+    )
+
+
+def test_a_feature_that_never_changes_does_no_harm() -> None:
+    member, nonmember = torch.randn(200, 1, generator=generator(0)) + 4, torch.randn(200, 1, generator=generator(1))
+    with_constant = [torch.cat([side, torch.full_like(side, 7.0)], 1) for side in (member, nonmember)]
+    net = train_attack(*with_constant, quick(), generator=generator())
+    assert auc(*(membership_scores(net, side) for side in with_constant)) > 0.99
+
+
+def test_the_same_generator_gives_the_same_network() -> None:
+    member, nonmember = posteriors(50, 3, seed=0), posteriors(40, 3, scale=3, seed=1)
+    torch.manual_seed(0)
+    first, again, other = (train_attack(member, nonmember, quick(), generator=generator(seed)) for seed in (5, 5, 6))
+    found = [membership_scores(net, member) for net in (first, again, other)]
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+    # ... and PyTorch's own is not touched.
+    assert torch.equal(torch.rand(3), torch.rand(3, generator=generator(0)))
+
+
+def test_scores_do_not_depend_on_the_batch() -> None:
+    member, nonmember = posteriors(50, 3, seed=0), posteriors(50, 3, scale=3, seed=1)
+    net = train_attack(member, nonmember, quick(), generator=generator())
+    one_by_one = torch.cat([membership_scores(net, row[None]) for row in member])
+    torch.testing.assert_close(one_by_one, membership_scores(net, member), atol=1e-5, rtol=1e-5)
+
+
+# --- the area as it was coded -----------------------------------------------------------------------------------------
+
+
+@given(member=DECISIONS, nonmember=DECISIONS)
+def test_the_area_as_coded_is_half_of_tpr_plus_fpr(member: list[bool], nonmember: list[bool]) -> None:
+    """The way it was coded: decisions on members, flipped ones on non-members, labels of ones then zeros."""
+    decisions = [int(hard) for hard in member] + [1 - int(hard) for hard in nonmember]
+    coded = roc_auc_score([1] * len(member) + [0] * len(nonmember), decisions)
+    found = auc_as_coded(torch.tensor(member), torch.tensor(nonmember))
+    assert found == pytest.approx(coded, abs=1e-12)
+    assert found == pytest.approx((sum(member) / len(member) + sum(nonmember) / len(nonmember)) / 2, abs=1e-12)
+    assert auc_as_coded(torch.tensor(nonmember), torch.tensor(member)) == pytest.approx(
+        found
+    )  # who is a member is lost
+
+
+@pytest.mark.parametrize(
+    ("member", "nonmember", "coded"),
+    [([1, 1], [0, 0], 0.5), ([1, 1], [1, 1], 1.0), ([0, 0], [0, 0], 0.0), ([1, 0], [1, 0], 0.5), ([0, 0], [1, 1], 0.5)],
+)
+def test_it_rewards_who_calls_all_members(member: list[int], nonmember: list[int], coded: float) -> None:
+    assert auc_as_coded(torch.tensor(member), torch.tensor(nonmember)) == coded
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+ROWS = torch.zeros(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden": ()}, r"^hidden: expected a tuple of widths, got \(\)"),
+        ({"hidden": [64]}, r"^hidden: expected a tuple of widths, got \[64\]"),
+        ({"hidden": (64, 0)}, r"^hidden: expected a whole number of at least 1, got 0"),
+        ({"activation": "sigmoid"}, r"^activation: unknown 'sigmoid'; expected one of relu, tanh"),
+        ({"standardise": 1}, r"^standardise: expected True or False, got 1"),
+        ({"epochs": 0}, r"^epochs: "),
+        ({"batch_size": 2.5}, r"^batch_size: "),
+        ({"learning_rate": math.nan}, r"^learning_rate: "),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadValue, match=message):
+        AttackConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("member", "nonmember", "message"),
+    [
+        (torch.zeros(0, 3), ROWS, r"^member_features: expected \(n, f\) with n, f >= 1, got \(0, 3\)"),
+        (ROWS, torch.zeros(4), r"^nonmember_features: expected \(n, f\) with n, f >= 1, got \(4,\)"),
+        (ROWS, torch.zeros(4, 2), r"^nonmember_features: expected \(m, 3\), got \(4, 2\)"),
+        (ROWS, ROWS * math.nan, r"^nonmember_features: expected finite values, got 12 that are not"),
+    ],
+)
+def test_features_that_are_none_are_refused(member: Tensor, nonmember: Tensor, message: str) -> None:
+    with pytest.raises(BadValue, match=message):
+        train_attack(member, nonmember, AttackConfig(), generator=generator())
+
+
+def test_features_of_another_network_are_refused() -> None:
+    with pytest.raises(BadValue, match=r"^features: expected \(n, 3\), got \(4, 2\)"):
+        membership_scores(AttackNet(3, AttackConfig(), generator=generator()), torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
+@pytest.mark.parametrize(
+    "answers", [ROWS, ROWS.log_softmax(1), torch.ones(4), torch.ones(4, 1), torch.full((1, 2), math.nan)]
+)
+def test_answers_that_are_no_posteriors_are_refused(feature: Callable[[Tensor], Tensor], answers: Tensor) -> None:
+    with pytest.raises(BadValue, match=r"^posteriors: expected \(n, k\) with k >= 2, each row a distribution, got "):
+        feature(answers)
+
+
+@pytest.mark.parametrize("draws", [ROWS, torch.zeros(0, 2, 3), torch.zeros(2, 2, 3), torch.full((2, 2, 2), 0.5)])
+def test_draws_that_are_none_are_refused(draws: Tensor) -> None:
+    with pytest.raises(BadValue, match=r"^log_probabilities: expected "):
+        spread(draws)
+
+
+@pytest.mark.parametrize("hard", [torch.zeros(0), torch.tensor([0.5]), torch.zeros(2, 2), torch.tensor([2])])
+def test_decisions_that_are_none_are_refused(hard: Tensor) -> None:
+    good = torch.tensor([True])
+    with pytest.raises(BadValue, match=r"^member_hard: expected decisions \(n,\), 0 or 1, n >= 1, got "):
+        auc_as_coded(hard, good)
+    with pytest.raises(BadValue, match=r"^nonmember_hard: "):
+        auc_as_coded(good, hard)
