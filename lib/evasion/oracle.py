@@ -7,7 +7,8 @@ name either of two classes names the same one, the test decides against it with 
 
     error = 1 / (1 + (p / (1 - p))^h)
 
-and after `max_answers` whichever is ahead wins.
+and after `max_answers` whichever is ahead wins. An open question is asked at once as often as it must be to be closed at all:
+the same test in fewer calls of the victim.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ class DecisionOracle:
     ) -> None:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
-        self.victim, self.y, self.targeted = victim, y, targeted
+        self.victim, self.y, self.targeted = victim, y.long(), targeted
         self.lead = check_count("lead", lead) if victim.random else 1
         self.max_answers = check_count("max_answers", max_answers, low=self.lead)
         self.max_batch = check_count("max_batch", max_batch)
-        self.answers = torch.zeros_like(y)  # (n,) answers of the victim, the published attacks' "queries"
+        self.answers = torch.zeros_like(self.y)  # (n,) answers of the victim, the published attacks' "queries"
         self.calls = 0  # of the victim, whatever the number of images
 
     def __call__(self, x: Tensor, owner: Tensor) -> Tensor:
@@ -68,33 +69,44 @@ class DecisionOracle:
 
         As sure as the lead makes it.
         """
-        labels = self._ask(x, owner)
-        if self.lead == 1:
-            return self._is_adversarial(labels, owner)
-        y = self.y[owner]
-        votes = F.one_hot(labels, self._classes).to(torch.int32)  # (m, k)
-        ahead, asked = self._ahead(votes, y), 1
-        while len(open_ := (ahead.abs() < self.lead).nonzero()[:, 0]) and asked < self.max_answers:
-            votes[open_] += F.one_hot(self._ask(x[open_], owner[open_]), self._classes).to(torch.int32)
-            ahead[open_] = self._ahead(votes[open_], y[open_])
-            asked += 1
-        return ahead > 0 if self.targeted else ahead < 0
+        if self.lead == 1 or len(x) == 0:
+            return self.once(x, owner)
+        asked = torch.full_like(owner, self.lead)
+        votes = self._votes(x, owner, asked)
+        while True:
+            ahead = self._ahead(votes, owner)
+            missing = torch.minimum(self.lead - ahead.abs(), self.max_answers - asked)
+            open_ = (missing > 0).nonzero()[:, 0]
+            if len(open_) == 0:
+                return ahead > 0
+            votes[open_] += self._votes(x[open_], owner[open_], missing[open_])
+            asked[open_] += missing[open_]
 
     def once(self, x: Tensor, owner: Tensor) -> Tensor:
         """The same question, answered once: enough where many answers are averaged anyway."""
-        return self._is_adversarial(self._ask(x, owner), owner)
+        return (self._ask(x, owner) == self.y[owner]) == self.targeted
 
-    def _is_adversarial(self, labels: Tensor, owner: Tensor) -> Tensor:
-        return (labels == self.y[owner]) == self.targeted
+    def margin(self, x: Tensor, owner: Tensor, answers: int) -> Tensor:
+        """By what share of `answers` fresh answers "adversarial" leads: (m,) in [-1, 1], negative where it is behind."""
+        votes = self._votes(x, owner, torch.full_like(owner, answers))
+        return self._ahead(votes, owner) / answers
 
-    def _ahead(self, votes: Tensor, y: Tensor) -> Tensor:
-        """By how many votes class `y` leads its strongest rival: (m,), negative where it is behind."""
-        own = votes.gather(1, y[:, None])[:, 0]
-        rival = votes.scatter(1, y[:, None], -1).amax(1)
-        return own - rival
+    def _ahead(self, votes: Tensor, owner: Tensor) -> Tensor:
+        """By how many votes being adversarial leads: class y over its strongest rival if it is the target, else behind it."""
+        y = self.y[owner][:, None]
+        own, rival = votes.gather(1, y)[:, 0], votes.scatter(1, y, -1).amax(1)
+        return own - rival if self.targeted else rival - own
+
+    def _votes(self, x: Tensor, owner: Tensor, answers: Tensor) -> Tensor:
+        """How many of the fresh `answers` (m,) to each question name each class: (m, k)."""
+        question = torch.arange(len(x), device=x.device).repeat_interleave(answers)
+        votes = F.one_hot(self._ask(x[question], owner[question]), self._classes)
+        return votes.new_zeros(len(x), self._classes).index_add_(0, question, votes)
 
     def _ask(self, x: Tensor, owner: Tensor) -> Tensor:
-        """One answer for each image."""
+        """The class of one answer for each image."""
+        if len(x) == 0:
+            return owner
         self.answers += torch.bincount(owner, minlength=len(self.y))
         labels = []
         with torch.no_grad():

@@ -1,6 +1,6 @@
 """HopSkipJump and the Boundary attack on 100 images, as the paper writes of them, and aware that the victim is random.
 
-The images are drawn from those of the test set that the victim recognises. Success is counted in three ways: by one more answer
+The images are drawn from those of the test set that the victim recognises, by one answer and by vote. Success is counted in three ways: by one more answer
 to what the attack returned and without a limit on the change, as the paper counts; by the vote of fresh answers; and within
 limits on the change and on the answers spent.
 """
@@ -92,7 +92,7 @@ def run(config: Evasion, *, device: str, cache: Path | None, fresh: bool = False
     victim = victim_of(config, network, device=device)
     test = dataset.test.first(config.test_size or None).to(device)
     accuracy, recognised = accuracy_of(victim, test)
-    x, y = test.take(draw_images(recognised, config.attempts, seed=config.seed))
+    x, y = test.take(draw_images(config, victim, test, recognised))
     start = time.perf_counter()
     found = attack(config, victim, x, y)
     seconds = time.perf_counter() - start
@@ -131,15 +131,22 @@ def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:
     return 100 * right.double().mean().item(), right
 
 
-def draw_images(recognised: Tensor, attempts: int, *, seed: int) -> Tensor:
-    """Indices of `attempts` different images, drawn from those `recognised`."""
+def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
+    """Indices of different images of `test`, drawn from those `recognised` by one answer that a vote recognises as well.
+
+    Raises:
+        BadValue: there are too few.
+    """
     indices = recognised.nonzero().flatten()
-    if len(indices) < attempts:
+    order = torch.randperm(len(indices), generator=seeds.generator(config.seed, "attacked images"))
+    drawn = indices[order[: 2 * config.attempts].to(indices.device)]
+    x, y = test.take(drawn)
+    chosen = drawn[votes(victim, x, config.judges).argmax(1) == y][: config.attempts]
+    if len(chosen) < config.attempts:
         raise BadValue(
-            f"attempts: expected at most {len(indices)}, the images that the victim recognises, got {attempts}"
+            f"attempts: expected at most {len(chosen)}, of {len(indices)} recognised images, got {config.attempts}"
         )
-    order = torch.randperm(len(indices), generator=seeds.generator(seed, "attacked images"))
-    return indices[order[:attempts].to(indices.device)]
+    return chosen
 
 
 def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:

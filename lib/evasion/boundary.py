@@ -1,0 +1,238 @@
+"""The Boundary attack of Brendel, Rauber and Bethge (2018): a random walk along the boundary, ever closer to the image.
+
+From a point at distance r of the image each step tries a random candidate on the sphere of that radius, delta r away, and, if
+that is adversarial, one epsilon r closer. The settings are those of ART 1.20.1's `BoundaryAttack`, which Counterfit uses, and
+an iteration is, as there, a step closer that succeeds. Different from ART:
+
+1. One candidate is asked about at a time, where ART asks for `sample_size` = 20 and keeps the closest: most of what those
+   could tell is lost.
+2. Both step sizes change after every answer, by a power of `step_adapt` under which they stay where ORTHOGONAL of the candidates
+   on the sphere and CLOSER of those closer are adversarial. ART changes them after each 20, where fewer than .2 or more
+   than .5 are. Neither grows beyond 1.
+3. A candidate on the sphere that is adversarial is moved to even if the one closer is not.
+4. The start first moves straight towards the image, by bisection.
+5. An image ends early after `trials` candidates without a step closer; ART after 25 times its 20.
+6. The image itself is asked about first, and is the answer if it is adversarial.
+7. All images are attacked at once, each with random numbers of its own.
+
+A random victim deceives the walk: one lucky draw is enough for a step, none undoes it, and so it ends where the true label
+wins. With `lead` the oracle asks until it is sure of a step, and with `check_answers` the walk is held to account: whenever it
+has come a NEWS closer than the closest point that passed, and at its end, that many fresh answers must be clearly adversarial;
+otherwise it is called back on the line to the point that passed, as far as it must, and goes on from there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lib.errors import BadValue, check_count, check_number
+from lib.evasion.decision import CLEAR, Decided, _for_each, random_starts, starting_points, streams, to_boundary
+from lib.evasion.gradient import check_images
+from lib.evasion.oracle import DecisionOracle
+from lib.uncertainty import Victim
+
+ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
+CLOSER = 0.42
+BLOCK = 16  # candidates whose random numbers are drawn at once
+NEWS = 0.1  # by what share the walk must have come closer to be checked
+BISECTIONS = 5  # of the line back to the last point that passed
+COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
+RESTARTS = 10  # where a random start does not pass
+
+
+def boundary(
+    victim: Victim,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    targeted: bool = False,
+    start: Tensor | None = None,
+    iterations: int | Tensor = 5000,
+    delta: float | Tensor = 0.01,
+    epsilon: float | Tensor = 0.01,
+    step_adapt: float | Tensor = 0.667,
+    trials: int | Tensor = 500,
+    min_epsilon: float | Tensor = 0.0,
+    start_tries: int = 100,
+    lead: int = 1,
+    check_answers: int = 0,
+    budget: int | Tensor | None = None,
+    ids: Tensor | None = None,
+    max_batch: int = 4096,
+) -> Decided:
+    """The Boundary attack, in l2.
+
+    A setting that may be a tensor (n,) has a value for each image, which ends after its own.
+
+    Args:
+        victim: images to log-probabilities; a random one answers afresh at every call.
+        x: images (n, c, h, w) inside the victim's bounds.
+        y: labels (n,) to leave or, if `targeted`, to reach.
+        generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
+        targeted: whether `y` is to be reached.
+        start: adversarial images to start from; None tries uniformly random ones.
+        iterations: how many steps closer.
+        delta: first length of a step on the sphere, as a share of the distance.
+        epsilon: first length of a step closer, as a share of the distance.
+        step_adapt: how fast both change, 1 being not at all.
+        trials: after how many candidates without a step closer an image ends.
+        min_epsilon: an image ends once `epsilon` is smaller.
+        start_tries: how many random images are tried.
+        lead: of the oracle, for every decision.
+        check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing. No use where nothing is random.
+        budget: an image tries no candidate once it has had this many answers.
+        ids: (n,) what its random numbers know an image by; its place if None.
+        max_batch: images shown to the victim at once.
+
+    Raises:
+        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
+    """
+    low, high = check_images(victim, x, y)
+    if start is not None:
+        check_images(victim, start, y)
+        if start.shape != x.shape:
+            raise BadValue(f"start: expected the shape of x, {tuple(x.shape)}, got {tuple(start.shape)}")
+    if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
+        raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
+    check_count("start_tries", start_tries)
+    check_count("check_answers", check_answers, low=0)
+    rounds = _for_each("iterations", iterations, y, low=0)
+    patience = _for_each("trials", trials, y)
+    limit = torch.full_like(rounds, 2**62) if budget is None else _for_each("budget", budget, y)
+    delta = _number_for_each("delta", delta, x, low=1e-6)
+    epsilon = _number_for_each("epsilon", epsilon, x, low=1e-6)
+    step_adapt = _number_for_each("step_adapt", step_adapt, x, low=1e-3)
+    min_epsilon = _number_for_each("min_epsilon", min_epsilon, x, low=0.0)
+    oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
+    everyone = torch.arange(len(x), device=x.device)
+    sources = streams(generator, everyone if ids is None else ids, x.device)
+
+    checking = check_answers if victim.random else 0
+    point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
+    if checking:
+        tries = start_tries if start is None else 0
+        point, found = _sure_starts(oracle, x, point, found, checking, tries=tries, sources=sources)
+    kept, least = point.clone(), distances(x, point).masked_fill(~found, torch.inf)  # the closest points, that passed
+    point[found] = to_boundary(oracle, x[found], point[found], everyone[found], 2.0, COARSE)
+
+    def keep(owner: Tensor) -> None:
+        """Keep the points of the images `owner` that are closer than those kept; what does not pass is called back first."""
+        owner = owner[distances(x[owner], point[owner]) < least[owner]]
+        if checking:
+            point[owner] = called_back(oracle, point[owner], kept[owner], owner, checking)
+        kept[owner], least[owner] = point[owner], distances(x[owner], point[owner])
+
+    keep(everyone[found])
+    done, tried = torch.zeros_like(rounds), torch.zeros_like(rounds)  # steps closer, and candidates since the last one
+    trace_answers = oracle.answers.repeat(int(rounds.amax()) + 1 if len(x) else 1, 1)
+    trace_distance = least.repeat(len(trace_answers), 1)
+    noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
+    candidates = 0
+    while True:
+        open_ = found & (least > 0) & (done < rounds) & (tried < patience) & (epsilon >= min_epsilon)
+        going = everyone[open_ & (oracle.answers < limit)]
+        if len(going) == 0:
+            break
+        if candidates % BLOCK == 0:
+            for i in going.tolist():
+                noise[i].normal_(generator=sources[i])
+        aside = orthogonal(x[going], point[going], delta[going], noise[going, candidates % BLOCK]).clamp(low, high)
+        adversarial = oracle(aside, going)
+        delta[going] = adapted(delta[going], step_adapt[going], adversarial, ORTHOGONAL)
+        on, aside = going[adversarial], aside[adversarial]
+        nearer = torch.lerp(aside, x[on], epsilon[on].view(-1, 1, 1, 1))
+        adversarial = oracle(nearer, on)
+        epsilon[on] = adapted(epsilon[on], step_adapt[on], adversarial, CLOSER)
+        point[on] = torch.where(adversarial.view(-1, 1, 1, 1), nearer, aside)
+        on = on[adversarial]
+        keep(on[distances(x[on], point[on]) < (1 - NEWS) * least[on]] if checking else on)
+        candidates += 1
+        tried[going] += 1
+        tried[on], done[on] = 0, done[on] + 1
+        trace_answers[done[on], on], trace_distance[done[on], on] = oracle.answers[on], least[on]
+    keep(everyone[found])
+    # An image that has ended repeats its last entries; what it cost and came to after its last step belongs to these.
+    trace_answers[done, everyone], trace_distance[done, everyone] = oracle.answers, least
+    rows = torch.minimum(torch.arange(len(trace_answers), device=x.device)[:, None], done)
+    return Decided(
+        kept,
+        found,
+        least,
+        oracle.answers.clone(),
+        oracle.calls,
+        trace_answers.gather(0, rows),
+        trace_distance.gather(0, rows),
+    )
+
+
+def distances(x: Tensor, point: Tensor) -> Tensor:
+    """The l2 distance of each `point` from its image: (m,)."""
+    change: Tensor = torch.linalg.vector_norm((point - x).flatten(1), dim=1)
+    return change
+
+
+def orthogonal(x: Tensor, point: Tensor, delta: Tensor, noise: Tensor) -> Tensor:
+    """Each `point` moved by `delta` (m,) of its distance from `x`, at a right angle to it, and back to that distance.
+
+    The direction is that of `noise` (m, c, h, w), less what of it points to `x`.
+    """
+    away, noise = (point - x).flatten(1), noise.flatten(1)
+    squared = (away * away).sum(1, keepdim=True)
+    noise = noise - (noise * away).sum(1, keepdim=True) / squared * away
+    noise = noise * (squared.sqrt() / torch.linalg.vector_norm(noise, dim=1, keepdim=True))
+    # x + (a + delta |a| n) / sqrt(1 + delta^2),  n at a right angle to a, |n| = 1
+    delta = delta[:, None]
+    return x + ((away + delta * noise) / (1 + delta**2).sqrt()).view(x.shape)
+
+
+def adapted(size: Tensor, step_adapt: Tensor, success: Tensor, rate: float) -> Tensor:
+    """Step sizes (m,) after an answer: longer for a success, shorter for a failure, unmoved on average at `rate` successes."""
+    # s a^((rate - success) / 2): a whole factor a takes two answers
+    return (size * step_adapt ** ((rate - success.to(size.dtype)) / 2)).clamp(max=1.0)
+
+
+def called_back(oracle: DecisionOracle, point: Tensor, passed: Tensor, owner: Tensor, answers: int) -> Tensor:
+    """Each `point` that is clearly adversarial by fresh `answers`; else the first on the line back to `passed` that is."""
+    clear = oracle.margin(point, owner, answers) >= CLEAR
+    best, rest = torch.where(clear.view(-1, 1, 1, 1), point, passed), (~clear).nonzero()[:, 0]
+    share, half = point.new_full((len(rest),), 0.5), 0.25  # of the line from `passed`
+    for _ in range(BISECTIONS):
+        tried = torch.lerp(passed[rest], point[rest], share.view(-1, 1, 1, 1))
+        clear = oracle.margin(tried, owner[rest], answers) >= CLEAR
+        best[rest[clear]] = tried[clear]
+        share, half = share + torch.where(clear, half, -half), half / 2
+    return best
+
+
+def _sure_starts(
+    oracle: DecisionOracle,
+    x: Tensor,
+    point: Tensor,
+    found: Tensor,
+    answers: int,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
+) -> tuple[Tensor, Tensor]:
+    """Starts that are clearly adversarial by fresh `answers`, other random ones where those at hand are not."""
+    sure = torch.zeros_like(found)
+    unsure = found.nonzero()[:, 0]
+    for _ in range(RESTARTS):
+        clear = oracle.margin(point[unsure], unsure, answers) >= CLEAR
+        sure[unsure[clear]], unsure = True, unsure[~clear]
+        if not tries or len(unsure) == 0:
+            break
+        point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
+        unsure = unsure[again]
+    return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
+
+
+def _number_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -> Tensor:
+    """A setting (n,) in [low, 1], of which one number is the same for all images."""
+    if not isinstance(value, Tensor):
+        return x.new_full((len(x),), check_number(name, value, low=low, high=1.0))
+    if value.shape != x.shape[:1] or not ((value >= low) & (value <= 1)).all():
+        raise BadValue(f"{name}: expected {len(x)} numbers in [{low:g}, 1], got {value}")
+    return value.to(x, copy=True)

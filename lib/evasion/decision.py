@@ -1,0 +1,307 @@
+"""HopSkipJump (Chen, Jordan and Wainwright 2020), and what it shares with the Boundary attack."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib import seeds
+from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.evasion.gradient import check_images
+from lib.evasion.oracle import DecisionOracle
+from lib.uncertainty import Victim
+
+NORMS = {"l2": 2.0, "linf": math.inf}
+HALVINGS = 30  # of a step's length, after which the image stays where it is
+CLEAR = 0.4  # by what share of the answers a checked point must be adversarial
+FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
+BACK = (0.1, 0.2, 0.4, 0.7, 1.0)  # and then how far along the way back to the start
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a decision-based attack made of n images, and what it cost.
+
+    The traces have a row after the start, one after each step and, where points are checked, one after the check: the last
+    row is what is returned. An image that has ended repeats its last entries.
+    """
+
+    adversarial: Tensor  # (n, c, h, w); the image itself where none was found
+    found: Tensor  # (n,) whether a start was found and, where points are checked, one that passed
+    distance: Tensor  # (n,) from the image in the norm asked for; infinite where none was found
+    answers: Tensor  # (n,) that the victim gave on each image's behalf
+    calls: int  # of the victim, whatever the number of images
+    trace_answers: Tensor  # (steps, n)
+    trace_distance: Tensor  # (steps, n) of the closest point so far
+
+
+def hop_skip_jump(
+    victim: Victim,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    norm: str = "linf",
+    targeted: bool = False,
+    start: Tensor | None = None,
+    iterations: int | Tensor = 50,
+    max_evaluations: int | Tensor = 10_000,
+    initial_evaluations: int | Tensor = 100,
+    start_tries: int = 100,
+    probe: float = 0.01,
+    lead: int = 1,
+    check_answers: int = 0,
+    budget: int | Tensor | None = None,
+    ids: Tensor | None = None,
+    max_batch: int = 512,
+) -> Decided:
+    """HopSkipJump: in turn, a direction from many answers around a point on the boundary, a step along it, and back.
+
+    A setting that may be a tensor (n,) has a value for each image, which ends after its own.
+
+    Args:
+        victim: images to log-probabilities; a random one answers afresh at every call.
+        x: images (n, c, h, w) inside the victim's bounds.
+        y: labels (n,) to leave or, if `targeted`, to reach.
+        generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
+        norm: of the distance that is made small, "l2" or "linf".
+        targeted: whether `y` is to be reached.
+        start: adversarial images to start from; None tries uniformly random ones.
+        iterations: of direction, step and return.
+        max_evaluations: the most answers that one direction takes.
+        initial_evaluations: how many the first takes; the t-th takes sqrt(t) times as many.
+        start_tries: how many random images are tried.
+        probe: radius around the point within which those answers are asked for, as a share of its distance.
+        lead: of the oracle, wherever a single answer decides; the answers that make a direction are averaged anyway.
+        check_answers: how many fresh answers the last point must stand, see `checked`; 0 checks nothing. No use where nothing
+            is random.
+        budget: an image begins no iteration once it has had this many answers.
+        ids: (n,) what its random numbers know an image by; its place if None.
+        max_batch: images shown to the victim at once; a GPU takes more.
+
+    Raises:
+        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
+    """
+    low, high = check_images(victim, x, y)
+    n = len(x)
+    order = NORMS[check_choice("norm", norm, NORMS)]
+    if start is not None:
+        check_images(victim, start, y)
+        if start.shape != x.shape:
+            raise BadValue(f"start: expected the shape of x, {tuple(x.shape)}, got {tuple(start.shape)}")
+    if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
+        raise BadValue(f"ids: expected {n} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
+    check_count("start_tries", start_tries)
+    check_number("probe", probe, low=1e-6, high=1.0)
+    check_count("check_answers", check_answers, low=0)
+    rounds = _for_each("iterations", iterations, y, low=0)
+    first, most = (
+        _for_each("initial_evaluations", initial_evaluations, y),
+        _for_each("max_evaluations", max_evaluations, y),
+    )
+    limit = torch.full_like(rounds, 2**62) if budget is None else _for_each("budget", budget, y)
+    oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
+    sources = streams(generator, torch.arange(n) if ids is None else ids, x.device)
+
+    features = x[0].numel() if n else 1
+    tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
+    begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
+    point = begun.clone()
+    everyone = torch.arange(n, device=x.device)
+
+    def measure(points: Tensor, owner: Tensor) -> Tensor:
+        change: Tensor = torch.linalg.vector_norm((points - x[owner]).flatten(1), order, dim=1)
+        return change
+
+    started = everyone[found]
+    point[started] = to_boundary(oracle, x[started], point[started], started, order, tolerance)
+    closest, distance = point.clone(), measure(point, everyone)
+    least = torch.where(found, distance, torch.inf)
+    trace = [(oracle.answers.clone(), least.clone())]
+    for iteration in range(int(rounds.max()) if n else 0):
+        going = everyone[found & (distance > 0) & (iteration < rounds) & (oracle.answers < limit)]
+        if len(going) == 0:
+            break
+        at, away = point[going], distance[going]
+        radius = probe * away if iteration else torch.full_like(away, 0.1 * (high - low))
+        evaluations = torch.minimum((first[going] * math.sqrt(iteration + 1)).long(), most[going])
+        direction = directions(oracle, at, going, radius, evaluations, [sources[i] for i in going.tolist()], order)
+        moved = step(oracle, at, direction, going, away / math.sqrt(iteration + 1), (low, high))
+        at = to_boundary(oracle, x[going], moved, going, order, tolerance)
+        point[going], distance[going] = at, measure(at, going)
+        nearer = going[distance[going] < least[going]]
+        closest[nearer], least[nearer] = point[nearer], distance[nearer]
+        trace.append((oracle.answers.clone(), least.clone()))
+    if check_answers and victim.random:
+        closest, found = checked(oracle, x, closest, begun, found, check_answers, (low, high))
+        least = torch.where(found, measure(closest, everyone), torch.inf)
+        trace.append((oracle.answers.clone(), least.clone()))
+    answers, distances = (torch.stack(rows) for rows in zip(*trace, strict=True))
+    return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, answers, distances)
+
+
+def directions(
+    oracle: DecisionOracle,
+    point: Tensor,
+    owner: Tensor,
+    radius: Tensor,
+    evaluations: Tensor,
+    sources: list[torch.Generator],
+    order: float,
+) -> Tensor:
+    """Estimates of which way each `point` (m, c, h, w) gets more adversarial, of l2 norm 1 or, in l_inf, signs.
+
+    One answer is asked for each of `evaluations` points (m,) at `radius` (m,) around it, in a random direction: the estimate
+    leads from the mean of those that are not adversarial to the mean of those that are.
+    """
+    low, high = oracle.victim.bounds
+    # Images share calls of the victim, in groups that make few of them and yet fit into memory.
+    group = (evaluations.cumsum(0) - evaluations) // (4 * oracle.max_batch)
+    found = torch.empty_like(point)
+    for number in sorted(set(group.tolist())):
+        members = (group == number).nonzero()[:, 0]
+        around = []
+        for i in members.tolist():
+            noise = torch.empty((int(evaluations[i]), *point.shape[1:]), dtype=point.dtype, device=point.device)
+            noise = noise.uniform_(-1, 1, generator=sources[i]) if order > 2 else noise.normal_(generator=sources[i])
+            scale = radius[i] / torch.linalg.vector_norm(noise.flatten(1), dim=1)
+            around.append(noise.mul_(scale.view(-1, 1, 1, 1)).add_(point[i]).clamp_(low, high))
+        sizes = evaluations[members]
+        adversarial = oracle.once(torch.cat(around), owner[members].repeat_interleave(sizes))
+        for i, points, answers in zip(members.tolist(), around, torch.split(adversarial, sizes.tolist()), strict=True):
+            # sum_b (phi_b - mean phi) (x_b - x),  phi_b = 1 where adversarial, -1 elsewhere; phi_b if all are the same
+            phi = 2 * answers.to(point.dtype) - 1
+            mean = phi.mean()
+            weight = torch.where(mean.abs() < 1, phi - mean, phi)
+            found[i] = (weight @ points.sub_(point[i]).flatten(1)).view(point.shape[1:])
+    return found.sign() if order > 2 else F.normalize(found.flatten(1)).view(point.shape)
+
+
+def step(
+    oracle: DecisionOracle, point: Tensor, direction: Tensor, owner: Tensor, length: Tensor, bounds: tuple[float, float]
+) -> Tensor:
+    """Each `point` moved along its direction by `length` (m,), halved until it is adversarial."""
+    moved, seeking = point.clone(), torch.arange(len(point), device=point.device)
+    for halvings in range(HALVINGS):
+        lengths = (length[seeking] / 2**halvings).view(-1, 1, 1, 1)
+        tried = (point[seeking] + lengths * direction[seeking]).clamp(*bounds)
+        adversarial = oracle(tried, owner[seeking])
+        moved[seeking[adversarial]] = tried[adversarial]
+        seeking = seeking[~adversarial]
+        if len(seeking) == 0:
+            break
+    return moved
+
+
+def to_boundary(
+    oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
+) -> Tensor:
+    """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
+    low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
+    for _ in range(math.ceil(math.log2(1 / tolerance)) if len(x) else 0):
+        middle = (low + high) / 2
+        adversarial = oracle(between(x, point, middle, order), owner)
+        low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
+    return between(x, point, high, order)
+
+
+def between(x: Tensor, point: Tensor, share: Tensor, order: float) -> Tensor:
+    """The way from `x` to `point` in shares of its length: a straight line in l2, in l_inf `point` clipped ever less."""
+    share = share.view(-1, 1, 1, 1)
+    if order == 2:
+        return torch.lerp(x, point, share)
+    reach = share * (point - x).abs().amax((1, 2, 3), keepdim=True)
+    return torch.where(share == 1, point, torch.clamp(point, x - reach, x + reach))
+
+
+def checked(
+    oracle: DecisionOracle,
+    x: Tensor,
+    point: Tensor,
+    begun: Tensor,
+    found: Tensor,
+    answers: int,
+    bounds: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """For each image the first point that is clearly adversarial by fresh `answers`, and whether there is one.
+
+    On the boundary the vote of a random victim is a toss-up. So points farther out along the ray from the image through its
+    point are tried, then points on the way back to where the attack began.
+    """
+    best, passed = x.clone(), torch.zeros_like(found)
+    for factor, back in [*((f, 0.0) for f in FARTHER), *((FARTHER[-1], b) for b in BACK)]:
+        seeking = (found & ~passed).nonzero()[:, 0]
+        if len(seeking) == 0:
+            break
+        out = (x[seeking] + factor * (point[seeking] - x[seeking])).clamp(*bounds)
+        tried = torch.lerp(out, begun[seeking], back)
+        clear = oracle.margin(tried, seeking, answers) >= CLEAR
+        best[seeking[clear]], passed[seeking[clear]] = tried[clear], True
+    return best, passed
+
+
+def streams(generator: torch.Generator, ids: Tensor, device: torch.device) -> list[torch.Generator]:
+    """A source of random numbers for each image, by one draw from `generator` and the image's id: its place is no part of it."""
+    base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    return [seeds.generator(base, f"image {i}", device) for i in ids.tolist()]
+
+
+def starting_points(
+    oracle: DecisionOracle, x: Tensor, start: Tensor | None, *, tries: int, sources: list[torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one."""
+    everyone = torch.arange(len(x), device=x.device)
+    points, found = x.clone(), oracle(x, everyone)
+    rest = everyone[~found]
+    if start is None:
+        random, started = random_starts(oracle, x, rest, tries=tries, sources=sources)
+    else:
+        random, started = start[rest], oracle(start[rest], rest)
+    points[rest[started]] = random[started]
+    found[rest] = started
+    return points, found
+
+
+def random_starts(
+    oracle: DecisionOracle, x: Tensor, owner: Tensor, *, tries: int, sources: list[torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
+
+    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim.
+
+    Returns:
+        The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
+    """
+    low, high = oracle.victim.bounds
+    points, found = x[owner], torch.zeros_like(owner, dtype=torch.bool)
+    tried = 0
+    while tried < tries and not found.all():
+        each = min(tried + 1, tries - tried)
+        seeking = (~found).nonzero()[:, 0]
+        drawn = torch.stack(
+            [
+                torch.rand((each, *x.shape[1:]), generator=sources[i], device=x.device, dtype=x.dtype)
+                for i in owner[seeking].tolist()
+            ]
+        )  # (s, each, c, h, w)
+        drawn = low + (high - low) * drawn
+        adversarial = oracle(drawn.flatten(0, 1), owner[seeking].repeat_interleave(each)).view(-1, each)
+        first = adversarial.int().argmax(1)
+        hit = adversarial.any(1)
+        points[seeking[hit]] = drawn[hit, first[hit]]
+        found[seeking[hit]] = True
+        tried += each
+    return points, found
+
+
+def _for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
+    """A setting (n,), of which one number is the same for all images."""
+    if not isinstance(value, Tensor):
+        return torch.full_like(y, check_count(name, value, low=low), dtype=torch.int64)
+    if value.shape != y.shape or value.is_floating_point() or (len(value) and value.min() < low):
+        raise BadValue(f"{name}: expected {len(y)} whole numbers of at least {low}, got {value}")
+    return value.to(y.device, torch.int64)
