@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +45,30 @@ def execute(
     """
     check_choice("chapter", chapter, papers.NAMES)
     parameters(given)
-    source = ROOT / "notebooks" / f"{chapter}.ipynb"
+    with _environment({"PYTHONPATH": str(ROOT), **(environment or {})}):
+        _execute(chapter, output, given)
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """The environment of this process, which kernels inherit, with some variables changed for a while."""
     saved = dict(os.environ)
-    os.environ.update({"PYTHONPATH": str(ROOT), **(environment or {})})
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def _execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
+    source = ROOT / "notebooks" / f"{chapter}.ipynb"
     try:
         notebook = papermill.execute_notebook(
             str(source), None, parameters=dict(given), cwd=str(ROOT), kernel_name="python3", progress_bar=False
         )
     except papermill.PapermillExecutionError as error:
         raise BuildFailed(f"chapter {chapter}: {error.ename}: {error.evalue}") from error
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
     content: str = nbformat.writes(_presentable(notebook))  # type: ignore[no-untyped-call]
     write_atomically(output, content.encode())
 
@@ -88,9 +102,7 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
     parameters(given)
     _assemble(source)
     write_pages(Store(), source / "book" / "generated")
-    for name in papers.NAMES:
-        environment = {SWITCH: "0", DOWNLOADS: str(source / "notebooks" / "downloads")}
-        execute(name, source / "notebooks" / f"{name}.ipynb", given, environment=environment)
+    _execute_all(source / "notebooks", given)
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
     done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], cwd=folder, capture_output=True, text=True)
@@ -100,6 +112,14 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(folder / "_build" / "html", site)
     return site / "index.html"
+
+
+def _execute_all(folder: Path, given: Mapping[str, Any]) -> None:
+    """Execute every chapter, two at a time: a chapter is one process, and mostly waits for its imports and figures."""
+    environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads")}
+    with _environment(environment), ThreadPoolExecutor(max_workers=2) as pool:
+        for done in [pool.submit(_execute, name, folder / f"{name}.ipynb", given) for name in papers.NAMES]:
+            done.result()
 
 
 def _assemble(source: Path) -> None:

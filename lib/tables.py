@@ -10,7 +10,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -85,6 +85,21 @@ def number(found: Measured | None) -> str:
         return NOT_RUN
     interval = interval_of(found)
     return f"{interval.mean:.2f} [{max(0, interval.low):.2f}, {min(100, interval.high):.2f}] ×{interval.n}"
+
+
+def over_seeds(values: Sequence[float], *, digits: int = 1) -> str:
+    """A number a seed as "mean [low, high] ×seeds", without an interval for one seed, or "not run"."""
+    if not values:
+        return NOT_RUN
+    interval = mean_interval(values)
+    ends = "" if math.isnan(interval.low) else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return f"{interval.mean:.{digits}f}{ends} ×{interval.n}"
+
+
+def of(records: Iterable[Record], measurement: str, *, digits: int = 1) -> str:
+    """A measurement of records, one a seed, by `over_seeds`."""
+    values = [record.measurements[measurement] for record in records if measurement in record.measurements]
+    return over_seeds(values, digits=digits)
 
 
 def claims_table(store: Store, paper: str) -> Table:

@@ -51,7 +51,7 @@ def fill(store: Store, cells: list[Any], seconds: float = 2.0, fingerprint: str 
 
 ANY = ("plan", "run", "status", "show", "verify")
 BAD = [
-    (ANY, ["--paper", "madry"], "paper: unknown 'madry'; expected one of harakeh"),
+    (ANY, ["--paper", "madry"], "paper: unknown 'madry'; expected one of galinkin, harakeh"),
     (ANY, ["--profile", "huge"], "profile: unknown 'huge'; expected one of smoke, reduced, paper"),
     (ANY, [*SMOKE, "--set", "attack=zzz"], "attack: unknown 'zzz'; expected one of fgsm"),
     (ANY, [*SMOKE, "--set", "dataset=imagenet"], "dataset: unknown 'imagenet'; expected one of mnist"),

@@ -531,7 +531,7 @@ def test_a_change_that_changes_nothing_keeps_the_key() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"paper": "madry"}, "paper: unknown 'madry'; expected one of harakeh"),
+        ({"paper": "madry"}, "paper: unknown 'madry'; expected one of galinkin, harakeh"),
         ({"profile": "huge"}, "profile: unknown 'huge'; expected one of smoke, reduced, paper"),
         ({"only": ["colour=red"]}, "--only colour: unknown field; expected one of paper, profile, dataset"),
         ({"only": ["estimator"]}, "--only 'estimator': expected field=value"),

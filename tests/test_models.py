@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import resnet18
 
 from lib import data, models
 from lib.errors import BadValue
@@ -18,6 +19,13 @@ from lib.models import Network
 
 NAMES = list(models.ARCHITECTURES)
 GRAY, COLOUR = (1, 28, 28), (3, 32, 32)
+WIDTHS = {"fully_connected": 200, "lenet5": 6, "shadow_coded": 32}
+"""Of the papers, where it is not 64."""
+
+
+def narrow(name: str, width: int) -> int:
+    """A small width, if the network can have one."""
+    return 64 if name == "resnet18" else width
 
 
 def conv(c: int, filters: int, side: int) -> int:
@@ -26,6 +34,18 @@ def conv(c: int, filters: int, side: int) -> int:
 
 def dense(inputs: int, classes: int) -> int:
     return inputs * classes + classes
+
+
+def residual(c: int) -> int:
+    """The four stages of He et al. (2016) for 18 layers; a convolution has no bias, a normalisation two numbers a channel."""
+    total = c * 64 * 49 + 2 * 64
+    for before, filters in ((64, 64), (64, 128), (128, 256), (256, 512)):
+        total += 9 * filters * (before + 3 * filters) + 4 * 2 * filters
+        total += before * filters + 2 * filters if before != filters else 0  # the way around
+    return total
+
+
+HIDDEN = dense(120, 84) + dense(84, 10)  # LeNet-5's last layers
 
 
 @pytest.mark.parametrize(
@@ -49,11 +69,23 @@ def dense(inputs: int, classes: int) -> int:
         ("fully_connected", GRAY, 199_210, dense(784, 200) + dense(200, 200) + dense(200, 10)),
         # On 3x32x32 the tutorial's strides leave 2x2 positions: 32 / 2 = 16, (16 - 6) / 2 + 1 = 6, 6 - 4 = 2.
         ("basic_cnn_tutorial", COLOUR, 722_250, conv(3, 64, 8) + conv(64, 128, 6) + conv(128, 128, 5) + dense(512, 10)),
+        # LeNet-5, whose 400 features are 16 maps of 5x5, whether 28x28 with a margin or 32x32.
+        ("lenet5", GRAY, 61_706, conv(1, 6, 5) + conv(6, 16, 5) + dense(400, 120) + HIDDEN),
+        ("lenet5", COLOUR, 62_006, conv(3, 6, 5) + conv(6, 16, 5) + dense(400, 120) + HIDDEN),
+        # 28 rows: 24, 12, 8, 4, 2, 1; a filter looks at five or three rows of all columns, or of all channels.
+        (
+            "lenet5_coded", GRAY, 125_886,
+            (28 * 5 * 64 + 64) + (64 * 5 * 128 + 128) + (128 * 3 * 128 + 128) + dense(128, 120) + HIDDEN,
+        ),
+        ("resnet18", COLOUR, 11_181_642, residual(3) + dense(512, 10)),
+        ("resnet18", GRAY, 11_175_370, residual(1) + dense(512, 10)),
+        # 28: 26, 13, 11, 5; 32: 30, 15, 13, 6.
+        ("shadow_coded", GRAY, 221_950, conv(1, 32, 3) + conv(32, 64, 3) + dense(64 * 25, 120) + HIDDEN),
+        ("shadow_coded", COLOUR, 307_006, conv(3, 32, 3) + conv(32, 64, 3) + dense(64 * 36, 120) + HIDDEN),
     ],
 )  # fmt: skip
 def test_parameter_counts(name: str, shape: models.Shape, printed: int, counted: int) -> None:
-    width = 200 if name == "fully_connected" else 64
-    network = models.build(name, shape=shape, classes=10, seed=0, width=width)
+    network = models.build(name, shape=shape, classes=10, seed=0, width=WIDTHS.get(name, 64))
     assert sum(p.numel() for p in network.parameters()) == printed == counted
 
 
@@ -64,7 +96,7 @@ def test_logits_and_sigma_have_a_row_an_image_and_a_column_a_class(
 ) -> None:
     classes = len(data.CLASSES[dataset])
     network = models.build(
-        name, shape=shape, classes=classes, seed=0, width=1, dropout=0.5, heteroscedastic=True
+        name, shape=shape, classes=classes, seed=0, width=narrow(name, 1), dropout=0.5, heteroscedastic=True
     ).eval()
     x = torch.rand(2, *shape)
     with torch.no_grad():
@@ -125,6 +157,27 @@ def fully_convolutional_by_hand(network: Network, x: Tensor) -> Tensor:
     return F.conv2d(same_padding(F.avg_pool2d(h, 2), 3, 1), w, b).mean((2, 3))
 
 
+def lenet_by_hand(network: Network, x: Tensor) -> Tensor:
+    """LeCun et al. (1998), Figure 2, with ReLU: images smaller than 32x32 stand in the middle of such a one."""
+    w1, b1, w2, b2, *dense = weights(network)
+    margin = (32 - x.shape[2]) // 2
+    h = F.avg_pool2d(F.conv2d(F.pad(x, (margin,) * 4), w1, b1).relu(), 2)
+    return three_dense(F.avg_pool2d(F.conv2d(h, w2, b2).relu(), 2), dense, torch.relu)
+
+
+def shadow_by_hand(network: Network, x: Tensor) -> Tensor:
+    """Two convolutions without padding, each with max pooling, and LeNet-5's dense layers."""
+    w1, b1, w2, b2, *dense = weights(network)
+    h = F.max_pool2d(F.conv2d(x, w1, b1).relu(), 2)
+    return three_dense(F.max_pool2d(F.conv2d(h, w2, b2).relu(), 2), dense, torch.relu)
+
+
+def three_dense(h: Tensor, parameters: list[Tensor], activation: Callable[[Tensor], Tensor]) -> Tensor:
+    w1, b1, w2, b2, w, b = parameters
+    h = activation(h.permute(0, 2, 3, 1).reshape(len(h), -1) @ w1.T + b1)
+    return activation(h @ w2.T + b2) @ w.T + b
+
+
 @pytest.mark.parametrize("shape", [GRAY, COLOUR])
 @pytest.mark.parametrize(
     ("name", "by_hand"),
@@ -134,14 +187,14 @@ def fully_convolutional_by_hand(network: Network, x: Tensor) -> Tensor:
         ("fully_convolutional", fully_convolutional_by_hand),
         ("fully_convolutional_tutorial", all_convolutional_by_hand),
         ("fully_connected", fully_connected_by_hand),
+        ("lenet5", lenet_by_hand),
+        ("shadow_coded", shadow_by_hand),
     ],
 )
 def test_the_forward_pass_is_that_of_the_source(
     name: str, by_hand: Callable[[Network, Tensor], Tensor], shape: models.Shape
 ) -> None:
-    network = models.build(name, shape=shape, classes=10, seed=3, width=2).eval()
-    for parameter in network.parameters():  # biases too, which start at zero
-        nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(parameter.numel()))
+    network = with_other_weights(models.build(name, shape=shape, classes=10, seed=3, width=2).eval())
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = by_hand(network, x)
@@ -149,6 +202,42 @@ def test_the_forward_pass_is_that_of_the_source(
             network(x.contiguous(memory_format=torch.channels_last)), expected, atol=1e-4, rtol=1e-4
         )
     assert expected.std() > 0.01
+
+
+def with_other_weights(network: Network) -> Network:
+    for parameter in network.parameters():  # biases too, which start at zero
+        nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(parameter.numel()))
+    return network
+
+
+def test_what_the_code_calls_lenet_reads_a_grey_image_row_by_row() -> None:
+    """As the code has it: 1-D convolutions and pooling over a sequence of rows, whose channels are the columns."""
+    network = with_other_weights(models.build("lenet5_coded", shape=GRAY, classes=10, seed=3, width=2).eval())
+    x = torch.rand(3, *GRAY, generator=torch.Generator().manual_seed(1))
+    w1, b1, w2, b2, w3, b3, *dense = weights(network)
+    h = x[:, 0].transpose(1, 2)  # (n, columns, rows)
+    for w, b in ((w1.squeeze(1).transpose(1, 2), b1), (w2[..., 0], b2), (w3[..., 0], b3)):
+        h = F.avg_pool1d(F.conv1d(h, w, b).tanh(), 2)
+    assert h.shape == (3, 4, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), three_dense(h[..., None], dense, torch.tanh), atol=1e-5, rtol=1e-4)
+        assert network(x).std() > 0.01
+
+
+def test_resnet_is_torchvisions_but_for_the_channels_of_its_first_layer() -> None:
+    reference = resnet18(num_classes=10).eval()
+    network = models.build("resnet18", shape=COLOUR, classes=10, seed=3, dropout=0.4).eval()
+    known = {f"body.{name}": value for name, value in reference.state_dict().items() if not name.startswith("fc.")}
+    network.load_state_dict({**known, "head.weight": reference.fc.weight, "head.bias": reference.fc.bias})
+    x = torch.rand(2, *COLOUR, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), reference(x), atol=1e-5, rtol=1e-4)
+        reference.conv1.weight.copy_(reference.conv1.weight[:, :1].clone().expand(-1, 3, -1, -1))
+        grey = models.build("resnet18", shape=GRAY, classes=10, seed=3).eval()
+        first = {"body.conv1.weight": reference.conv1.weight[:, :1]}
+        grey.load_state_dict({**network.state_dict(), **first})
+        spread_out = x[:, :1].expand(-1, 3, -1, -1) / 3  # the three channels of such an image sum to the grey one
+        torch.testing.assert_close(grey(x[:, :1]), reference(spread_out), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +258,28 @@ def test_dropout_follows_every_activation_of_the_body(name: str, layers: int) ->
     assert {layer.p for layer in network.modules() if isinstance(layer, Dropout)} == {0.4}
 
 
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_coded", "shadow_coded"])
+def test_dropout_stands_before_every_layer_with_weights_but_the_first(name: str) -> None:
+    network = models.build(name, shape=COLOUR, classes=10, seed=0, width=6, dropout=0.4)
+    order = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear, Dropout))]
+    weighted = order[::2]
+    assert not any(isinstance(layer, Dropout) for layer in weighted) and isinstance(weighted[-1], nn.Linear)
+    assert len(weighted) == (6 if name == "lenet5_coded" else 5) == len(order) // 2 + 1
+    assert all(isinstance(layer, Dropout) and layer.p == 0.4 for layer in order[1::2])
+
+
+def test_in_resnet_dropout_follows_every_relu() -> None:
+    network = models.build("resnet18", shape=GRAY, classes=10, seed=0, dropout=0.4).eval()
+    called: list[nn.Module] = []
+    for layer in network.modules():
+        if isinstance(layer, (nn.ReLU, Dropout)):
+            layer.register_forward_hook(lambda layer, *_: called.append(layer))
+    with torch.no_grad():
+        network(torch.rand(1, *GRAY))
+    assert [type(layer) for layer in called] == [nn.ReLU, Dropout] * 17  # of the stem, and two in each of eight blocks
+    assert {layer.p for layer in called if isinstance(layer, Dropout)} == {0.4}
+
+
 def state(network: nn.Module) -> dict[str, Tensor]:
     return network.state_dict()
 
@@ -178,19 +289,21 @@ def test_the_seed_alone_makes_the_weights(name: str) -> None:
     """Not the global generator, not the dropout rate, not a second head: body and first head stay the same."""
 
     def build(**changes: Any) -> dict[str, Tensor]:
-        return state(models.build(name, **{"shape": GRAY, "classes": 10, "seed": 5, "width": 2, **changes}))
+        usual = {"shape": GRAY, "classes": 10, "seed": 5, "width": narrow(name, 2)}
+        return state(models.build(name, **{**usual, **changes}))
 
     reference = build()
     torch.manual_seed(99)
     for same in (build(), build(dropout=0.5), build(heteroscedastic=True)):
         assert all(torch.equal(same[key], value) for key, value in reference.items())
     other = build(seed=6)
-    assert not any(torch.equal(other[key], value) for key, value in reference.items() if key.endswith("weight"))
+    drawn = [key for key, value in reference.items() if value.dim() > 1]  # a normalisation starts at one
+    assert len(drawn) >= 3 and not any(torch.equal(other[key], reference[key]) for key in drawn)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_are_hes_and_biases_zero(name: str) -> None:
-    network = models.build(name, shape=COLOUR, classes=10, seed=0, width=16, heteroscedastic=True)
+    network = models.build(name, shape=COLOUR, classes=10, seed=0, width=narrow(name, 16), heteroscedastic=True)
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             inputs = layer.weight[0].numel()
@@ -198,20 +311,26 @@ def test_weights_are_hes_and_biases_zero(name: str) -> None:
             error = 5 * spread / math.sqrt(2 * layer.weight.numel())  # five standard errors
             assert abs(layer.weight.std().item() - spread) < error
             assert abs(layer.weight.mean().item()) < 5 * spread / math.sqrt(layer.weight.numel())
-            assert layer.bias is not None and not layer.bias.any()
+            if isinstance(layer, nn.Conv2d) and name == "resnet18":  # the normalisation behind it has one
+                assert layer.bias is None
+            else:
+                assert layer.bias is not None and not layer.bias.any()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "fully_connected"])
 def test_the_layout_is_channels_last_through_and_through(name: str) -> None:
-    network = models.build(name, shape=COLOUR, classes=10, seed=0, width=4, dropout=0.5).train()
-    seen = []
+    network = models.build(name, shape=COLOUR, classes=10, seed=0, width=narrow(name, 4), dropout=0.5).train()
+    seen: list[Tensor] = []
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             assert layer.weight.is_contiguous(memory_format=torch.channels_last)
         if isinstance(layer, (nn.Conv2d, Dropout)):
-            layer.register_forward_hook(lambda _, x, y: seen.append(y.is_contiguous(memory_format=torch.channels_last)))
+            layer.register_forward_hook(lambda _, x, y: seen.append(y))
     network(torch.rand(2, *COLOUR).contiguous(memory_format=torch.channels_last))
-    assert len(seen) > 4 and all(seen)
+    maps, rows = ([y for y in seen if y.dim() == dimensions] for dimensions in (4, 2))
+    assert len(seen) > 4 and len(maps) >= 3 and len(maps) + len(rows) == len(seen)
+    assert all(y.is_contiguous(memory_format=torch.channels_last) for y in maps)
+    assert all(y.is_contiguous() for y in rows)
 
 
 def test_the_second_head_is_the_softplus_of_a_head_like_the_first(untrained: Callable[..., Network]) -> None:
@@ -240,6 +359,7 @@ def test_without_a_second_head_there_is_no_sigma(untrained: Callable[..., Networ
         ({"width": 0}, "width: expected a whole number of at least 1, got 0"),
         ({"width": -3}, "width: "),
         ({"width": 2.0}, "width: "),
+        ({"name": "resnet18", "width": 32}, "width: expected 64, which torchvision's ResNet-18 has, got 32"),
         ({"dropout": 1.0}, "dropout: expected a finite number in [0, 0.999], got 1.0"),
         ({"dropout": -0.1}, "dropout: "),
         ({"dropout": math.nan}, "dropout: "),
@@ -249,3 +369,8 @@ def test_bad_settings_are_named(change: dict[str, Any], told: str) -> None:
     with pytest.raises(BadValue) as caught:
         models.build(**{"name": "basic_cnn", "shape": GRAY, "classes": 10, "seed": 0, **change})
     assert str(caught.value).startswith(told)
+
+
+def test_the_widths_of_a_paper_are_those_of_its_networks() -> None:
+    """`models.WIDTHS` has them where they are not 64, which the parameter counts above rely on too."""
+    assert {**models.WIDTHS, "fully_connected": 200} == WIDTHS

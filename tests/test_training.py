@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib import seeds, training
+from lib import models, seeds, training
 from lib.data import Split
 from lib.errors import BadValue
+from lib.layers import set_sampling
 from lib.models import Network
-from lib.training import TrainingConfig, TrainingFailed, fit, flip_and_shift
+from lib.training import TrainingConfig, TrainingFailed, fit, flip_and_rotate, flip_and_shift, loss_on
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -78,6 +82,43 @@ def test_the_first_step_is_adams(untrained: Callable[..., Network], few: Split) 
         torch.testing.assert_close(after[clear], expected[clear], atol=1e-6, rtol=0)
         checked += int(clear.sum())
     assert checked > 0.5 * len(weights(network))
+
+
+def test_plain_sgd_steps_along_the_gradient_and_remembers_nothing(untrained: Callable[..., Network], few: Split) -> None:
+    """Three steps on the whole set, by hand: no momentum, no decay, no state."""
+    network = untrained()
+    reference = copy.deepcopy(network)
+    fit(network, few, config(epochs=3, batch_size=len(few), learning_rate=0.05, optimizer="sgd"), seed=0)
+    x, y = few.take(torch.arange(len(few)))
+    for _ in range(3):
+        loss = F.cross_entropy(reference(x), y, label_smoothing=0.1)
+        slopes = torch.autograd.grad(loss, list(reference.parameters()))
+        with torch.no_grad():
+            for parameter, slope in zip(reference.parameters(), slopes, strict=True):
+                parameter.sub_(0.05 * slope)
+    torch.testing.assert_close(weights(network), weights(reference), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [{}, {"dropout": 0.5}], ids=["none", "epistemic"])
+def test_adam_is_the_loop_that_made_the_records_to_the_bit(
+    kind: dict[str, Any], untrained: Callable[..., Network], few: Split
+) -> None:
+    """The loop without early stopping, written out: every recorded result depends on it."""
+    network = untrained(**kind)
+    reference = copy.deepcopy(network).train()
+    order, noise = seeds.generator(3, "order"), seeds.generator(3, "training noise")
+    set_sampling(reference, sampling=False, generator=noise)
+    adam = torch.optim.Adam(reference.parameters(), 0.01, fused=True)
+    for _ in range(2):
+        for batch in torch.split(torch.randperm(len(few), generator=order), 64):
+            x, y = few.take(batch)
+            adam.zero_grad()
+            x = flip_and_shift(x, noise).contiguous(memory_format=torch.channels_last)
+            F.cross_entropy(reference(x), y, label_smoothing=0.1).backward()
+            adam.step()
+    settings = config(learning_rate=0.01, augmentation="flip_and_shift")
+    fit(network, few, settings, seed=3)
+    assert torch.equal(weights(network), weights(reference))
 
 
 def test_every_image_is_seen_once_an_epoch_in_an_order_that_changes(
@@ -195,11 +236,114 @@ def test_a_loss_that_overflows_fails(untrained: Callable[..., Network], few: Spl
         ("label_smoothing", -0.1),
         ("augmentation", "rotate"),
         ("precision", "float16"),
+        ("optimizer", "rmsprop"),
+        ("optimizer", None),
+        ("patience", -1),
+        ("patience", 1.0),
+        ("min_delta", -1e-3),
+        ("min_delta", math.nan),
     ],
 )
 def test_bad_settings_are_named(name: str, value: Any) -> None:
     with pytest.raises(BadValue, match=rf"^{name}: "):
         config(**{name: value})
+
+
+# --- stopping early ---------------------------------------------------------------------------------------------------
+
+
+def epochs_in_keras(losses: Sequence[float], patience: int, min_delta: float) -> int:
+    """How many epochs `keras.callbacks.EarlyStopping` lets pass, by its documentation."""
+    best, wait = math.inf, 0
+    for epoch, loss in enumerate(losses, start=1):
+        wait += 1
+        if loss + min_delta < best:
+            best, wait = loss, 0
+        elif wait >= patience:
+            return epoch
+    return len(losses)
+
+
+def epochs_with(losses: Sequence[float], monkeypatch: pytest.MonkeyPatch, **changes: Any) -> int:
+    """How many epochs `fit` runs on four images when its validation losses are these."""
+    four = Split(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+    network = models.build("fully_connected", shape=(1, 2, 2), classes=2, seed=0, width=1)
+    told: Iterator[float] = iter(losses)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "loss_on", lambda *_: next(told))
+        settings = config(epochs=len(losses), optimizer="sgd", learning_rate=0.0, **changes)
+        return len(fit(network, four, settings, seed=0, validation=four))
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "min_delta", "epochs"),
+    [
+        ([5, 4, 3, 2, 1], 1, 0.0, 5),  # better and better
+        ([1, 1, 1, 1, 1], 1, 0.0, 2),  # equal is no better
+        ([1, 1, 1, 1, 1], 3, 0.0, 4),
+        ([3, 4, 2, 4, 1, 4, 0], 2, 0.0, 7),  # one bad epoch at a time
+        ([3, 4, 2, 4, 4, 1, 0], 2, 0.0, 5),  # two in a row
+        ([3, 2.5, 2, 1.5, 1, 0.5], 2, 0.75, 6),  # by small steps: each second one is far enough below the lowest that counted
+        ([3, 2.5, 2, 1.5, 1, 0.5], 1, 0.75, 2),
+        ([3, 2.25, 1.5, 0.75], 1, 0.75, 2),  # by min_delta exactly is not below
+        ([2, math.nan, math.nan, 1], 2, 0.0, 3),  # a loss that is none is no better
+        ([9, 9, 9, 9], 0, 0.0, 4),  # no early stopping
+    ],
+)
+def test_stopping_early(
+    losses: list[float], patience: int, min_delta: float, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert epochs_with(losses, monkeypatch, patience=patience, min_delta=min_delta) == epochs
+
+
+@given(
+    losses=st.lists(st.integers(0, 8), min_size=1, max_size=12),
+    patience=st.integers(1, 4),
+    min_delta=st.sampled_from([0.0, 0.5, 1.0, 2.5]),
+)
+@example(losses=[8, 7, 6, 5, 4, 3], patience=2, min_delta=1.0)
+def test_stopping_early_is_keras_s(losses: list[int], patience: int, min_delta: float) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        found = epochs_with([float(loss) for loss in losses], patch, patience=patience, min_delta=min_delta)
+    assert found == epochs_in_keras(losses, patience, min_delta)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_watching_a_validation_split_changes_nothing_until_it_stops(
+    optimizer: str, untrained: Callable[..., Network], few: Split, digits: Any
+) -> None:
+    """Neither the dropout of the training nor its order; and the weights kept are those of the last epoch, not the best."""
+    settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": 0.01, "epochs": 3}
+    alone, unwatched, watched, stopped = (untrained(dropout=0.5) for _ in range(4))
+    validation = digits.test.first(50)
+    losses = fit(alone, few, config(**settings), seed=0)
+    assert fit(unwatched, few, config(**settings), seed=0, validation=validation) == losses
+    assert fit(watched, few, config(**settings, patience=9), seed=0, validation=validation) == losses
+    assert torch.equal(weights(alone), weights(unwatched)) and torch.equal(weights(alone), weights(watched))
+    impatient = config(**{**settings, "epochs": 9}, patience=2, min_delta=100.0)  # which only the first epoch satisfies
+    assert fit(stopped, few, impatient, seed=0, validation=validation) == losses
+    assert torch.equal(weights(alone), weights(stopped)) and not stopped.training
+
+
+def test_patience_needs_something_to_watch(untrained: Callable[..., Network], few: Split) -> None:
+    told = r"^patience: expected 0 without a validation split, got 2$"
+    for nothing in (None, few.first(0)):
+        network = untrained()
+        before = weights(network).clone()
+        with pytest.raises(BadValue, match=told):
+            fit(network, few, config(patience=2), seed=0, validation=nothing)
+        assert torch.equal(weights(network), before)
+
+
+@pytest.mark.parametrize("n", [1, 200, 1000, 1437])
+def test_the_validation_loss_is_the_mean_over_images_without_dropout_or_smoothing(n: int, digits: Any) -> None:
+    network = models.build("fully_connected", shape=(1, 28, 28), classes=10, seed=0, width=8, dropout=0.5).train()
+    x, y = digits.train.take(torch.arange(n))
+    found = loss_on(network, digits.train.first(n), config(label_smoothing=0.5))
+    assert network.training
+    with torch.no_grad():
+        expected = F.cross_entropy(network.eval()(x), y).item()
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 # --- flipping and shifting --------------------------------------------------------------------------------------------
@@ -236,5 +380,66 @@ def test_its_randomness_comes_from_the_generator_alone() -> None:
     x = torch.rand(20, 1, 8, 8)
     before = torch.get_rng_state()
     first, again, other = (flip_and_shift(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- flipping and rotating --------------------------------------------------------------------------------------------
+
+
+def turned(n: int, seed: int, side: int = 8) -> tuple[Tensor, Tensor]:
+    """Images of noise (n, side, side) so augmented, and the matrices (n, 2, 2) that they were turned by.
+
+    Beside the noise stand a ramp from left to right and one from top to bottom: where each pixel of the middle comes from.
+    """
+    ramp = torch.linspace(-1 + 1 / side, 1 - 1 / side, side)
+    noise = torch.rand(side, side, generator=torch.Generator().manual_seed(0))
+    image = torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side), noise])
+    found = flip_and_rotate(image.expand(n, -1, -1, -1), torch.Generator().manual_seed(seed))
+    low, step = side // 2 - 1, 2 / side
+    middle = found[:, :2, low : low + 2, low : low + 2]
+    across, down = middle[..., 0, 1] - middle[..., 0, 0], middle[..., 1, 0] - middle[..., 0, 0]
+    return found[:, 2], torch.stack([across, down], 2) / step
+
+
+def test_a_turn_is_a_rotation_or_a_mirrored_one_and_all_are_equally_likely() -> None:
+    """A quarter turn at most to either side, mirrored each way or not: whichever way up, all angles."""
+    _, matrices = turned(8000, seed=1)
+    identity = torch.eye(2).expand_as(matrices)
+    torch.testing.assert_close(matrices @ matrices.transpose(1, 2), identity, atol=1e-4, rtol=0)
+    mirrored = torch.linalg.det(matrices) < 0
+    assert abs(mirrored.double().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(8000)
+    angles = torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0])
+    for side in (angles[mirrored], angles[~mirrored]):
+        counts = torch.histc(side, 20, -math.pi, math.pi)
+        expected = len(side) / 20
+        assert ((counts - expected) ** 2 / expected).sum() < 19 + 5 * math.sqrt(2 * 19)
+
+
+def test_a_turned_image_is_read_between_its_pixels_and_reflected_at_its_edge() -> None:
+    """By SciPy, for the matrices found in the middle of each image."""
+    found, matrices = turned(12, seed=2)
+    noise = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)).double().numpy()
+    places = np.stack(np.meshgrid(np.arange(8) - 3.5, np.arange(8) - 3.5))  # across, down
+    for image, matrix in zip(found.numpy(), matrices.double().numpy(), strict=True):
+        across, down = np.einsum("ij,jyx->iyx", matrix, places) + 3.5
+        expected = map_coordinates(noise, [down, across], order=1, mode="reflect")
+        np.testing.assert_allclose(image, expected, atol=1e-4)
+
+
+def test_turning_takes_nothing_from_outside_the_image() -> None:
+    """Not even black: an image of one shade stays so, and no new shade is brighter or darker than the old ones."""
+    even = torch.full((20, 3, 9, 9), 0.75)
+    torch.testing.assert_close(flip_and_rotate(even, torch.Generator().manual_seed(0)), even)
+    x = torch.rand(20, 1, 9, 9, generator=torch.Generator().manual_seed(1))
+    y = flip_and_rotate(x, torch.Generator().manual_seed(2))
+    assert y.shape == x.shape and (y.amin((1, 2, 3)) >= x.amin((1, 2, 3)) - 1e-6).all()
+    assert (y.amax((1, 2, 3)) <= x.amax((1, 2, 3)) + 1e-6).all()
+
+
+def test_the_randomness_of_a_turn_comes_from_the_generator_alone() -> None:
+    x = torch.rand(20, 1, 8, 8)
+    before = torch.get_rng_state()
+    first, again, other = (flip_and_rotate(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)

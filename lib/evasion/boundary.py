@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_number
 from lib.evasion.decision import CLEAR, Decided, _for_each, random_starts, starting_points, streams, to_boundary
@@ -90,10 +91,8 @@ def boundary(
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
     """
     low, high = check_images(victim, x, y)
-    if start is not None:
-        check_images(victim, start, y)
-        if start.shape != x.shape:
-            raise BadValue(f"start: expected the shape of x, {tuple(x.shape)}, got {tuple(start.shape)}")
+    if start is not None and (start.shape != x.shape or not ((start >= low) & (start <= high)).all()):
+        raise BadValue(f"start: expected finite values in [{low:g}, {high:g}] in the shape of x, {tuple(x.shape)}")
     if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
         raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
     check_count("start_tries", start_tries)
@@ -115,7 +114,8 @@ def boundary(
         tries = start_tries if start is None else 0
         point, found = _sure_starts(oracle, x, point, found, checking, tries=tries, sources=sources)
     kept, least = point.clone(), distances(x, point).masked_fill(~found, torch.inf)  # the closest points, that passed
-    point[found] = to_boundary(oracle, x[found], point[found], everyone[found], 2.0, COARSE)
+    started = everyone[found & (least > 0)]
+    point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
 
     def keep(owner: Tensor) -> None:
         """Keep the points of the images `owner` that are closer than those kept; what does not pass is called back first."""
@@ -124,7 +124,7 @@ def boundary(
             point[owner] = called_back(oracle, point[owner], kept[owner], owner, checking)
         kept[owner], least[owner] = point[owner], distances(x[owner], point[owner])
 
-    keep(everyone[found])
+    keep(started)
     done, tried = torch.zeros_like(rounds), torch.zeros_like(rounds)  # steps closer, and candidates since the last one
     trace_answers = oracle.answers.repeat(int(rounds.amax()) + 1 if len(x) else 1, 1)
     trace_distance = least.repeat(len(trace_answers), 1)
@@ -152,7 +152,7 @@ def boundary(
         tried[going] += 1
         tried[on], done[on] = 0, done[on] + 1
         trace_answers[done[on], on], trace_distance[done[on], on] = oracle.answers[on], least[on]
-    keep(everyone[found])
+    keep(started)
     # An image that has ended repeats its last entries; what it cost and came to after its last step belongs to these.
     trace_answers[done, everyone], trace_distance[done, everyone] = oracle.answers, least
     rows = torch.minimum(torch.arange(len(trace_answers), device=x.device)[:, None], done)
@@ -181,7 +181,7 @@ def orthogonal(x: Tensor, point: Tensor, delta: Tensor, noise: Tensor) -> Tensor
     away, noise = (point - x).flatten(1), noise.flatten(1)
     squared = (away * away).sum(1, keepdim=True)
     noise = noise - (noise * away).sum(1, keepdim=True) / squared * away
-    noise = noise * (squared.sqrt() / torch.linalg.vector_norm(noise, dim=1, keepdim=True))
+    noise = F.normalize(noise) * squared.sqrt()
     # x + (a + delta |a| n) / sqrt(1 + delta^2),  n at a right angle to a, |n| = 1
     delta = delta[:, None]
     return x + ((away + delta * noise) / (1 + delta**2).sqrt()).view(x.shape)

@@ -58,7 +58,8 @@ class DecisionOracle:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
         self.victim, self.y, self.targeted = victim, y.long(), targeted
-        self.lead = check_count("lead", lead) if victim.random else 1
+        check_count("lead", lead)
+        self.lead = lead if victim.random else 1
         self.max_answers = check_count("max_answers", max_answers, low=self.lead)
         self.max_batch = check_count("max_batch", max_batch)
         self.answers = torch.zeros_like(self.y)  # (n,) answers of the victim, the published attacks' "queries"

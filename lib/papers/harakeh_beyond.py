@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from lib.metrics import mean_interval
 from lib.papers import harakeh
 from lib.results import REDUCED, TEXT, records
 from lib.runs import Record, Store
 from lib.scores import NAMES as SCORE_NAMES
 from lib.scores import OF_ESTIMATOR
-from lib.tables import DATASET_NAMES, NOT_RUN, Table
+from lib.tables import DATASET_NAMES, NOT_RUN, Table, of, over_seeds
 from lib.uncertainty import ESTIMATORS
 
 PAPER = "harakeh"
@@ -34,11 +33,6 @@ def found(store: Store, victim: str, estimator: str, attack: str, **settings: An
         settings["form"] = "mean"
     one = {"dataset": dataset, "network": network, "estimator": estimator, "attack": attack}
     return records(store, PAPER, profile, **one, **settings)
-
-
-def of(kept: Iterable[Record], measurement: str) -> str:
-    """A measurement as "mean [low, high] ×seeds", or "not run"."""
-    return _plain([record.measurements[measurement] for record in kept if measurement in record.measurements])
 
 
 def victims_table(store: Store) -> Table:
@@ -117,17 +111,13 @@ def deviations_table(store: Store) -> Table:
     rows = []
     for (title, measurement), both in pairs.items():
         done = [(a.measurements[measurement], b.measurements[measurement]) for a, b in both if a and b]
-        numbers = [_plain([a for a, _ in done]), _plain([b for _, b in done]), _plain([b - a for a, b in done])]
+        numbers = [
+            over_seeds([a for a, _ in done]),
+            over_seeds([b for _, b in done]),
+            over_seeds([b - a for a, b in done]),
+        ]
         rows.append([title, measurement.replace("_", " "), *numbers])
     return Table(["Setting", "Measured (%)", "As in the rows", "Changed", "Effect"], rows)
-
-
-def _plain(values: Sequence[float]) -> str:
-    if not values:
-        return NOT_RUN
-    interval = mean_interval(values)
-    ends = "" if math.isnan(interval.low) else f" [{interval.low:.1f}, {interval.high:.1f}]"
-    return f"{interval.mean:.1f}{ends} ×{interval.n}"
 
 
 def checks_table(store: Store) -> Table:

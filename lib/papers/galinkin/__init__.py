@@ -14,7 +14,7 @@ from typing import Any
 
 from lib.papers.galinkin import evasion, membership, scan
 from lib.papers.galinkin.evasion import Evasion
-from lib.papers.galinkin.grid import SEEDS, deviations, grid, main, variants
+from lib.papers.galinkin.grid import DROPOUT, RARE, SEEDS, deviations, grid, main, variants
 from lib.papers.galinkin.membership import Membership
 from lib.papers.galinkin.scan import Scan
 from lib.papers.galinkin.victims import PROFILES, VICTIM, Cell
@@ -36,7 +36,7 @@ TOLERANCES = {
 CELLS: dict[type[Cell], ModuleType] = {Evasion: evasion, Scan: scan, Membership: membership}
 
 __all__ = [
-    "CELLS", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VICTIM",
+    "CELLS", "DROPOUT", "PROFILES", "RARE", "SEEDS", "TITLE", "TOLERANCES", "VICTIM",
     "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "revive", "run", "variants", "work",
 ]  # fmt: skip
 

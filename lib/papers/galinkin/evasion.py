@@ -1,8 +1,8 @@
 """HopSkipJump and the Boundary attack on 100 images, as the paper writes of them, and aware that the victim is random.
 
-The images are drawn from those of the test set that the victim recognises, by one answer and by vote. Success is counted in three ways: by one more answer
-to what the attack returned and without a limit on the change, as the paper counts; by the vote of fresh answers; and within
-limits on the change and on the answers spent.
+The images are drawn from those of the test set that the victim recognises, by one answer and by vote. Success is counted in three
+ways: by one more answer to what the attack returned and without a limit on the change, as the paper counts; by the vote of fresh
+answers; and within limits on the change and on the answers spent.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def judge(
     limits = LIMITS[config.norm]
     base = "cifar10" if "cifar10" in config.dataset else "mnist"
     limit = LIMIT[base][config.norm]
-    spent = [((found.trace_answers <= n) & (found.trace_distance <= limit)).any(0) for n in ANSWERS_SPENT]
+    spent = [distance_after(found, n) <= limit for n in ANSWERS_SPENT]
     hit = by_vote & (distance > 0)
     measured = {
         "success": _percent(by_one),
@@ -194,6 +194,13 @@ def judge(
         "success_by_answers": [_percent(one) for one in spent],
     }
     return measured, curves
+
+
+def distance_after(found: Decided, answers: int) -> Tensor:
+    """How far from each image (n,) the attack believed to be when it had had so many answers; infinite before its start."""
+    rows = (found.trace_answers <= answers).sum(0)
+    last = found.trace_distance.gather(0, (rows - 1).clamp_min(0)[None])[0]
+    return torch.where(rows > 0, last, torch.inf)
 
 
 def _percent(some: Tensor) -> float:

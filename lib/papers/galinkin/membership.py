@@ -55,6 +55,10 @@ class Membership(Cell):
         check_choice("inputs", self.inputs, INPUTS)
         check_choice("nonmembers", self.nonmembers, NONMEMBERS)
         check_count("members", self.members, low=0)
+        if self.shadow == "disjoint" and self.part == "whole":
+            raise BadValue("shadow: expected same where the target is trained on the whole, got 'disjoint'")
+        if self.features == "top3_spread" and self.adversary != "salem":
+            raise BadValue(f"features: top3_spread needs a shadow with dropout, which {self.adversary} has not")
         if self.features == "top3_spread" and self.answers != "mean":
             raise BadValue(
                 f"features: top3_spread needs answers=mean, for one draw has no spread; got {self.answers!r}"
@@ -68,7 +72,8 @@ class Membership(Cell):
 
 def shadow_of(config: Membership) -> Membership:
     """The shadow that the adversary trains, as a victim of its own."""
-    shadow = replace(config, copy=1, part=config.part if config.shadow == "same" else "shadow")
+    other = {"target": "shadow", "shadow": "target"}
+    shadow = replace(config, copy=1, part=config.part if config.shadow == "same" else other[config.part])
     if config.adversary == "salem":
         return shadow
     return replace(

@@ -32,6 +32,7 @@ SCALES = {"raw": 255.0, "unit": 1.0}
 class Scan(Cell):
     """One scan of one attack against one victim."""
 
+    attack: str = "hop_skip_jump_scan"
     scale: str = "raw"
     attempts: int = 100
     longest: int = 0  # the most iterations of an attempt; 0: as Counterfit draws them

@@ -35,7 +35,8 @@ class Cell:
     """What every cell of this paper says of its victim. The defaults are the paper's settings where it has any.
 
     Raises:
-        BadValue: a value outside its range, or dropout settings for a network that has none.
+        BadValue: a value outside its range, random answers of a network without dropout, or halves that stop on the test set,
+            which are the non-members of the attack that they are for.
     """
 
     paper: str = "galinkin"
@@ -80,6 +81,8 @@ class Cell:
             raise BadValue(f"bayesian: expected True or False, got {self.bayesian!r}")
         if not self.bayesian and self.answers != "off":
             raise BadValue(f"answers: expected off for a network without dropout, got {self.answers!r}")
+        if self.stop_on == "test" and self.part != "whole":
+            raise BadValue(f"stop_on: expected validation for a {self.part}, got 'test'")
         self.with_numbers(dropout=(0.0, 0.999), learning_rate=(0.0, 10.0), min_delta=(0.0, 1e3))
         training_config(self)
 
@@ -137,13 +140,8 @@ def splits(config: Cell, dataset: data.Dataset) -> tuple[Split, Split]:
 
     A tenth of the training set is held out for validation; the rest is the whole, or two disjoint halves for target and
     shadow. Where the test set stops the training, as the paper's code has it, the whole is the whole training set.
-
-    Raises:
-        BadValue: halves that stop on the test set, which are the non-members of the attack that they are for.
     """
     if config.stop_on == "test":
-        if config.part != "whole":
-            raise BadValue(f"stop_on: expected validation for a {config.part}, got 'test'")
         return dataset.train.first(config.train_size or None), dataset.test
     n = len(dataset.train)
     sizes = {"validation": n // 10, "target": n * 45 // 100, "shadow": n * 45 // 100}

@@ -1,0 +1,200 @@
+"""Our decision-based attacks and other people's on the same images, side by side in one process.
+
+python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump] [--noisy]
+
+The victim is LeNet-5 in float32 on one thread, after two epochs on 10,000 images of MNIST; the images are the first of the test
+set that it recognises. All implementations take the same number of iterations, at their own defaults otherwise. Foolbox's l2
+divides each direction by the norm of the whole batch's, so that it also attacks an image at a time.
+
+With --noisy the victim keeps dropout of 0.5 before each layer with weights but the first and answers by one draw, and ours runs
+as everybody else's and with votes and a check.
+
+A table has a row for every implementation that is installed:
+    s         processor time for all images
+    inside    share of it inside the victim
+    calls     of the victim
+    queries   images shown to it for each image attacked
+    success   share of images that are adversarial afterwards: by most of 50 fresh draws, if the victim is random
+    norm      median distance, of those images that the attack reports
+    equal     ours at the iteration before its queries exceed the row's
+
+Measured numbers stand with the claims they bear out, at the head of lib/evasion/decision.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.evasion import recognised
+from lib import data, models, training
+from lib.errors import BadValue, check_count
+from lib.evasion.decision import NORMS, Decided, hop_skip_jump
+from lib.judging import judge
+from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
+
+Attack = Callable[[Victim, Tensor, Tensor], Tensor | Decided]
+
+# What a victim that contradicts itself asks for: votes, a check, and probes far enough out to tell one side from the other.
+AWARE = {norm: {"lead": 5, "check_answers": 50, "probe": probe} for norm, probe in (("linf", 10.0), ("l2", 1.0))}
+
+
+class Implementation(NamedTuple):
+    """One of the implementations that are compared."""
+
+    name: str
+    attack: Attack
+
+
+class Counted(nn.Module):
+    """A victim that counts its calls, the images it is shown and the time it takes."""
+
+    def __init__(self, victim: Victim) -> None:
+        super().__init__()
+        self.victim, self.random, self.bounds = victim, victim.random, victim.bounds
+        self.calls = self.images = 0
+        self.seconds = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The victim's log-probabilities."""
+        start = time.process_time()
+        scores: Tensor = self.victim(x)
+        self.seconds += time.process_time() - start
+        self.calls, self.images = self.calls + 1, self.images + len(x)
+        return scores
+
+
+def hop_skip_jumps(norm: str, iterations: int, *, noisy: bool) -> list[Implementation]:
+    """The implementations of HopSkipJump that are installed, ours first."""
+    ours = partial(our_hop_skip_jump, norm=norm, iterations=iterations)
+    found = [Implementation("ours", ours)]
+    if noisy:
+        found.append(Implementation("ours, aware", partial(ours, **AWARE[norm])))
+    if find_spec("foolbox") and not noisy:  # which stops the whole batch at the first contradiction
+        theirs = partial(foolbox_hop_skip_jump, norm=norm, iterations=iterations)
+        found.append(Implementation("Foolbox", theirs))
+        if norm == "l2":
+            found.append(Implementation("Foolbox, one by one", partial(theirs, at_once=1)))
+    if find_spec("art"):
+        found.append(Implementation("ART", partial(art_hop_skip_jump, norm=norm, iterations=iterations)))
+    return found
+
+
+# What each attack is compared with: the implementations for a norm and a number of iterations.
+ATTACKS: dict[str, Callable[..., list[Implementation]]] = {"hop_skip_jump": hop_skip_jumps}
+
+
+def our_hop_skip_jump(victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
+    """Ours, from a seed."""
+    return hop_skip_jump(victim, x, y, generator=torch.Generator().manual_seed(0), **settings)
+
+
+def foolbox_hop_skip_jump(
+    victim: Victim, x: Tensor, y: Tensor, *, norm: str, iterations: int, at_once: int | None = None
+) -> Tensor:
+    """Foolbox's."""
+    import foolbox
+
+    torch.manual_seed(0)
+    attack = foolbox.attacks.HopSkipJumpAttack(steps=iterations, constraint=norm)
+    model = foolbox.PyTorchModel(victim, bounds=victim.bounds)
+    parts = zip(x.split(at_once or len(x)), y.split(at_once or len(x)), strict=True)
+    return torch.cat(
+        [attack.run(model, images, foolbox.criteria.Misclassification(labels)) for images, labels in parts]
+    )
+
+
+def art_hop_skip_jump(victim: Victim, x: Tensor, y: Tensor, *, norm: str, iterations: int) -> Tensor:
+    """The adversarial-robustness-toolbox's: an image at a time, its directions at once."""
+    from art.attacks.evasion import HopSkipJump
+
+    attack = HopSkipJump(
+        art_classifier(victim, x),
+        batch_size=512,
+        norm=2 if norm == "l2" else np.inf,
+        max_iter=iterations,
+        verbose=False,
+    )
+    np.random.seed(0)
+    return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
+
+
+def art_classifier(victim: Victim, x: Tensor) -> Any:
+    """The victim as ART wants it, from arrays to arrays: its own wrapper of PyTorch fails the attack under NumPy 2."""
+    from art.estimators.classification import BlackBoxClassifier
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return victim(torch.from_numpy(np.asarray(images, dtype=np.float32))).numpy()
+
+    return BlackBoxClassifier(predict, tuple(x.shape[1:]), 10, clip_values=victim.bounds)
+
+
+def compare(
+    implementations: list[Implementation], title: str, *, victim: Victim, x: Tensor, y: Tensor, norm: str
+) -> None:
+    """Print a table with a row for each implementation."""
+    print(f"\n{title:<24}       s   inside   calls  queries  success  {norm:>6}   equal")
+    curve = None
+    for name, attack in implementations:
+        counted = Counted(victim).eval()
+        start = time.process_time()
+        made = attack(counted, x.clone(), y)
+        seconds = time.process_time() - start
+        adversarial = made.adversarial if isinstance(made, Decided) else made
+        success = (judge(victim, adversarial).vote != y).double().mean()
+        change = torch.linalg.vector_norm((adversarial - x).flatten(1), NORMS[norm], dim=1)
+        found = made.found if isinstance(made, Decided) else change > 0
+        if curve is None and isinstance(made, Decided):
+            curve = made.trace_answers.double().mean(1), made.trace_distance.median(1).values
+        queries = counted.images / len(x)
+        equal = ""
+        if curve is not None and (curve[0] <= queries).any():
+            equal = f"{curve[1][curve[0] <= queries][-1]:7.4f}"
+        print(
+            f"{name:<24} {seconds:7.1f} {counted.seconds / seconds:8.3f} {counted.calls:7d} {queries:8.0f} {success:8.3f} "
+            f"{change[found].median():7.4f} {equal}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Train the victim, then print a table for each attack and norm."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    parser.add_argument("--norm", nargs="+", choices=NORMS, default=["linf", "l2"])
+    parser.add_argument("--noisy", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        check_count("images", options.images)
+        check_count("iterations", options.iterations)
+        mnist = data.load("mnist")
+        dropout = 0.5 if options.noisy else 0.0
+        network = models.build("lenet5", shape=mnist.shape, classes=10, seed=0, width=6, dropout=dropout)
+        epochs = 5 if options.noisy else 2
+        training.fit(network, mnist.train.first(10_000), training.TrainingConfig(epochs=epochs), seed=0)
+        x, y = recognised(network.eval(), mnist.test, options.images)
+    except BadValue as error:
+        parser.error(str(error))
+    victim: Victim = Deterministic(network)
+    if options.noisy:
+        victim = MonteCarloDropout(network, generator=torch.Generator().manual_seed(0), draws=1)
+    for attack in options.attack:
+        for norm in options.norm:
+            implementations = ATTACKS[attack](norm, options.iterations, noisy=options.noisy)
+            compare(implementations, f"{attack}, {norm}", victim=victim, x=x, y=y, norm=norm)
+
+
+if __name__ == "__main__":
+    main()

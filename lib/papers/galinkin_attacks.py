@@ -1,0 +1,121 @@
+"""What the Galinkin chapter shows of evasion: how attacks fail on random answers, how they succeed, and how the code counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from statistics import fmean
+
+from lib.papers.galinkin import DROPOUT, RARE, Evasion, Membership, Scan
+from lib.papers.galinkin_membership import written
+from lib.papers.galinkin_pages import DATASETS, Panels, named, records
+from lib.papers.galinkin_rows import ATTACKS, NETWORKS, VICTIMS
+from lib.runs import Record, Store
+from lib.tables import ATTACK_NAMES, DATASET_NAMES, NOT_RUN, Table, of
+
+# How the attacks see a victim with dropout: its answers, and whether the attacker knows that they are random.
+SEEN: dict[tuple[str, bool], str] = {
+    ("off", False): "dropout off",
+    ("mean", False): "mean of T, naive",
+    ("mean", True): "mean of T, aware",
+    ("one_draw", False): "one draw, naive",
+    ("one_draw", True): "one draw, aware",
+}
+
+
+def noise_table(store: Store) -> Table:
+    """Every attack on every victim: what it claims, what a vote confirms, how far it went, and what it spent."""
+    rows = []
+    for dataset in DATASETS:
+        for network in NETWORKS:
+            for attack in ATTACKS:
+                for seen, kept in _seen(store, dataset, network, attack).items():
+                    if not kept:
+                        continue
+                    numbers = [of(kept, name) for name in ("success", "success_vote", "success_within")]
+                    spent = [
+                        f"{fmean(record.measurements[name] for record in kept):,.0f}" for name in ("answers", "passes")
+                    ]
+                    far = [value for r in kept if (value := r.measurements["median_distance"]) >= 0]
+                    distance = f"{fmean(far):.3f}" if far else "–"
+                    name = "plain" if seen[0] == "none" else SEEN[seen]
+                    rows.append([named(dataset, network, kept), ATTACK_NAMES[attack], name, *numbers, distance, *spent])
+    head = "Victim,Attack,Answers,Claimed,By vote,By vote within the limit,Median change,Answers spent,Passes spent"
+    return Table(head.split(","), rows or [[NOT_RUN] * 9])
+
+
+def _seen(store: Store, dataset: str, network: str, attack: str) -> dict[tuple[str, bool], list[Record]]:
+    """The records of one attack on a data set and network: the plain victim, and the Bayesian one as `SEEN`."""
+    found = {("none", False): records(store, dataset, network, "plain", Evasion, attack=attack)}
+    for answers, aware in SEEN:
+        found[answers, aware] = records(
+            store, dataset, network, "bayesian", Evasion, attack=attack, answers=answers, aware=aware
+        )
+    return found
+
+
+def evasion_panels(store: Store, *, attack: str) -> Panels:
+    """The records of one attack for the figures: title, then how the victim is seen; victims without any record are left out."""
+    found: Panels = {}
+    for dataset in DATASETS:
+        for network in NETWORKS:
+            seen = _seen(store, dataset, network, attack)
+            if kept := [record for some in seen.values() for record in some]:
+                found[named(dataset, network, kept)] = seen
+    return found
+
+
+def noise_panels(store: Store) -> Panels:
+    """Both attacks on the victims that have records of them, one panel each."""
+    return {
+        f"{ATTACK_NAMES[attack]}: {title}": seen
+        for attack in ATTACKS
+        for title, seen in evasion_panels(store, attack=attack).items()
+    }
+
+
+def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
+    """The measurements behind a figure, one line a record and name."""
+    rows = [
+        [title, " ".join(map(str, key)), str(record.config["seed"]), name, f"{record.measurements[name]:.6g}"]
+        for title, lines in panels.items()
+        for key, kept in lines.items()
+        for record in kept
+        for name in names
+    ]
+    return Table(["panel", "victim", "seed", "measurement", "value"], rows)
+
+
+def rates_table(store: Store) -> Table:
+    """Bayesian LeNet-5 by its dropout rate: accuracy without and with draws, success without a limit, and membership."""
+    rows = []
+    for dataset in DATASETS:
+        for rate in (DROPOUT["lenet5"], RARE):
+            one = (dataset, "lenet5", "bayesian")
+            attacked = [
+                records(store, *one, Evasion, dropout=rate, answers="mean", aware=False, attack=a) for a in ATTACKS
+            ]
+            judged = records(store, *one, Membership, part="target", dropout=rate, **written("bayesian"))
+            epochs = [
+                f"{fmean(r.measurements['training_epochs'] for r in attacked[0]):.0f}" if attacked[0] else NOT_RUN
+            ]
+            success = [of(kept, "success") for kept in attacked]
+            members = [of(judged, "membership"), of(judged, "auc")]
+            rows.append([DATASET_NAMES[dataset], f"{rate:g}", *epochs, of(attacked[0], "accuracy"), *success, *members])
+    head = "Data,Dropout rate,Epochs,Accuracy of the mean,HopSkipJump,Boundary,Membership,AUC"
+    return Table(head.split(","), rows)
+
+
+def scan_table(store: Store) -> Table:
+    """The attacks as coded, by whether an attempt had a class to reach, and on which scale of pixels and network."""
+    rows = []
+    for dataset, network, victim, attack in product(DATASETS, ("lenet5", "lenet5_coded", "resnet18"), VICTIMS, ATTACKS):
+        for scale, pixels in (("raw", "0 to 255"), ("unit", "0 to 1")):
+            kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", scale=scale)
+            if kept:
+                counts = ("success", "success_untargeted", "success_targeted", "first_label_right")
+                dropout = {"plain": "no", "bayesian": "yes"}[victim]
+                name = named(dataset, network, kept)
+                rows.append([name, dropout, ATTACK_NAMES[attack], pixels, *(of(kept, one) for one in counts)])
+    head = "Network,Dropout in training,Attack,Pixels,Success,Untargeted,Targeted,First label right"
+    return Table(head.split(","), rows or [[NOT_RUN] * 8])

@@ -1,0 +1,126 @@
+"""What the Galinkin chapter shows of membership: what leaks, what could explain the published accuracies, and how they arise."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+from lib import published
+from lib.papers.galinkin import Membership
+from lib.papers.galinkin_pages import DATASETS, PAPER, VICTIM_NAMES, Panels, named, records, victim_of
+from lib.papers.galinkin_rows import NETWORKS, VICTIMS
+from lib.runs import Store
+from lib.tables import DATASET_NAMES, NOT_RUN, Table, of
+
+# One change each from membership inference as written.
+HYPOTHESES: dict[str, dict[str, Any]] = {
+    "as written": {},
+    "shadow trained on the target's own images": {"shadow": "same"},
+    "target asked about pixels of 0 to 255": {"inputs": "raw"},
+    "non-members from another distribution": {"nonmembers": "inverted"},
+    "trained for 100 epochs, never stopped": {"epochs": 100, "patience": 0},
+}
+# What of a Bayesian victim's answers the attack network sees.
+POSTERIORS: dict[str, dict[str, Any]] = {
+    "dropout off": {"answers": "off"},
+    "one draw": {"answers": "one_draw"},
+    "mean of T draws": {"answers": "mean"},
+    "mean, and spread over the draws": {"answers": "mean", "features": "top3_spread"},
+}
+
+
+def written(victim: str, **changes: Any) -> dict[str, Any]:
+    """What tells the membership cells as written from all others, with some settings changed."""
+    usual = {"adversary": "salem", "features": "top3", "shadow": "disjoint", "inputs": "unit", "nonmembers": "test"}
+    return {**usual, "patience": 2, "answers": "mean" if victim == "bayesian" else "off", **changes}
+
+
+def hypotheses_table(store: Store) -> Table:
+    """What could lift the accuracy of membership inference, each alone, on LeNet-5."""
+    rows = []
+    for dataset in DATASETS:
+        for victim in VICTIMS:
+            for name, changes in HYPOTHESES.items():
+                kept = records(
+                    store, dataset, "lenet5", victim, Membership, part="target", **written(victim, **changes)
+                )
+                columns = (
+                    "membership",
+                    "auc",
+                    "tpr_at_1pct",
+                    "tpr_at_01pct",
+                    "odds_auc",
+                    "control",
+                    "membership_as_coded",
+                )
+                title = f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
+                gap = [record.measurements["train_accuracy"] - record.measurements["accuracy"] for record in kept]
+                shown = f"{fmean(gap):.1f}" if gap else NOT_RUN
+                rows.append([title, name, *(of(kept, one) for one in columns), shown])
+    head = "LeNet-5,Setting,Accuracy,AUC,TPR at 1 % FPR,TPR at 0.1 % FPR,AUC of log-odds,Control,Scored as coded,Train − test"
+    return Table(head.split(","), rows)
+
+
+def coded_table(store: Store) -> Table:
+    """The accuracy of the code taken apart: how often it says member of members and of others, and what one makes of that."""
+    printed, rows = published.load(PAPER), []
+    for dataset in DATASETS:
+        for network in NETWORKS:
+            for victim in VICTIMS:
+                kept = records(store, dataset, network, victim, Membership, adversary="as_coded")
+                columns = ("tpr", "fpr", "membership_as_coded", "membership", "auc", "auc_as_coded")
+                text = printed[f"{dataset}/{network}/{victim}/membership"].text
+                name = f"{named(dataset, network, kept)}, {VICTIM_NAMES[victim]}"
+                rows.append([name, *(of(kept, one) for one in columns), text])
+    head = (
+        "Victim,Says member: of members,of others,Accuracy as coded,Balanced accuracy,AUC,AUC as coded,Paper's accuracy"
+    )
+    return Table(head.split(","), rows)
+
+
+def posterior_table(store: Store) -> Table:
+    """Membership of Bayesian victims by what the attack network sees of their answers."""
+    rows = []
+    for dataset in DATASETS:
+        for network in NETWORKS:
+            for name, changes in POSTERIORS.items():
+                wanted = written("bayesian", **changes)
+                kept = records(store, dataset, network, "bayesian", Membership, part="target", **wanted)
+                columns = ("membership", "auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")
+                rows.append([named(dataset, network, kept), name, *(of(kept, one) for one in columns)])
+    head = "Victim,The attack sees,Accuracy,AUC,Advantage,TPR at 1 % FPR,TPR at 0.1 % FPR"
+    return Table(head.split(","), rows)
+
+
+def roc_panels(store: Store) -> Panels:
+    """The ROC of membership inference as written, four victims a data set as in his Figures 2 and 3."""
+    found: Panels = {}
+    for dataset in DATASETS:
+        lines = {
+            (network, victim == "bayesian"): records(
+                store, dataset, network, victim, Membership, part="target", **written(victim)
+            )
+            for network in NETWORKS
+            for victim in VICTIMS
+        }
+        found[DATASET_NAMES[dataset]] = lines
+    return found
+
+
+def equal_rates(dataset: str, accuracy: float) -> float:
+    """How often an attack that cannot tell members says "member" if the code gives it `accuracy`, both in percent.
+
+    The share w of the judged images are members, and "member" is said of the share r of these and of the others.
+    """
+    w = {"mnist": 6 / 7, "cifar10": 5 / 6}[dataset]
+    # a = w r + (1 - w)(1 - r)  =>  r = (a - (1 - w)) / (2 w - 1)
+    return 100 * (accuracy / 100 - (1 - w)) / (2 * w - 1)
+
+
+def equal_rates_table() -> Table:
+    """His accuracies of membership inference, and the rate of "member" that gives each without telling anything apart."""
+    rows = []
+    for name, row in published.load(PAPER).items():
+        if name.endswith("/membership") and name.count("/") == 3:
+            rows.append([victim_of(name)[0], row.text, f"{equal_rates(name.split('/')[0], row.value):.1f}"])
+    return Table(["Victim", "Paper's accuracy", "Says member, of all images"], rows)

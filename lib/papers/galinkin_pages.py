@@ -1,0 +1,126 @@
+"""What the Galinkin chapter shows beside his numbers: Tables 1 to 3, and the records of each victim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from statistics import median
+from typing import Any
+
+from lib import claims, published
+from lib.costs import cost
+from lib.papers import galinkin
+from lib.papers.galinkin import Cell
+from lib.papers.galinkin_rows import ATTACKS, READINGS
+from lib.results import measured
+from lib.runs import Record, Store, settings
+from lib.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, NOT_RUN, Table, interval_of, number
+from lib.verdicts import SLACK, Measured
+
+PAPER = "galinkin"
+DATASETS = ("mnist", "cifar10")
+QUANTITIES = {"accuracy": "test accuracy", **{name: ATTACK_NAMES[name] for name in ATTACKS}, "membership": "membership"}
+VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
+SAME = "="
+Panels = dict[str, dict[Any, list[Record]]]
+
+
+def table1(store: Store, *, quantities: Sequence[str]) -> Table:
+    """Rows of Table 1 for some quantities: his number, and ours under each reading that has a meaning for one of them."""
+    names = [name for name in published.load(PAPER) if name.count("/") == 3 and name.rsplit("/", 1)[1] in quantities]
+    return _beside(store, names, limits=any(name in ATTACKS for name in quantities))
+
+
+def averages(store: Store) -> Table:
+    """Tables 2 and 3: the means of Table 1 over networks, and over victims."""
+    return _beside(store, [name for name in published.load(PAPER) if name.count("/") < 3], limits=True)
+
+
+def _beside(store: Store, names: Sequence[str], *, limits: bool) -> Table:
+    printed, close = published.load(PAPER), claims.tolerances(PAPER)
+    readings = [one for one in READINGS if limits or one.name not in ("naive", "aware")]
+    columns = [measured(store, PAPER, one) for one in readings]
+    rows = []
+    for name in names:
+        ours = []
+        for one, found in zip(readings, columns, strict=True):
+            if one.name in ("naive", "aware") and name.rsplit("/", 1)[1] not in ATTACKS:
+                ours.append("–")  # no limit applies
+            elif one.profile == "reduced" and "lenet5" in name:
+                ours.append(SAME)  # LeNet-5 is run at the paper's scale alone
+            else:
+                ours.append(_marked(printed[name], found.get(name), close[name]))
+        rows.append([*victim_of(name), printed[name].text, *ours])
+    return Table(["Victim", "%", "Paper", *(f"Ours: {one.title}" for one in readings)], rows)
+
+
+def victim_of(name: str) -> tuple[str, str]:
+    """The victim and the quantity of a published id, in words."""
+    dataset, *middle, quantity = name.split("/")
+    words = {**NETWORK_NAMES, **VICTIM_NAMES}
+    return ", ".join([DATASET_NAMES[dataset], *(words[word] for word in middle)]), QUANTITIES[quantity]
+
+
+def _marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
+    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one."""
+    if found is None:
+        return NOT_RUN
+    close = abs(interval_of(found).mean - printed.value) <= tolerance + SLACK
+    return number(found) + (" ✓" if close else "")
+
+
+@cache
+def _planned(profile: str) -> dict[tuple[Any, ...], list[Cell]]:
+    """All cells of a profile by victim and kind."""
+    found: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in galinkin.grid(profile):
+        victim = "bayesian" if cell.bayesian else "plain"
+        found.setdefault((cell.dataset, cell.network, victim, type(cell)), []).append(cell)
+    return found
+
+
+def records(store: Store, dataset: str, network: str, victim: str, kind: type[Cell], **wanted: Any) -> list[Record]:
+    """The records, one a seed, of the cells on one victim with these settings, at `paper` or, where it has none, at `reduced`.
+
+    Unless a dropout rate is named, it is the usual one.
+    """
+    wanted = {"dropout": galinkin.DROPOUT.get(network, galinkin.DROPOUT["lenet5"]), **wanted}
+    for one in ("paper", "reduced"):
+        cells = _planned(one).get((dataset, network, victim, kind), [])
+        chosen = [cell for cell in cells if wanted.items() <= settings(cell).items()]
+        if found := [record for cell in chosen if (record := store.get(cell)) is not None]:
+            return found
+    return []
+
+
+def named(dataset: str, network: str, kept: Sequence[Record] = ()) -> str:
+    """A victim's data set and network, with the profile where it is not the paper's."""
+    profile = ", reduced" if kept and kept[0].config["profile"] == "reduced" else ""
+    return f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES.get(network, 'the code’s LeNet')}{profile}"
+
+
+def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
+    """The numbers behind a figure of curves, one line a point, seed and curve."""
+    rows = [
+        [title, " ".join(map(str, key)), str(record.config["seed"]), name, f"{at:.6g}", f"{value:.6g}"]
+        for title, lines in panels.items()
+        for key, kept in lines.items()
+        for record in kept
+        for name in names
+        for at, value in zip(record.curves[x], record.curves[name], strict=True)
+    ]
+    return Table(["panel", "victim", "seed", "curve", x, "value"], rows)
+
+
+def cost_table(store: Store) -> Table:
+    """What a seed of each kind of cell takes: the median of the records, training included."""
+    groups: dict[tuple[str, str, str], list[float]] = {}
+    for profile in ("paper", "reduced"):
+        for (dataset, network, _, _), cells in _planned(profile).items():
+            for cell in cells:
+                if record := store.get(cell):
+                    groups.setdefault((named(dataset, network), profile, ATTACK_NAMES[cell.attack]), []).append(
+                        cost(record)
+                    )
+    rows = [[*key, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for key, seconds in groups.items()]
+    return Table("Network,Profile,Attack,Records,Median time".split(","), rows or [[NOT_RUN] * 5])

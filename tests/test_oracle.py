@@ -1,0 +1,200 @@
+"""The oracle of decision-based attacks: what it counts, and how often it is wrong of a victim that contradicts itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib.errors import BadValue
+from lib.evasion.oracle import DecisionOracle, error_rate
+
+
+class Scripted(nn.Module):
+    """Image i, whose one pixel is i, gets the answers of script i in turn; keeps who was shown, call by call."""
+
+    random, bounds = True, (0.0, 1000.0)
+
+    def __init__(self, scripts: list[list[int]], classes: int = 3) -> None:
+        super().__init__()
+        self.scripts, self.classes = scripts, classes
+        self.shown: list[list[int]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shown.append(x.flatten().long().tolist())
+        seen = Counter(i for part in self.shown[:-1] for i in part)
+        labels = []
+        for i in self.shown[-1]:
+            labels.append(self.scripts[i][seen[i] % len(self.scripts[i])])
+            seen[i] += 1
+        return F.one_hot(torch.tensor(labels), self.classes).float()
+
+
+class Coin(nn.Module):
+    """Class 1 in a share p of the answers, else class 0."""
+
+    random, bounds = True, (0.0, 1.0)
+
+    def __init__(self, p: float, seed: int = 0) -> None:
+        super().__init__()
+        self.p, self.generator = p, torch.Generator().manual_seed(seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.one_hot((torch.rand(len(x), generator=self.generator) < self.p).long(), 2).float()
+
+
+def images(n: int) -> Tensor:
+    return torch.arange(n).float().view(n, 1, 1, 1)
+
+
+def ruin(p: float, lead: int) -> float:
+    """The chance to reach -lead before lead from 0, by solving for that from every place between."""
+    size = 2 * lead - 1
+    system, right = np.eye(size), np.zeros(size)
+    for i in range(size):
+        if i + 1 < size:
+            system[i, i + 1] = -p
+        if i > 0:
+            system[i, i - 1] = -(1 - p)
+        else:
+            right[i] = 1 - p
+    return float(np.linalg.solve(system, right)[lead - 1])
+
+
+@pytest.mark.parametrize("lead", [1, 2, 5, 9])
+@pytest.mark.parametrize("p", [0.5, 0.55, 0.7, 0.97, 1.0])
+def test_the_error_rate_is_that_of_gamblers_ruin(p: float, lead: int) -> None:
+    assert error_rate(p, lead) == pytest.approx(ruin(p, lead), rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize(("p", "lead"), [(0.6, 1), (0.6, 3), (0.7, 2), (0.7, 5)])
+def test_the_oracle_errs_as_often_as_that_and_asks_as_often_as_wald_says(p: float, lead: int) -> None:
+    n = 4000
+    oracle = DecisionOracle(Coin(p), torch.zeros(n).long(), lead=lead, max_answers=10_000)
+    wrong = 1 - oracle(torch.zeros(n, 1, 1, 1), torch.arange(n)).double().mean().item()
+    error = error_rate(p, lead)
+    assert wrong == pytest.approx(error, abs=4 * (error * (1 - error) / n) ** 0.5)
+    expected = lead * (1 - 2 * error) / (2 * p - 1)  # E[steps] (2p - 1) = E[lead at the end]
+    assert oracle.answers.double().mean().item() == pytest.approx(expected, rel=0.05)
+
+
+@given(
+    scripts=st.lists(st.lists(st.integers(0, 2), min_size=30, max_size=30), min_size=1, max_size=4),
+    lead=st.integers(1, 5),
+    most=st.integers(5, 30),
+    targeted=st.booleans(),
+)
+@settings(max_examples=50)
+def test_asking_several_times_at_once_is_asking_one_by_one(
+    scripts: list[list[int]], lead: int, most: int, targeted: bool
+) -> None:
+    """The decision, and the number of answers it takes, are those of a plain loop over each script."""
+    n = len(scripts)
+    oracle = DecisionOracle(Scripted(scripts), torch.zeros(n).long(), lead=lead, max_answers=most, targeted=targeted)
+    found = oracle(images(n), torch.arange(n)).tolist()
+    for i, script in enumerate(scripts):
+        votes = [0, 0, 0]
+        for asked in range(1, most + 1):
+            votes[script[asked - 1]] += 1
+            ahead = votes[0] - max(votes[1:])
+            if abs(ahead) >= lead:
+                break
+        expected = ahead > 0 if targeted else ahead < 0
+        assert found[i] == expected
+        assert int(oracle.answers[i]) == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "adversarial", "reaches"),
+    [
+        ("its own class", [0], False, True),
+        ("another", [1], True, False),
+        ("more often wrong than right, but its own class is named most", [0, 1, 0, 2, 0], False, True),
+        ("another is named most", [1, 2, 1, 0, 1], True, False),
+    ],
+)
+def test_the_vote_is_between_the_class_and_its_strongest_rival(
+    name: str, script: list[int], adversarial: bool, reaches: bool
+) -> None:
+    for targeted, expected in ((False, adversarial), (True, reaches)):
+        oracle = DecisionOracle(Scripted([script]), torch.tensor([0]), lead=4, targeted=targeted)
+        assert oracle(images(1), torch.tensor([0])).tolist() == [expected], name
+
+
+def test_the_margin_is_the_lead_among_exactly_that_many_answers() -> None:
+    oracle = DecisionOracle(Scripted([[1, 1, 0, 2, 1], [0], [0, 1]]), torch.zeros(3).long())
+    margin = oracle.margin(images(3), torch.arange(3), 10)
+    torch.testing.assert_close(margin, torch.tensor([0.4, -1.0, 0.0]))
+    assert oracle.answers.tolist() == [10, 10, 10]
+
+
+def test_a_tie_at_the_limit_is_not_adversarial() -> None:
+    for targeted in (False, True):
+        oracle = DecisionOracle(Scripted([[0, 1]]), torch.tensor([0]), lead=3, max_answers=10, targeted=targeted)
+        assert oracle(images(1), torch.tensor([0])).tolist() == [False] and oracle.answers.tolist() == [10]
+
+
+@pytest.mark.parametrize("max_batch", [1, 3, 100])
+def test_answers_are_counted_for_their_owners_and_calls_as_they_are_made(max_batch: int) -> None:
+    victim = Scripted([[0], [1], [2], [0]])
+    oracle = DecisionOracle(victim, torch.zeros(3).long(), max_batch=max_batch)
+    owner = torch.tensor([2, 0, 2, 2])
+    assert oracle(images(4), owner).tolist() == [False, True, True, False]
+    assert oracle.once(images(4)[:1], owner[:1]).tolist() == [False]
+    assert oracle.answers.tolist() == [1, 0, 4]
+    assert oracle.calls == len(victim.shown) and max(map(len, victim.shown)) <= max_batch
+    assert sum(map(len, victim.shown)) == 5
+
+
+def test_no_questions_cost_nothing() -> None:
+    victim = Scripted([[0]])
+    for lead in (1, 3):
+        oracle = DecisionOracle(victim, torch.tensor([0]), lead=lead)
+        none = torch.tensor([]).long()
+        for answer in (oracle(images(0), none), oracle.once(images(0), none)):
+            assert answer.shape == (0,) and answer.dtype == torch.bool
+        assert oracle.calls == 0 and victim.shown == []
+
+
+def test_where_nothing_is_random_one_answer_is_all() -> None:
+    victim = Scripted([[0]])
+    victim.random = False
+    oracle = DecisionOracle(victim, torch.tensor([0]), lead=7)
+    oracle(images(1), torch.tensor([0]))
+    assert oracle.answers.tolist() == [1]
+
+
+def test_counts_outgrow_the_type_of_the_labels() -> None:
+    oracle = DecisionOracle(Scripted([[0]]), torch.tensor([0], dtype=torch.uint8))
+    oracle.margin(images(1), torch.tensor([0]), 300)
+    assert oracle.answers.tolist() == [300]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"y": torch.tensor([0.0])}, "y: expected one whole-number label an image"),
+        ({"y": torch.tensor([[0]])}, "y: "),
+        ({"lead": 0}, "lead: expected a whole number of at least 1, got 0"),
+        ({"lead": 2.0}, "lead: "),
+        ({"lead": 9, "max_answers": 8}, "max_answers: expected a whole number of at least 9, got 8"),
+        ({"max_batch": 0}, "max_batch: "),
+    ],
+)
+def test_bad_settings_are_refused(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        DecisionOracle(Scripted([[0]]), **{"y": torch.tensor([0]), **change})
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(("p", "lead", "told"), [(0.4, 3, "p: "), (1.1, 3, "p: "), (0.6, 0, "lead: ")])
+def test_an_error_rate_of_nothing_is_refused(p: float, lead: int, told: str) -> None:
+    with pytest.raises(BadValue, match=told):
+        error_rate(p, lead)
