@@ -75,7 +75,9 @@ def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:
             return name, raw
         if kind is tuple:
             return name, tuple(map(float, json.loads(f"[{raw}]")))
+        if kind is bool:
+            return name, {"true": True, "false": False}[raw.lower()]
         return name, kind(raw)
-    except (ValueError, TypeError) as error:
-        example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3"}[kind]
+    except (ValueError, TypeError, KeyError) as error:
+        example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3", bool: "true"}[kind]
         raise BadValue(f"{option} {name}: expected a {kind.__name__} such as {example}, got {raw!r}") from error
