@@ -40,4 +40,5 @@ def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | Non
 
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:
-    return [(cell.network, cell.width, cell.dataset, cell.estimator), (cell.network, cell.width, cell.dataset)]
+    one = (cell.network, getattr(cell, "width", 0), cell.dataset)  # some networks have one width only
+    return [(*one, cell.estimator), one]
