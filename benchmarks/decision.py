@@ -1,10 +1,13 @@
 """Our decision-based attacks and other people's on the same images, side by side in one process.
 
-python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump] [--noisy]
+python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump boundary] [--noisy]
 
 The victim is LeNet-5 in float32 on one thread, after two epochs on 10,000 images of MNIST; the images are the first of the test
 set that it recognises. All implementations take the same number of iterations, at their own defaults otherwise. Foolbox's l2
 divides each direction by the norm of the whole batch's, so that it also attacks an image at a time.
+
+An iteration of the Boundary attack is a step closer that succeeds, here and in ART; Foolbox's is one candidate, and it takes 30
+times as many, which is what ART asks about in one. The attack is for l2 only.
 
 With --noisy the victim keeps dropout of 0.5 before each layer with weights but the first and answers by one draw, and ours runs
 as everybody else's and with votes and a check.
@@ -14,11 +17,12 @@ A table has a row for every implementation that is installed:
     inside    share of it inside the victim
     calls     of the victim
     queries   images shown to it for each image attacked
+    found     share of images that it reports as adversarial, or that it has changed
     success   share of images that are adversarial afterwards: by most of 50 fresh draws, if the victim is random
     norm      median distance, of those images that the attack reports
     equal     ours at the iteration before its queries exceed the row's
 
-Measured numbers stand with the claims they bear out, at the head of lib/evasion/decision.py.
+Measured numbers stand with the claims they bear out, at the heads of lib/evasion/decision.py and lib/evasion/boundary.py.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from torch import Tensor, nn
 from benchmarks.evasion import recognised
 from lib import data, models, training
 from lib.errors import BadValue, check_count
+from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided, hop_skip_jump
 from lib.judging import judge
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
@@ -88,8 +93,23 @@ def hop_skip_jumps(norm: str, iterations: int, *, noisy: bool) -> list[Implement
     return found
 
 
+def boundaries(norm: str, iterations: int, *, noisy: bool) -> list[Implementation]:
+    """The implementations of the Boundary attack that are installed, ours first; none in l_inf."""
+    if norm != "l2":
+        return []
+    ours = partial(our_boundary, iterations=iterations)
+    found = [Implementation("ours", ours)]
+    if noisy:
+        found.append(Implementation("ours, aware", partial(ours, lead=5, check_answers=50)))
+    if find_spec("foolbox") and not noisy:  # which stops the whole batch at a start that is taken back
+        found.append(Implementation("Foolbox", partial(foolbox_boundary, candidates=30 * iterations)))
+    if find_spec("art"):
+        found.append(Implementation("ART", partial(art_boundary, iterations=iterations)))
+    return found
+
+
 # What each attack is compared with: the implementations for a norm and a number of iterations.
-ATTACKS: dict[str, Callable[..., list[Implementation]]] = {"hop_skip_jump": hop_skip_jumps}
+ATTACKS: dict[str, Callable[..., list[Implementation]]] = {"hop_skip_jump": hop_skip_jumps, "boundary": boundaries}
 
 
 def our_hop_skip_jump(victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
@@ -127,6 +147,31 @@ def art_hop_skip_jump(victim: Victim, x: Tensor, y: Tensor, *, norm: str, iterat
     return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
 
 
+def our_boundary(victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
+    """Ours, from a seed."""
+    return boundary(victim, x, y, generator=torch.Generator().manual_seed(0), **settings)
+
+
+def foolbox_boundary(victim: Victim, x: Tensor, y: Tensor, *, candidates: int) -> Tensor:
+    """Foolbox's: the whole batch at once."""
+    import foolbox
+
+    torch.manual_seed(0)
+    attack = foolbox.attacks.BoundaryAttack(steps=candidates)
+    model = foolbox.PyTorchModel(victim, bounds=victim.bounds)
+    adversarial: Tensor = attack.run(model, x, foolbox.criteria.Misclassification(y))
+    return adversarial
+
+
+def art_boundary(victim: Victim, x: Tensor, y: Tensor, *, iterations: int) -> Tensor:
+    """The adversarial-robustness-toolbox's: an image at a time, 20 candidates at once."""
+    from art.attacks.evasion import BoundaryAttack
+
+    attack = BoundaryAttack(art_classifier(victim, x), targeted=False, max_iter=iterations, verbose=False)
+    np.random.seed(0)
+    return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
+
+
 def art_classifier(victim: Victim, x: Tensor) -> Any:
     """The victim as ART wants it, from arrays to arrays: its own wrapper of PyTorch fails the attack under NumPy 2."""
     from art.estimators.classification import BlackBoxClassifier
@@ -142,7 +187,7 @@ def compare(
     implementations: list[Implementation], title: str, *, victim: Victim, x: Tensor, y: Tensor, norm: str
 ) -> None:
     """Print a table with a row for each implementation."""
-    print(f"\n{title:<24}       s   inside   calls  queries  success  {norm:>6}   equal")
+    print(f"\n{title:<24}       s   inside   calls  queries    found  success  {norm:>6}   equal")
     curve = None
     for name, attack in implementations:
         counted = Counted(victim).eval()
@@ -160,7 +205,7 @@ def compare(
         if curve is not None and (curve[0] <= queries).any():
             equal = f"{curve[1][curve[0] <= queries][-1]:7.4f}"
         print(
-            f"{name:<24} {seconds:7.1f} {counted.seconds / seconds:8.3f} {counted.calls:7d} {queries:8.0f} {success:8.3f} "
+            f"{name:<24} {seconds:7.1f} {counted.seconds / seconds:8.3f} {counted.calls:7d} {queries:8.0f} {found.double().mean():8.3f} {success:8.3f} "
             f"{change[found].median():7.4f} {equal}",
             flush=True,
         )
@@ -193,7 +238,8 @@ def main() -> None:
     for attack in options.attack:
         for norm in options.norm:
             implementations = ATTACKS[attack](norm, options.iterations, noisy=options.noisy)
-            compare(implementations, f"{attack}, {norm}", victim=victim, x=x, y=y, norm=norm)
+            if implementations:
+                compare(implementations, f"{attack}, {norm}", victim=victim, x=x, y=y, norm=norm)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import random
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,20 @@ def _cells(options: argparse.Namespace) -> list[Any]:
     return cells
 
 
+# Settings that are named where they are not what they are in most cells.
+UNUSUAL = "answers aware adversary features shadow inputs nonmembers scale dropout patience".split()
+
+
 def _label(cell: Any) -> str:
     """What tells a cell from the others of its grid, in the order of its fields."""
     words = [str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")]
     if cell.estimator not in ("none", "ensemble"):
         words += [form for form in (getattr(cell, "form", ""),) if form]
     words += [f"{name}={getattr(cell, name)}" for name in ("steps", "score") if getattr(cell, name, "")]
+    usual = {field.name: field.default for field in fields(cell)}
+    words += [
+        f"{name}={getattr(cell, name)}" for name in UNUSUAL if name in usual and getattr(cell, name) != usual[name]
+    ]
     return " ".join([*words, f"seed {cell.seed}"])
 
 

@@ -1,4 +1,4 @@
-"""Galinkin's experiments: cells and keys, the grids and the published numbers, who is on which side, tiny cells from end to end."""
+"""Galinkin's experiments: cells and keys, grids and published numbers, who is on which side, tiny cells from end to end."""
 
 from __future__ import annotations
 
@@ -326,15 +326,19 @@ def test_all_victims_of_a_reading_are_trained_once_for_all_attacks(profile: str)
 @PROFILES
 def test_a_deviation_changes_little_of_a_main_cell(profile: str) -> None:
     """One setting: or longer training, which is two, for it must not stop early."""
-    main = [asdict(cell) for cell in galinkin.main(profile)]
+
+    def group(cell: Cell) -> tuple[Any, ...]:
+        return type(cell), cell.dataset, cell.bayesian, cell.seed
+
+    main: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in galinkin.main(profile):
+        main.setdefault(group(cell), []).append(cell)
     extra = set(galinkin.grid(profile)) - set(galinkin.main(profile))
     assert bool(extra) == (profile != "reduced")
     for cell in extra:
-        least = min(
-            ({name for name, value in asdict(cell).items() if one[name] != value} for one in main
-             if one.keys() == asdict(cell).keys()),
-            key=len,
-        )  # fmt: skip
+        names = [field.name for field in fields(cell)]
+        changes = [{name for name in names if getattr(cell, name) != getattr(one, name)} for one in main[group(cell)]]
+        least = min(changes, key=len)
         assert len(least) == 1 or least == {"epochs", "patience"}, cell
 
 
@@ -572,7 +576,8 @@ TINY: dict[str, Any] = {
     "dataset": "digits_as_mnist",
     "epochs": 6,
     "batch_size": 16,
-    "train_size": 400,
+    "learning_rate": 0.05,
+    "train_size": 240,
     "patience": 0,
     "precision": "float32",
     "draws": 3,
@@ -593,7 +598,7 @@ def test_victims_share_a_checkpoint_where_their_weights_are_the_same(digits: Dat
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
     changes: list[dict[str, Any]] = [
         {"copy": 1}, {"copy": 2}, {"part": "target"}, {"part": "shadow"}, {"stop_on": "test"}, {"seed": 1},
-        {"bayesian": True}, {"bayesian": True, "dropout": 0.3}, {"learning_rate": 0.01},
+        {"bayesian": True}, {"bayesian": True, "dropout": 0.3},
     ]  # fmt: skip
     networks = [network_of(Evasion(**{**usual, **change}), digits, tmp_path) for change in ({}, *changes)]
     assert len(list(tmp_path.glob("*.safetensors"))) == 1 + len(changes)
@@ -1104,8 +1109,8 @@ def test_draws_are_seen_one_by_one_and_their_mean_is_the_answer(digits: Dataset)
 
 # --- from end to end --------------------------------------------------------------------------------------------------
 
-FEW: dict[str, Any] = {"attempts": 4, "judges": 5, "check_answers": 10, "start_tries": 10, "test_size": 60}
-HOP: dict[str, Any] = {**FEW, "iterations": 2, "initial_evaluations": 10}
+FEW: dict[str, Any] = {"attempts": 4, "judges": 5, "lead": 2, "check_answers": 6, "start_tries": 10, "test_size": 60}
+HOP: dict[str, Any] = {**FEW, "iterations": 1, "initial_evaluations": 10}
 WALK: dict[str, Any] = {**FEW, "attack": "boundary", "norm": "l2", "iterations": 5}
 ONE: dict[str, Any] = {"bayesian": True, "answers": "one_draw"}
 CELLS: list[Cell] = [
@@ -1158,7 +1163,7 @@ def test_a_tiny_cell_measures_what_it_should_and_the_same_again(cell: Cell, cach
         both = share * found["success_targeted"] + (1 - share) * found["success_untargeted"]
         assert found["success"] == pytest.approx(both)
     elif isinstance(cell, Membership):
-        assert found["test_points"] == (100 if cell.members else 400 + 360)
+        assert found["test_points"] == (100 if cell.members else 240 + 360)
         assert found["membership"] == pytest.approx((found["tpr"] + 100 - found["fpr"]) / 2)
         assert found["odds_membership"] >= 50 and found["advantage"] >= 2 * found["membership"] - 100 - 1e-9
         assert curves["tpr"] == sorted(curves["tpr"]) and len(curves["tpr"]) == len(curves["fpr"])
@@ -1175,9 +1180,8 @@ def check_evasion(cell: Evasion, result: Result) -> None:
 
 
 def test_another_seed_measures_something_else(cache: Path) -> None:
-    for cell in (CELLS[0], CELLS[8]):
-        first, other = (galinkin.run(one, device="cpu", cache=cache) for one in (cell, replace(cell, seed=1)))
-        assert first.curves != other.curves
+    first, other = (galinkin.run(one, device="cpu", cache=cache) for one in (CELLS[0], replace(CELLS[0], seed=1)))
+    assert first.curves != other.curves
 
 
 def test_early_stopping_ends_a_victims_training(digits: Dataset) -> None:

@@ -128,11 +128,17 @@ def test_the_vote_is_between_the_class_and_its_strongest_rival(
         assert oracle(images(1), torch.tensor([0])).tolist() == [expected], name
 
 
-def test_the_margin_is_the_lead_among_exactly_that_many_answers() -> None:
-    oracle = DecisionOracle(Scripted([[1, 1, 0, 2, 1], [0], [0, 1]]), torch.zeros(3).long())
-    margin = oracle.margin(images(3), torch.arange(3), 10)
-    torch.testing.assert_close(margin, torch.tensor([0.4, -1.0, 0.0]))
-    assert oracle.answers.tolist() == [10, 10, 10]
+@pytest.mark.parametrize(
+    ("script", "own", "rival"),
+    [([1, 1, 0, 1, 1], 2, 8), ([0], 10, 0), ([0, 1], 5, 5), ([1, 2, 1, 0, 1], 2, 6), ([2, 2, 1, 1, 1], 0, 6)],
+)
+def test_the_margin_is_the_lead_in_standard_deviations_of_a_toss_up(script: list[int], own: int, rival: int) -> None:
+    """As a share of what ten unanimous answers would be."""
+    for targeted in (False, True):
+        oracle = DecisionOracle(Scripted([script]), torch.zeros(1).long(), targeted=targeted)
+        margin = oracle.margin(images(1), torch.arange(1), 10)
+        lead = (own - rival if targeted else rival - own) / (own + rival) ** 0.5
+        assert float(margin) == pytest.approx(lead / 10**0.5) and oracle.answers.tolist() == [10]
 
 
 def test_a_tie_at_the_limit_is_not_adversarial() -> None:

@@ -529,7 +529,9 @@ def test_pixels_table_holds_each_image_row_by_row() -> None:
 def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_path: Path) -> None:
     book.write_pages(store, tmp_path / "generated")
     names = {path.name for path in (tmp_path / "generated").iterdir()}
-    made = {f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")}
+    made = {
+        f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")
+    }
     assert names == made | {"summary.md", "first.png"}
 
 

@@ -84,7 +84,9 @@ def test_the_first_step_is_adams(untrained: Callable[..., Network], few: Split) 
     assert checked > 0.5 * len(weights(network))
 
 
-def test_plain_sgd_steps_along_the_gradient_and_remembers_nothing(untrained: Callable[..., Network], few: Split) -> None:
+def test_plain_sgd_steps_along_the_gradient_and_remembers_nothing(
+    untrained: Callable[..., Network], few: Split
+) -> None:
     """Three steps on the whole set, by hand: no momentum, no decay, no state."""
     network = untrained()
     reference = copy.deepcopy(network)
@@ -283,7 +285,7 @@ def epochs_with(losses: Sequence[float], monkeypatch: pytest.MonkeyPatch, **chan
         ([1, 1, 1, 1, 1], 3, 0.0, 4),
         ([3, 4, 2, 4, 1, 4, 0], 2, 0.0, 7),  # one bad epoch at a time
         ([3, 4, 2, 4, 4, 1, 0], 2, 0.0, 5),  # two in a row
-        ([3, 2.5, 2, 1.5, 1, 0.5], 2, 0.75, 6),  # by small steps: each second one is far enough below the lowest that counted
+        ([3, 2.5, 2, 1.5, 1, 0.5], 2, 0.75, 6),  # small steps, of which two are enough
         ([3, 2.5, 2, 1.5, 1, 0.5], 1, 0.75, 2),
         ([3, 2.25, 1.5, 0.75], 1, 0.75, 2),  # by min_delta exactly is not below
         ([2, math.nan, math.nan, 1], 2, 0.0, 3),  # a loss that is none is no better

@@ -88,15 +88,24 @@ class DecisionOracle:
         return (self._ask(x, owner) == self.y[owner]) == self.targeted
 
     def margin(self, x: Tensor, owner: Tensor, answers: int) -> Tensor:
-        """By what share of `answers` fresh answers "adversarial" leads: (m,) in [-1, 1], negative where it is behind."""
+        """How clearly `answers` fresh answers say "adversarial": (m,) in [-1, 1], negative where they do not.
+
+        Where they name two classes alone, it is the lead's share of them. Where others take some, it is the share that would
+        be as many standard deviations of a toss-up between the two.
+        """
         votes = self._votes(x, owner, torch.full_like(owner, answers))
-        return self._ahead(votes, owner) / answers
+        own, rival = self._tally(votes, owner)
+        return self._ahead(votes, owner) / (answers * (own + rival)).clamp_min(1).sqrt()
 
     def _ahead(self, votes: Tensor, owner: Tensor) -> Tensor:
         """By how many votes being adversarial leads: class y over its strongest rival if it is the target, else behind it."""
-        y = self.y[owner][:, None]
-        own, rival = votes.gather(1, y)[:, 0], votes.scatter(1, y, -1).amax(1)
+        own, rival = self._tally(votes, owner)
         return own - rival if self.targeted else rival - own
+
+    def _tally(self, votes: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
+        """The votes for class y and for its strongest rival: (m,) each."""
+        y = self.y[owner][:, None]
+        return votes.gather(1, y)[:, 0], votes.scatter(1, y, -1).amax(1)
 
     def _votes(self, x: Tensor, owner: Tensor, answers: Tensor) -> Tensor:
         """How many of the fresh `answers` (m,) to each question name each class: (m, k)."""
