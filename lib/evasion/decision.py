@@ -17,7 +17,7 @@ from lib.uncertainty import Victim
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 HALVINGS = 30  # of a step's length, after which the image stays where it is
-CLEAR = 0.4  # by what share of the answers a checked point must be adversarial
+CLEAR = 0.3  # by what margin a checked point must be adversarial: at 50 answers two standard deviations of a toss-up
 FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
 BACK = (0.1, 0.2, 0.4, 0.7, 1.0)  # and then how far along the way back to the start
 
@@ -97,6 +97,7 @@ def hop_skip_jump(
     features = x[0].numel() if n else 1
     check_number("probe", probe, low=1e-6, high=math.sqrt(features))
     check_count("check_answers", check_answers, low=0)
+    check_answers = check_answers if victim.random else 0
     rounds = _for_each("iterations", iterations, y, low=0)
     first = _for_each("initial_evaluations", initial_evaluations, y)
     most = _for_each("max_evaluations", max_evaluations, y)
@@ -105,7 +106,7 @@ def hop_skip_jump(
     sources = streams(generator, torch.arange(n) if ids is None else ids, x.device)
 
     tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
-    begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
+    begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources, check_answers=check_answers)
     point = begun.clone()
     everyone = torch.arange(n, device=x.device)
 
@@ -132,7 +133,7 @@ def hop_skip_jump(
         nearer = going[distance[going] < least[going]]
         closest[nearer], least[nearer] = point[nearer], distance[nearer]
         trace.append((oracle.answers.clone(), least.clone()))
-    if check_answers and victim.random:
+    if check_answers:
         closest, found = checked(oracle, x, closest, begun, found, check_answers, (low, high))
         least = torch.where(found, measure(closest, everyone), torch.inf)
         trace.append((oracle.answers.clone(), least.clone()))
@@ -258,11 +259,21 @@ def streams(generator: torch.Generator, ids: Tensor, device: torch.device) -> li
 
 
 def starting_points(
-    oracle: DecisionOracle, x: Tensor, start: Tensor | None, *, tries: int, sources: list[torch.Generator]
+    oracle: DecisionOracle,
+    x: Tensor,
+    start: Tensor | None,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
+    check_answers: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one."""
+    """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
+
+    Where points are checked, an image must be clearly adversarial itself not to need another point.
+    """
     everyone = torch.arange(len(x), device=x.device)
-    points, found = x.clone(), oracle(x, everyone)
+    points = x.clone()
+    found = oracle.margin(x, everyone, check_answers) >= CLEAR if check_answers else oracle(x, everyone)
     rest = everyone[~found]
     if start is None:
         random, started = random_starts(oracle, x, rest, tries=tries, sources=sources)

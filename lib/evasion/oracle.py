@@ -93,6 +93,8 @@ class DecisionOracle:
         Where they name two classes alone, it is the lead's share of them. Where others take some, it is the share that would
         be as many standard deviations of a toss-up between the two.
         """
+        if len(x) == 0:
+            return x.new_zeros(0)
         votes = self._votes(x, owner, torch.full_like(owner, answers))
         own, rival = self._tally(votes, owner)
         return self._ahead(votes, owner) / (answers * (own + rival)).clamp_min(1).sqrt()
