@@ -453,7 +453,7 @@ def test_where_nothing_is_random_awareness_costs_nothing(changes: dict[str, Any]
     targeted=st.booleans(),
     noisy=st.booleans(),
 )
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_images_stay_inside_the_bounds_distances_only_fall_and_what_is_found_is_adversarial(
     seed: int, values: str, low: float, delta: float, epsilon: float, step_adapt: float, targeted: bool, noisy: bool
 ) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from lib import data, papers, provenance, runs
 from lib.errors import BadValue
-from lib.papers import harakeh
+from lib.papers import galinkin, harakeh
 from lib.runs import Record, Result, Store, key_of
 
 CellMaker = Callable[..., harakeh.FGSM]
@@ -408,12 +408,12 @@ def test_the_fingerprint_follows_the_code_that_counts(change: dict[str, str], dr
     assert (package(**change) != before) == drifts
 
 
-@pytest.mark.parametrize("module", sorted({papers.module_of(cell()) for cell in harakeh.CELLS}))
+@pytest.mark.parametrize("module", sorted({papers.module_of(cell()) for cell in [*galinkin.CELLS, *harakeh.CELLS]}))
 def test_the_sources_of_an_experiment_are_all_that_it_imports(module: str) -> None:
     """By the standard library's own search; the packages that it lies in, which name its neighbours, taken as empty."""
     finder = ModuleFinder(path=[str(runs.ROOT)])  # which reads bytecode, and finds nothing outside of the project
     script = Path(str(sys.modules[module].__file__))
-    for around in ("lib", "lib.papers", "lib.papers.harakeh"):
+    for around in ("lib", "lib.papers", "lib.papers.galinkin", "lib.papers.harakeh"):
         finder.add_module(around).__path__ = list(sys.modules[around].__path__)
     finder.run_script(str(script))
     files = [found.__file__ for name, found in finder.modules.items() if name.startswith("lib.")]

@@ -17,7 +17,7 @@ from lib.uncertainty import Victim
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 HALVINGS = 30  # of a step's length, after which the image stays where it is
-CLEAR = 0.3  # by what margin a checked point must be adversarial: at 50 answers two standard deviations of a toss-up
+CLEAR = 0.4  # by what margin a checked point must be adversarial: at 50 answers 2.8 standard deviations of a toss-up
 FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
 BACK = (0.1, 0.2, 0.4, 0.7, 1.0)  # and then how far along the way back to the start
 
@@ -269,14 +269,14 @@ def starting_points(
 ) -> tuple[Tensor, Tensor]:
     """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
 
-    Where points are checked, an image must be clearly adversarial itself not to need another point.
+    Where points are checked, the image itself and what is tried must be clearly so.
     """
     everyone = torch.arange(len(x), device=x.device)
     points = x.clone()
     found = oracle.margin(x, everyone, check_answers) >= CLEAR if check_answers else oracle(x, everyone)
     rest = everyone[~found]
     if start is None:
-        random, started = random_starts(oracle, x, rest, tries=tries, sources=sources)
+        random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
     else:
         random, started = start[rest], oracle(start[rest], rest)
     points[rest[started]] = random[started]
@@ -285,11 +285,18 @@ def starting_points(
 
 
 def random_starts(
-    oracle: DecisionOracle, x: Tensor, owner: Tensor, *, tries: int, sources: list[torch.Generator]
+    oracle: DecisionOracle,
+    x: Tensor,
+    owner: Tensor,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
+    check_answers: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
 
-    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim.
+    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, the first of each round is,
+    and the next round follows if it does not pass.
 
     Returns:
         The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
@@ -308,9 +315,12 @@ def random_starts(
         )  # (s, each, c, h, w)
         drawn = low + (high - low) * drawn
         adversarial = oracle(drawn.flatten(0, 1), owner[seeking].repeat_interleave(each)).view(-1, each)
-        first = adversarial.int().argmax(1)
-        hit = adversarial.any(1)
-        points[seeking[hit]] = drawn[hit, first[hit]]
+        hit = adversarial.any(1).nonzero()[:, 0]
+        first = drawn[hit, adversarial.int().argmax(1)[hit]]
+        if check_answers:
+            clear = oracle.margin(first, owner[seeking[hit]], check_answers) >= CLEAR
+            hit, first = hit[clear], first[clear]
+        points[seeking[hit]] = first
         found[seeking[hit]] = True
         tried += each
     return points, found
