@@ -17,9 +17,9 @@ from lib.uncertainty import Victim
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 HALVINGS = 30  # of a step's length, after which the image stays where it is
-CLEAR = 0.4  # by what margin a checked point must be adversarial: at 50 answers 2.8 standard deviations of a toss-up
+CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
 FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
-BACK = (0.1, 0.2, 0.4, 0.7, 1.0)  # and then how far along the way back to the start
+BACK = (0.1, 0.2, 0.4, 0.7)  # and then how far along the way back to the start
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Decided:
     """
 
     adversarial: Tensor  # (n, c, h, w); the image itself where none was found
-    found: Tensor  # (n,) whether a start was found and, where points are checked, one that passed
+    found: Tensor  # (n,) whether there was a start and, where points are checked, one that passed
     distance: Tensor  # (n,) from the image in the norm asked for; infinite where none was found
     answers: Tensor  # (n,) that the victim gave on each image's behalf
     calls: int  # of the victim, whatever the number of images
@@ -134,8 +134,9 @@ def hop_skip_jump(
         closest[nearer], least[nearer] = point[nearer], distance[nearer]
         trace.append((oracle.answers.clone(), least.clone()))
     if check_answers:
-        closest, found = checked(oracle, x, closest, begun, found, check_answers, (low, high))
-        least = torch.where(found, measure(closest, everyone), torch.inf)
+        begun, point = begun[started], closest[started]
+        closest[started] = checked(oracle, x[started], point, begun, started, check_answers, (low, high))
+        least[started] = measure(closest[started], started)
         trace.append((oracle.answers.clone(), least.clone()))
     answers, distances = (torch.stack(rows) for rows in zip(*trace, strict=True))
     return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, answers, distances)
@@ -231,25 +232,25 @@ def checked(
     x: Tensor,
     point: Tensor,
     begun: Tensor,
-    found: Tensor,
+    owner: Tensor,
     answers: int,
     bounds: tuple[float, float],
-) -> tuple[Tensor, Tensor]:
-    """For each image the first point that is clearly adversarial by fresh `answers`, and whether there is one.
+) -> Tensor:
+    """For each of the images `owner` (m,) the first point that is clearly adversarial by fresh `answers`: (m, c, h, w).
 
-    On the boundary the vote of a random victim is a toss-up. So points farther out along the ray from the image through its
-    point are tried, then points on the way back to where the attack began.
+    On the boundary the vote of a random victim is a toss-up. So points farther out along the ray from the image `x` through its
+    `point` are tried, then points on the way back to where it has `begun`, which has passed this check before.
     """
-    best, passed = x.clone(), torch.zeros_like(found)
+    best, seeking = begun.clone(), torch.arange(len(owner), device=x.device)
     for factor, back in [*((f, 0.0) for f in FARTHER), *((FARTHER[-1], b) for b in BACK)]:
-        seeking = (found & ~passed).nonzero()[:, 0]
-        if len(seeking) == 0:
-            break
         out = (x[seeking] + factor * (point[seeking] - x[seeking])).clamp(*bounds)
         tried = torch.lerp(out, begun[seeking], back)
-        clear = oracle.margin(tried, seeking, answers) >= CLEAR
-        best[seeking[clear]], passed[seeking[clear]] = tried[clear], True
-    return best, passed
+        clear = oracle.margin(tried, owner[seeking], answers) >= CLEAR
+        best[seeking[clear]] = tried[clear]
+        seeking = seeking[~clear]
+        if len(seeking) == 0:
+            break
+    return best
 
 
 def streams(generator: torch.Generator, ids: Tensor, device: torch.device) -> list[torch.Generator]:
@@ -277,6 +278,8 @@ def starting_points(
     rest = everyone[~found]
     if start is None:
         random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
+    elif check_answers:
+        random, started = start[rest], oracle.margin(start[rest], rest, check_answers) >= CLEAR
     else:
         random, started = start[rest], oracle(start[rest], rest)
     points[rest[started]] = random[started]
@@ -295,8 +298,7 @@ def random_starts(
 ) -> tuple[Tensor, Tensor]:
     """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
 
-    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, the first of each round is,
-    and the next round follows if it does not pass.
+    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so.
 
     Returns:
         The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
@@ -314,13 +316,14 @@ def random_starts(
             ]
         )  # (s, each, c, h, w)
         drawn = low + (high - low) * drawn
-        adversarial = oracle(drawn.flatten(0, 1), owner[seeking].repeat_interleave(each)).view(-1, each)
-        hit = adversarial.any(1).nonzero()[:, 0]
-        first = drawn[hit, adversarial.int().argmax(1)[hit]]
+        asker = owner[seeking].repeat_interleave(each)
+        adversarial = oracle(drawn.flatten(0, 1), asker)
         if check_answers:
-            clear = oracle.margin(first, owner[seeking[hit]], check_answers) >= CLEAR
-            hit, first = hit[clear], first[clear]
-        points[seeking[hit]] = first
+            hits = adversarial.nonzero()[:, 0]
+            adversarial[hits] = oracle.margin(drawn.flatten(0, 1)[hits], asker[hits], check_answers) >= CLEAR
+        adversarial = adversarial.view(-1, each)
+        first, hit = adversarial.int().argmax(1), adversarial.any(1)
+        points[seeking[hit]] = drawn[hit, first[hit]]
         found[seeking[hit]] = True
         tried += each
     return points, found
