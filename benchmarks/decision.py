@@ -9,8 +9,8 @@ divides each direction by the norm of the whole batch's, so that it also attacks
 An iteration of the Boundary attack is a step closer that succeeds, here and in ART; Foolbox's is one candidate, and it takes 30
 times as many, which is what ART asks about in one. The attack is for l2 only.
 
-With --noisy the victim, after 12 epochs, keeps dropout of 0.5 before each layer but the first and answers by one draw, and ours runs
-as everybody else's and with votes and a check.
+With --noisy the victim, after 12 epochs, keeps dropout of 0.5 before each layer but the first and answers by one draw, and ours
+runs as everybody else's and with votes and a check.
 
 A table has a row for every implementation that is installed:
     s         processor time for all images

@@ -1,4 +1,25 @@
-"""HopSkipJump (Chen, Jordan and Wainwright 2020), and what it shares with the Boundary attack."""
+"""HopSkipJump (Chen, Jordan and Wainwright 2020), and what it shares with the Boundary attack.
+
+All images are attacked at once, and share calls of the victim; each has its own settings, step lengths, random numbers and end.
+Different from the paper's algorithm, what is returned is the closest of the points at the end of each iteration, all of which
+lie on the boundary. The settings are those of the adversarial-robustness-toolbox (ART) 1.20.1, which Counterfit uses.
+
+A random victim deceives every bisection of the plain attack, which ends where the true label wins. With `lead` the oracle asks
+until it is sure, wherever one answer decides; with `check_answers` a start and the last point must be clearly adversarial by so
+many fresh answers, for which a point on the boundary moves out as far as it must. Noise also drowns what near points could tell
+of the direction: `probe` 10 for l_inf and 1 for l2 served the victim below, where ART's 0.01 finds nothing.
+
+Claims, on MNIST, LeNet-5 and 10 iterations, measured on one thread of a Xeon with AMX, shared with other jobs, by `python -m
+benchmarks.decision` and with `--noisy`:
+
+1. 64 images take 524 calls of the victim, where ART 1.20.1 takes 12,872 and Foolbox 3.3.4 2,566. The median l_inf distance is
+   0.133 after 2,442 answers an image; Foolbox's 0.137 after 2,566, ART's 0.180 after 2,437. In l2 it is 1.78 after 2,387, and
+   Foolbox's, an image at a time, 1.75 after 2,467.
+2. Of the time 89% is the victim's (l_inf), and 97% if that is a ResNet-18 on 3x32x32.
+3. Where LeNet-5 answers by one draw of dropout 0.5, most of 50 fresh draws are deceived by 3% of 32 images of the plain attack
+   (l_inf; none in l2), as by 3% of ART's, and by 97% (l_inf) and all (l2) of those made with lead 5, 50 answers to a check and
+   these probes. They take 5,236 and 4,492 answers an image, the plain attack 2,083 and 2,052.
+"""
 
 from __future__ import annotations
 
