@@ -27,7 +27,7 @@ from lib.models import Shape
 from lib.tables import Table
 from lib.uncertainty import ESTIMATORS, Deterministic, Heteroscedastic, MonteCarloDropout, Victim, estimate
 
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU)
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh)
 # Boxes that only one estimator has: they take its colour. The others take that of the plain network.
 ADDED = {"Dropout": "epistemic", "MonteCarloDropout": "epistemic", "Heteroscedastic": "aleatoric"}
 
@@ -120,6 +120,8 @@ def label_of(layer: nn.Module) -> str:
             return f"dense, {layer.out_features}"
         case nn.AvgPool2d():
             return f"average pool {_by(layer.kernel_size)}"
+        case nn.MaxPool2d():
+            return f"max pool {_by(layer.kernel_size)}"
         case nn.AdaptiveAvgPool2d(output_size=1):
             return "global average pool"
         case Dropout():
@@ -130,6 +132,8 @@ def label_of(layer: nn.Module) -> str:
             return "leaky ReLU"
         case nn.ReLU():
             return "ReLU"
+        case nn.Tanh():
+            return "tanh"
     raise BadValue(f"layer: expected one that a diagram has a name for, got {layer}")
 
 

@@ -31,6 +31,7 @@ LIMITS = {
     "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0),
 }
 LIMIT = {"mnist": {"linf": 0.3, "l2": 2.0}, "cifar10": {"linf": 8 / 255, "l2": 0.5}}
+COUNTS = "lead check_answers attempts iterations max_evaluations initial_evaluations start_tries judges".split()
 ANSWERS_SPENT = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 
 
@@ -40,7 +41,8 @@ class Evasion(Cell):
 
     norm: str = "linf"
     aware: bool = False
-    lead: int = 4  # by how many answers a vote is decided; an attack that is not aware believes the first
+    lead: int = 5  # by how many answers a vote is decided; an attack that is not aware believes the first
+    probe: float = 0.01  # HopSkipJump's: how far around a point it asks, as a share of its distance
     check_answers: int = 50
     attempts: int = 100
     iterations: int = 50
@@ -60,9 +62,8 @@ class Evasion(Cell):
         if self.aware and self.answers == "off":
             raise BadValue("aware: expected False where nothing is random, got True")
         check_count("test_size", self.test_size, low=0)
-        for (
-            name
-        ) in "lead check_answers attempts iterations max_evaluations initial_evaluations start_tries judges".split():
+        self.with_numbers(probe=(1e-6, 100.0))
+        for name in COUNTS:
             check_count(name, getattr(self, name))
 
     @classmethod
@@ -118,8 +119,8 @@ def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
         usual |= {"lead": config.lead, "check_answers": config.check_answers}
     if config.attack == "boundary":
         return boundary(victim, x, y, **usual)
-    evaluations = {name: getattr(config, name) for name in ("max_evaluations", "initial_evaluations")}
-    return hop_skip_jump(victim, x, y, norm=config.norm, **evaluations, **usual)
+    own = {name: getattr(config, name) for name in ("norm", "probe", "max_evaluations", "initial_evaluations")}
+    return hop_skip_jump(victim, x, y, **own, **usual)
 
 
 def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:

@@ -14,6 +14,7 @@ from lib.papers.galinkin.victims import PROFILES, Cell
 
 SEEDS = 5
 NORM = {"hop_skip_jump": "linf", "boundary": "l2"}
+PROBE = {"linf": 10.0, "l2": 1.0}  # of an aware HopSkipJump: nearer to the boundary, noise drowns the direction
 ITERATIONS = {"hop_skip_jump": 50, "boundary": 5000}  # Counterfit's
 DROPOUT = {"lenet5": 0.5, "resnet18": 0.4}  # of the evasion code
 RARE = 0.05  # of the membership code
@@ -115,7 +116,8 @@ def _random(usual: dict[str, Any]) -> Iterator[Cell]:
     for attack in NORM:
         sizes = _sizes(usual, attack)
         for answers, aware in (("mean", True), ("one_draw", False), ("one_draw", True), ("off", False)):
-            yield Evasion(attack=attack, answers=answers, aware=aware, **sizes)
+            probe: dict[str, Any] = {"probe": PROBE[NORM[attack]]} if aware and attack == "hop_skip_jump" else {}
+            yield Evasion(attack=attack, answers=answers, aware=aware, **sizes, **probe)
     yield Membership(answers="mean", features="top3_spread", **_pools(usual))
     yield Membership(answers="one_draw", **_pools(usual))
     yield Membership(answers="off", **_pools(usual))
