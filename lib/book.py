@@ -115,8 +115,8 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
 
 
 def _execute_all(folder: Path, given: Mapping[str, Any]) -> None:
-    """Execute every chapter, two at a time: a chapter is one process, and mostly waits for its imports and figures."""
-    environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads")}
+    """Execute every chapter, two at a time, each on one thread: two that share the cores would wait for each other's threads."""
+    environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads"), "OMP_NUM_THREADS": "1"}
     with _environment(environment), ThreadPoolExecutor(max_workers=2) as pool:
         for done in [pool.submit(_execute, name, folder / f"{name}.ipynb", given) for name in papers.NAMES]:
             done.result()

@@ -83,7 +83,7 @@ def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
         for record in kept
         for name in names
     ]
-    return Table(["panel", "victim", "seed", "measurement", "value"], rows)
+    return Table(["panel", "victim", "seed", "measurement", "value"], rows or [[NOT_RUN] * 5])
 
 
 def rates_table(store: Store) -> Table:

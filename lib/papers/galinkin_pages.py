@@ -109,7 +109,7 @@ def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
         for name in names
         for at, value in zip(record.curves[x], record.curves[name], strict=True)
     ]
-    return Table(["panel", "victim", "seed", "curve", x, "value"], rows)
+    return Table(["panel", "victim", "seed", "curve", x, "value"], rows or [[NOT_RUN] * 6])
 
 
 def cost_table(store: Store) -> Table:
