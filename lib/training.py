@@ -77,17 +77,12 @@ def cross_entropy(network: Network, x: Tensor, y: Tensor, *, label_smoothing: fl
 
 def flip_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror half of the images (n, c, h, w) and shift each by up to 4 pixels, reflecting at the edge (CleverHans tutorial)."""
-    n, _, h, w = x.shape
-    device = x.device
-    padded = F.pad(x, (4, 4, 4, 4), mode="reflect")
-    top, left = torch.randint(0, 9, (2, n), generator=generator, device=device)
-    mirrored = torch.rand(n, generator=generator, device=device) < 0.5
-    rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
-    columns = torch.arange(w, device=device).expand(n, w)
-    columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
-    images = torch.arange(n, device=device)
-    shifted = padded.permute(0, 2, 3, 1)[images[:, None, None], rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
-    return shifted.permute(0, 3, 1, 2)
+    return _flip_and_cut(F.pad(x, (4, 4, 4, 4), mode="reflect"), 4, generator)
+
+
+def flip_and_crop(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images (n, c, h, w) and shift each by up to 2 pixels, with zeros at the edge (Madry et al. 2018)."""
+    return _flip_and_cut(F.pad(x, (2, 2, 2, 2)), 2, generator)
 
 
 def unchanged(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -106,9 +101,24 @@ def flip_and_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
 
 
+def _flip_and_cut(padded: Tensor, margin: int, generator: torch.Generator) -> Tensor:
+    """A window of the size without margins, at a random place of each padded image, every other one mirrored."""
+    n, device = len(padded), padded.device
+    h, w = (size - 2 * margin for size in padded.shape[2:])
+    top, left = torch.randint(0, 2 * margin + 1, (2, n), generator=generator, device=device)
+    mirrored = torch.rand(n, generator=generator, device=device) < 0.5
+    rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
+    columns = torch.arange(w, device=device).expand(n, w)
+    columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
+    images = torch.arange(n, device=device)
+    cut = padded.permute(0, 2, 3, 1)[images[:, None, None], rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
+    return cut.permute(0, 3, 1, 2)
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": unchanged,
     "flip_and_shift": flip_and_shift,
+    "flip_and_crop": flip_and_crop,
     "flip_and_rotate": flip_and_rotate,
 }
 OPTIMIZERS = ("adam", "sgd")

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from lib.errors import BadValue, check_count, check_number
 from lib.evasion.forms import cross_entropies
-from lib.evasion.gradient import check_images, only_input_gradients
+from lib.evasion.gradient import check_images
+from lib.layers import only_input_gradients
 from lib.scores import SCORES, check_score
 from lib.uncertainty import Victim
 

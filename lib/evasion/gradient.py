@@ -7,8 +7,7 @@ wrapped in a `lib.evasion.forms.Look`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from lib.errors import BadValue, check_count, check_number
 from lib.evasion.forms import Look
+from lib.layers import only_input_gradients
 
 
 def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
@@ -105,19 +105,6 @@ def _per_draw(victim: nn.Module, y: Tensor) -> tuple[Callable[[Tensor], Tensor],
         return victim, y
     draws = victim.draws if victim.form == "expectation" else 1
     return lambda x: victim.looks(x).permute(1, 2, 0), y[:, None].expand(-1, draws)
-
-
-@contextmanager
-def only_input_gradients(victim: nn.Module) -> Iterator[None]:
-    """Inside, the victim's weights take no gradient: CleverHans's backward pass would compute and keep them all."""
-    weights = [weight for weight in victim.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
 
 
 def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from lib.errors import check_number
 from lib.evasion.forms import answer, looks
-from lib.evasion.gradient import check_images, only_input_gradients
+from lib.evasion.gradient import check_images
+from lib.layers import only_input_gradients
 
 MAX_PAIRS = 20_000_000  # pair scores held in memory at once
 

@@ -19,8 +19,8 @@ from lib.errors import BadValue, check_choice, check_count
 from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, pgd, pgd_aware
 from lib.evasion.forms import cross_entropies, looks
-from lib.evasion.gradient import only_input_gradients
 from lib.judging import judge
+from lib.layers import only_input_gradients
 from lib.papers.harakeh.victims import (
     Cell,
     draws_of,

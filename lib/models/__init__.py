@@ -1,0 +1,85 @@
+"""The papers' networks. `build(name, ...)` makes any of them, with its weights drawn from a seed.
+
+Every network is a body of features, a head that gives logits, and, for a heteroscedastic one, a second head of the same
+shape that gives the standard deviation of the logits. The architectures stand in one module a paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib import seeds
+from lib.errors import check_choice, check_count
+from lib.models import galinkin, harakeh, song
+from lib.models.parts import Parts, Shape
+
+__all__ = ["ARCHITECTURES", "WIDTHS", "Network", "Parts", "Shape", "build"]
+
+
+class Network(nn.Module):
+    """Images (n, c, h, w) to logits (n, k); a heteroscedastic one also gives sigma (n, k) > 0."""
+
+    def __init__(self, parts: Parts, *, heteroscedastic: bool = False) -> None:
+        super().__init__()
+        self.body = parts.body
+        self.head = parts.head()
+        self.noise = parts.head() if heteroscedastic else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        logits: Tensor = self.head(self.body(x))
+        return logits
+
+    def logits_and_sigma(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both heads on one pass through the body; sigma is the softplus of the second (Kendall and Gal 2017, eq. 12)."""
+        if self.noise is None:
+            raise TypeError("this network has no second head: build it with heteroscedastic=True")
+        features = self.body(x)
+        return self.head(features), F.softplus(self.noise(features))
+
+
+ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
+    "basic_cnn": harakeh.basic_cnn,
+    "basic_cnn_tutorial": harakeh.basic_cnn_tutorial,
+    "fully_convolutional": harakeh.fully_convolutional,
+    "fully_convolutional_tutorial": harakeh.fully_convolutional_tutorial,
+    "fully_connected": harakeh.fully_connected,
+    "lenet5": galinkin.lenet5,
+    "lenet5_coded": galinkin.lenet5_coded,
+    "resnet18": galinkin.resnet_18,
+    "shadow_coded": galinkin.shadow_coded,
+    "yale_cnn": song.yale_cnn,
+    "fashion_cnn": song.fashion_cnn,
+    "wide_resnet": song.wide_resnet,
+    "wide_resnet_short": song.wide_resnet_short,
+}
+# The width that an architecture has in its paper, where it is not 64.
+WIDTHS = {"lenet5": 6, "shadow_coded": 32, "yale_cnn": 8, "fashion_cnn": 256, "wide_resnet": 160}
+
+
+def build(
+    name: str,
+    *,
+    shape: Shape,
+    classes: int,
+    seed: int,
+    width: int = 64,
+    dropout: float = 0.0,
+    heteroscedastic: bool = False,
+) -> Network:
+    """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
+
+    Raises:
+        BadValue: unknown name, a width below 1, a dropout rate outside [0, 1).
+    """
+    architecture = ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
+    parts = architecture(shape, classes, check_count("width", width), dropout)
+    network = Network(parts, heteroscedastic=heteroscedastic)
+    generator = seeds.generator(seed, "weights")
+    for layer in network.modules():
+        parts.initialise(layer, generator)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,64 @@
+"""A training run half-way: weights, the optimiser's state and where it stands, in one safetensors file written atomically."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from lib.checkpoints import write_atomically
+from lib.errors import BadValue
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands."""
+
+    step: int  # the next one
+    losses: list[float]
+    observed: list[dict[str, float]]
+    seconds: float
+    total: float  # of the losses since the last observation
+
+    @classmethod
+    def begin(cls) -> State:
+        """That of a run that has not begun."""
+        return cls(0, [], [], 0.0, 0.0)
+
+
+def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Write all of a run to `path`; what stood there before is replaced whole."""
+    tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+    write_atomically(path, to_bytes(kept, metadata={"state": json.dumps(asdict(state))}))
+
+
+def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    """Put the run at `path` into `network` and `optimizer`, on the device where the network is.
+
+    Raises:
+        BadValue: the file is damaged, or of another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = State(**json.loads(file.metadata()["state"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+        prefix = "network/"
+        network.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
+        values: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "optimizer":
+                index, _, what = rest.partition("/")
+                values.setdefault(int(index), {})[what] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise BadValue(f"snapshot {path}: cannot be gone on from ({error}); delete it to train anew") from error
+    return state
