@@ -7,6 +7,7 @@
 Rates, accuracies and areas are fractions of 1. `archive` does all this for the answers of any network saved in an .npz file.
 """
 
+from lib.membership.adversarial import MLP, learnt_accuracy, targeted_answers
 from lib.membership.archive import infer, read, report
 from lib.membership.roc import (
     Curve,
@@ -17,6 +18,7 @@ from lib.membership.roc import (
     best_threshold,
     permuted,
     roc,
+    sampled,
     tpr_at_fpr,
     tpr_interval,
 )
@@ -38,6 +40,7 @@ from lib.membership.threshold import Inference, above_class, by_threshold, class
 __all__ = [
     "CONFIGS",
     "FEATURES",
+    "MLP",
     "SCORES",
     "AttackConfig",
     "AttackNet",
@@ -57,6 +60,7 @@ __all__ = [
     "entropy",
     "gap_attack",
     "infer",
+    "learnt_accuracy",
     "log_odds",
     "membership_scores",
     "modified_entropy",
@@ -64,7 +68,9 @@ __all__ = [
     "read",
     "report",
     "roc",
+    "sampled",
     "spread",
+    "targeted_answers",
     "top3",
     "tpr_at_fpr",
     "tpr_interval",

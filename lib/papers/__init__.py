@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from lib.errors import check_choice
 from lib.runs import Cell, Result
 
-NAMES = ("galinkin", "harakeh")
+NAMES = ("galinkin", "harakeh", "song")
 
 
 class Paper(Protocol):

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +30,6 @@ FEATURES = ("top3", "top3_spread", "unsorted")
 SHADOWS = ("disjoint", "same")
 INPUTS = {"unit": 1.0, "raw": 255.0}
 NONMEMBERS = ("test", "inverted")
-CURVE = 100  # points of a recorded ROC on a linear and on a logarithmic scale each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,8 +239,5 @@ def right(victim: Victim, split: Split) -> float:
 
 def curve_of(member: Tensor, nonmember: Tensor) -> dict[str, list[float]]:
     """The ROC at chosen false-positive rates, the highest true-positive rate that each allows, as fractions."""
-    curve = roc(member, nonmember)
-    chosen = sorted({round(float(rate), 6) for rate in [*np.logspace(-4, 0, CURVE), *np.linspace(0, 1, CURVE)]})
-    grid = torch.tensor(chosen, dtype=torch.float64)
-    index = torch.searchsorted(curve.fpr, grid, right=True) - 1
-    return {"fpr": chosen, "tpr": curve.tpr[index].tolist()}
+    fpr, tpr = membership.sampled(roc(member, nonmember))
+    return {"fpr": fpr, "tpr": tpr}
