@@ -73,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("name", metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
     sub.add_argument("output", type=Path, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
     sub.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
+    sub = command("infer", infer, "tell members from others by a network's saved answers to both", cells=False)
+    sub.add_argument("file", type=Path, metavar="FILE.npz", help="member, nonmember, member_labels, nonmember_labels")
     sub = command("book", book, "execute the chapters and build the site, strictly", cells=False)
     sub.add_argument("--profile", default="paper", help="smoke also computes that profile's cells (default: paper)")
     sub.add_argument("--output", type=Path, default=None, help="folder to build in (default: _build)")
@@ -273,6 +275,14 @@ def chapter(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"executed notebook: {options.output}")
+    return 0
+
+
+def infer(options: argparse.Namespace) -> int:
+    """Print what thresholds tell of membership in a file of answers, as one JSON object."""
+    from lib.membership import report
+
+    print(json.dumps(report(options.file), indent=1, allow_nan=False))
     return 0
 
 

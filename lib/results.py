@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from lib import papers, published
-from lib.papers import galinkin_rows
+from lib.papers import galinkin_rows, song_rows
 from lib.reading import Reading
 from lib.runs import Record, Store
 from lib.verdicts import Measured
@@ -28,6 +28,7 @@ READINGS: dict[str, tuple[Reading, ...]] = {
         Reading("reduced", "`reduced`", "reduced", REDUCED),
     ),
     "galinkin": galinkin_rows.READINGS,
+    "song": song_rows.READINGS,
 }
 VERDICT = "text"
 
@@ -93,7 +94,7 @@ def measurement(record: Record, reading: Reading, quantity: str) -> float | None
 
 def measured(store: Store, paper: str, reading: Reading) -> dict[str, Measured]:
     """What was measured for each published number of `paper`; numbers without a record are absent."""
-    values_of = galinkin_rows.values_of if paper == "galinkin" else harakeh_values
+    values_of = {"galinkin": galinkin_rows.values_of, "harakeh": harakeh_values, "song": song_rows.values_of}[paper]
     found = {}
     for name in published.load(paper):
         if usable := values_of(store, reading, name):

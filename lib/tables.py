@@ -19,7 +19,7 @@ from lib.costs import cost
 from lib.metrics import Interval, mean_interval, proportion_interval
 from lib.results import READINGS, measured, reading
 from lib.runs import Record, Store
-from lib.verdicts import Measured, Verdict, Word, judge
+from lib.verdicts import SLACK, Measured, Verdict, Word, judge
 
 NOT_RUN = "not run"
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
@@ -36,6 +36,8 @@ ATTACK_NAMES = {
     "hop_skip_jump_scan": "HopSkipJump, as scanned",
     "boundary_scan": "Boundary, as scanned",
     "membership": "membership inference",
+    "threshold": "inference by thresholds",
+    "targeted": "inference class by class",
 }
 QUANTITY_NAMES = {
     "accuracy": "clean accuracy",
@@ -43,6 +45,13 @@ QUANTITY_NAMES = {
     "hop_skip_jump": "success of HopSkipJump",
     "boundary": "success of Boundary",
     "membership": "membership accuracy",
+    "inference_benign": "inference accuracy on benign inputs",
+    "inference_adversarial": "inference accuracy on adversarial inputs",
+    "confidence_benign": "confidence (benign)",
+    "model_benign": "model (benign)",
+    "confidence_untargeted": "confidence (untargeted)",
+    "model_untargeted": "model (untargeted)",
+    "model_targeted": "model (targeted)",
 }
 NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18"}
 
@@ -85,6 +94,15 @@ def number(found: Measured | None) -> str:
         return NOT_RUN
     interval = interval_of(found)
     return f"{interval.mean:.2f} [{max(0, interval.low):.2f}, {min(100, interval.high):.2f}] ×{interval.n}"
+
+
+def marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
+    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one, or of its range."""
+    if found is None:
+        return NOT_RUN
+    mean = interval_of(found).mean
+    close = printed.low - tolerance - SLACK <= mean <= printed.high + tolerance + SLACK
+    return number(found) + (" ✓" if close else "")
 
 
 def over_seeds(values: Sequence[float], *, digits: int = 1) -> str:

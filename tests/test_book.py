@@ -19,7 +19,7 @@ from lib import book, checkpoints, papers
 from lib.book import BuildFailed, check_given, execute
 from lib.chapter import DOWNLOADS, Chapter, Parameters, parameters
 from lib.errors import BadValue
-from lib.papers import galinkin_prose, harakeh_prose
+from lib.papers import galinkin_prose, harakeh_prose, song_prose
 from lib.runs import Store
 from lib.tables import Table
 
@@ -400,7 +400,7 @@ def test_prose_quotes_only_numbers_that_are_glued(notebook: Path, store: Store) 
     code = "\n".join(source(cell) for cell in cells_of(notebook, "code"))
     used = set(re.findall(r"\{glue:\w+\}[` ]([\w-]+)", text))
     shown = set(re.findall(r'chapter\.(?:figure|table|glue)\(\s*"([\w-]+)"', code))
-    prose = {"galinkin": galinkin_prose.prose, "harakeh": harakeh_prose.prose}[notebook.stem]
+    prose = {"galinkin": galinkin_prose.prose, "harakeh": harakeh_prose.prose, "song": song_prose.prose}[notebook.stem]
     glued = {f"{notebook.stem}-{name}" for name in {*shown, *prose(store)}}
     assert used, "every chapter shows something"
     assert used <= glued

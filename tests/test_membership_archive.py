@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.commands import main
 from lib.errors import BadValue
 from lib.membership import auc_interval, by_threshold, gap_attack, infer, log_odds, modified_entropy, read, report
 
@@ -94,14 +95,44 @@ def test_the_report_is_json(tmp_path: Path) -> None:
     path = saved(tmp_path, arrays())
     found = json.loads(json.dumps(report(path), allow_nan=False))
     assert (found["members"], found["nonmembers"], found["classes"]) == (30, 50, 4)
-    for name, attack in infer(path).items():
+    attacks = infer(path)
+    by_confidence = dataclasses.asdict(attacks.pop("log_odds"))
+    odds = by_confidence.pop("threshold")
+    assert {key: found[key] for key in by_confidence} == by_confidence
+    assert found["threshold_log_odds"] == odds and found["threshold"] == pytest.approx(1 / (1 + math.exp(-odds)))
+    assert found["other_scores"].keys() == attacks.keys()
+    for name, attack in attacks.items():
         expected = dataclasses.asdict(attack)
-        assert {key: found["attacks"][name][key] for key in expected} == expected
+        assert {key: found["other_scores"][name][key] for key in expected} == expected
     member, nonmember = (log_odds(side.scores, side.labels) for side in read(path))
     interval = auc_interval(member, nonmember)
-    assert found["attacks"]["log_odds"]["auc_interval"] == [interval.low, interval.high]
-    low, high = found["attacks"]["log_odds"]["tpr_at_1pct_interval"]
-    assert 0 <= low <= found["attacks"]["log_odds"]["tpr_at_1pct"] <= high <= 1
+    assert found["auc_interval"] == [interval.low, interval.high]
+    low, high = found["tpr_at_1pct_interval"]
+    assert 0 <= low <= found["tpr_at_1pct"] <= high <= 1
+
+
+def test_the_threshold_is_a_probability_of_the_paper(tmp_path: Path) -> None:
+    """The two-class case by hand: members have probabilities .9 and .8, others .3 and .2, so the best threshold is .8."""
+    by_hand = {
+        "member": np.array([[0.9, 0.1], [0.2, 0.8]]),
+        "member_labels": np.array([0, 1]),
+        "nonmember": np.array([[0.3, 0.7], [0.8, 0.2]]),
+        "nonmember_labels": np.array([0, 1]),
+    }
+    found = report(saved(tmp_path, by_hand))
+    assert (found["threshold"], found["accuracy"], found["auc"]) == (pytest.approx(0.8), 1.0, 1.0)
+
+
+def test_the_command_prints_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(tmp_path, arrays())
+    assert main(["infer", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == report(path)
+
+
+def test_the_command_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["infer", str(tmp_path / "none.npz")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "none.npz" in said
 
 
 def test_it_is_json_where_numbers_are_infinite_or_missing(tmp_path: Path) -> None:
@@ -114,8 +145,12 @@ def test_it_is_json_where_numbers_are_infinite_or_missing(tmp_path: Path) -> Non
     }
     path = saved(tmp_path, one_hot)
     assert infer(path)["log_odds"].threshold == math.inf
-    attack = json.loads(json.dumps(report(path), allow_nan=False))["attacks"]["log_odds"]
-    assert attack["threshold"] is None and attack["auc_interval"] == [None, None] and attack["accuracy"] == 1.0
+    attack = json.loads(json.dumps(report(path), allow_nan=False))
+    assert (
+        (attack["threshold"], attack["threshold_log_odds"]) == (1.0, None)
+        and attack["auc_interval"] == [None, None]
+        and attack["accuracy"] == 1.0
+    )
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

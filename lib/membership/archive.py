@@ -63,9 +63,14 @@ def infer(path: Path) -> dict[str, Inference]:
 
 
 def report(path: Path) -> dict[str, Any]:
-    """The same as a dict for JSON, with sizes and 95 % intervals; None stands for an infinite threshold and for no interval."""
+    """The same as a dict for JSON, with sizes and 95 % intervals; None stands for no interval and for an infinite threshold.
+
+    What stands at the top is inference by the confidence in the true label (Song et al. 2019, equation 7), ordered by its
+    log-odds: `threshold` is a probability, `threshold_log_odds` the same where probabilities near 1 would be alike. The other
+    scores follow under `other_scores`, with thresholds on their own scales.
+    """
     member, nonmember = read(path)
-    attacks = {}
+    found = {}
     for name, sides in _scores(member, nonmember).items():
         intervals = {
             "auc": auc_interval(*sides),
@@ -73,9 +78,12 @@ def report(path: Path) -> dict[str, Any]:
             "tpr_at_01pct": tpr_interval(*sides, 0.001),
         }
         ends = {f"{key}_interval": [interval.low, interval.high] for key, interval in intervals.items()}
-        attacks[name] = _finite(asdict(by_threshold(*sides)) | ends)
+        found[name] = asdict(by_threshold(*sides)) | ends
+    by_confidence = found.pop("log_odds")
+    odds = torch.tensor(by_confidence["threshold"], dtype=torch.float64)
+    by_confidence |= {"threshold": float(odds.sigmoid()), "threshold_log_odds": float(odds)}
     sizes = {"members": len(member.labels), "nonmembers": len(nonmember.labels), "classes": member.scores.shape[1]}
-    return {**sizes, "attacks": attacks}
+    return {**_finite(by_confidence), **sizes, "other_scores": _finite(found)}
 
 
 def _scores(member: Answers, nonmember: Answers) -> dict[str, tuple[Tensor, Tensor]]:

@@ -14,8 +14,7 @@ from lib.papers.galinkin import Cell
 from lib.papers.galinkin_rows import ATTACKS, READINGS
 from lib.results import measured
 from lib.runs import Record, Store, settings
-from lib.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, NOT_RUN, Table, interval_of, number
-from lib.verdicts import SLACK, Measured
+from lib.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, NOT_RUN, Table, marked
 
 PAPER = "galinkin"
 DATASETS = ("mnist", "cifar10")
@@ -49,7 +48,7 @@ def _beside(store: Store, names: Sequence[str], *, limits: bool) -> Table:
             elif one.profile == "reduced" and "lenet5" in name:
                 ours.append(SAME)  # LeNet-5 is run at the paper's scale alone
             else:
-                ours.append(_marked(printed[name], found.get(name), close[name]))
+                ours.append(marked(printed[name], found.get(name), close[name]))
         rows.append([*victim_of(name), printed[name].text, *ours])
     return Table(["Victim", "%", "Paper", *(f"Ours: {one.title}" for one in readings)], rows)
 
@@ -59,14 +58,6 @@ def victim_of(name: str) -> tuple[str, str]:
     dataset, *middle, quantity = name.split("/")
     words = {**NETWORK_NAMES, **VICTIM_NAMES}
     return ", ".join([DATASET_NAMES[dataset], *(words[word] for word in middle)]), QUANTITIES[quantity]
-
-
-def _marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
-    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one."""
-    if found is None:
-        return NOT_RUN
-    close = abs(interval_of(found).mean - printed.value) <= tolerance + SLACK
-    return number(found) + (" ✓" if close else "")
 
 
 @cache

@@ -14,9 +14,8 @@ from lib.papers import harakeh
 from lib.reading import Reading
 from lib.results import READINGS, TEXT, measured, reading, records_of
 from lib.runs import Record, Store
-from lib.tables import DATASET_NAMES, NOT_RUN, Table, interval_of, number
+from lib.tables import DATASET_NAMES, Table, marked
 from lib.uncertainty import ESTIMATORS
-from lib.verdicts import SLACK, Measured
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
@@ -36,7 +35,7 @@ def table2(store: Store, *, attack: str) -> Table:
         ours = [
             SAME
             if _is_same(one, name)
-            else _marked(printed[name], found.get(name), close[name]) + _runs(store, one, name)
+            else marked(printed[name], found.get(name), close[name]) + _runs(store, one, name)
             for one, found in zip(readings, columns, strict=True)
         ]
         costs = [] if attack != "fgsm" else [_cost(store, name)]
@@ -50,15 +49,6 @@ def _is_same(one: Reading, name: str) -> bool:
     _, attack, estimator, quantity = name.split("/")
     plain = estimator == "none" or quantity == "accuracy"
     return one.form != "mean" and (plain or (attack == "fgsm" and one.form == "one_draw" and estimator == "aleatoric"))
-
-
-def _marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
-    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one."""
-    if found is None:
-        return NOT_RUN
-    mean = interval_of(found).mean
-    close = printed.low - tolerance - SLACK <= mean <= printed.high + tolerance + SLACK
-    return number(found) + (" ✓" if close else "")
 
 
 def _runs(store: Store, one: Reading, name: str) -> str:

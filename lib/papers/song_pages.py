@@ -1,0 +1,208 @@
+"""What the Song chapter shows beside the paper's numbers: Tables 1 and 2, Figure 1, and what an honest adversary could do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, median
+
+from lib import claims, published
+from lib.costs import cost
+from lib.papers import song
+from lib.papers.song import METHODS, Targeted, Threshold
+from lib.papers.song_rows import DATASETS, READINGS, TRAININGS, records
+from lib.results import measured
+from lib.runs import Record, Store
+from lib.tables import ATTACK_NAMES, DATASET_NAMES, NOT_RUN, Table, marked, of
+
+PAPER = "song"
+QUANTITIES = {
+    "train_accuracy": "train accuracy",
+    "test_accuracy": "test accuracy",
+    "adv_train_accuracy": "adversarial train accuracy",
+    "adv_test_accuracy": "adversarial test accuracy",
+    "inference_benign": "inference, benign",
+    "inference_adversarial": "inference, adversarial",
+}
+METHOD_NAMES = {
+    "confidence_benign": "confidence (benign)",
+    "model_benign": "model (benign)",
+    "confidence_untargeted": "confidence (untargeted)",
+    "model_untargeted": "model (untargeted)",
+    "model_targeted": "model (targeted)",
+}
+INPUTS = ("benign", "adversarial")
+# What an adversary could do, by the measurement that judges it.
+ADVERSARIES = {
+    "inference": "best threshold for these points",
+    "honest": "threshold from half of them",
+    "class_honest": "one a class, from half",
+    "shadow": "threshold from a shadow",
+    "entropy": "entropy, best threshold",
+    "modified_entropy": "modified entropy, best",
+    "gap": "gap attack",
+    "control": "control",
+}
+Victims = dict[str, dict[str, list[Record]]]  # title of a panel, then natural or robust, then seeds
+
+
+def kept(store: Store, dataset: str, training: str) -> list[Record]:
+    """The records of a victim's thresholds, one a seed: at `paper` or, where there are none, at `reduced`."""
+    return next((r for p in ("paper", "reduced") if (r := records(store, p, dataset, training, Threshold))), [])
+
+
+def title(dataset: str, found: Sequence[Record]) -> str:
+    """A data set's name, with the profile where it is not the paper's."""
+    reduced = bool(found) and found[0].config["profile"] == "reduced"
+    return DATASET_NAMES[dataset] + (", reduced" if reduced else "")
+
+
+def table1(store: Store) -> Table:
+    """The paper's Table 1, and ours at both scales."""
+    printed, close = published.load(PAPER), claims.tolerances(PAPER)
+    columns = [measured(store, PAPER, one) for one in READINGS]
+    rows = []
+    for name in (name for name in printed if name.count("/") == 2):
+        dataset, training, quantity = name.split("/")
+        ours = [
+            "–"
+            if dataset == "yale" and one.profile == "reduced"
+            else marked(printed[name], found.get(name), close[name])
+            for one, found in zip(READINGS, columns, strict=True)
+        ]
+        rows.append([f"{DATASET_NAMES[dataset]}, {training}", QUANTITIES[quantity], printed[name].text, *ours])
+    return Table(["Victim", "%", "Paper", *(f"Ours: {one.title}" for one in READINGS)], rows)
+
+
+def table2(store: Store) -> Table:
+    """The paper's Table 2, a row a class and method, and ours at both scales."""
+    printed, close = published.load(PAPER), claims.tolerances(PAPER)
+    columns = [measured(store, PAPER, one) for one in READINGS]
+    rows = []
+    for c in range(10):
+        for method, words in METHOD_NAMES.items():
+            name = f"{method}/class{c}"
+            ours = [marked(printed[name], found.get(name), close[name]) for found in columns]
+            rows.append([str(c), words, printed[name].text, *ours])
+    return Table(["Class", "Inference by", "Paper", *(f"Ours: {one.title}" for one in READINGS)], rows)
+
+
+def methods_table(store: Store) -> Table:
+    """Table 2 averaged over the classes, and the same networks on log-probabilities."""
+    printed, rows = published.load(PAPER), []
+    for method, words in METHOD_NAMES.items():
+        paper = fmean(printed[f"{method}/class{c}"].value for c in range(10))
+        ours = [records(store, one.profile, "cifar10", "robust", Targeted) for one in READINGS]
+        rows.append([words, f"{paper:.2f}", *(of(found, method) for found in ours)])
+        if method.startswith("model"):
+            rows.append([f"{words}, log-probabilities", "–", *(of(found, f"{method}_log") for found in ours)])
+    return Table(["Inference by", "Paper", *(f"Ours: {one.title}" for one in READINGS)], rows)
+
+
+def adversaries_table(store: Store) -> Table:
+    """The accuracy of inference by what the adversary knows, on images and on adversarial images."""
+    rows = []
+    for dataset in DATASETS:
+        for training in TRAININGS:
+            found = kept(store, dataset, training)
+            for name, words in ADVERSARIES.items():
+                cells = [of(found, f"{name}_{inputs}") for inputs in INPUTS]
+                if name == "shadow" and found and set(cells) == {NOT_RUN}:
+                    cells = ["–", "–"]  # trained on all there is: no images are left for a shadow
+                rows.append([f"{title(dataset, found)}, {training}", words, *cells])
+    return Table(["Victim", "Adversary", "Benign, %", "Adversarial, %"], rows)
+
+
+def beyond_table(store: Store) -> Table:
+    """Beyond accuracy: area, advantage, and the members found where hardly any other is called one."""
+    rows = []
+    for dataset in DATASETS:
+        for training in TRAININGS:
+            found = kept(store, dataset, training)
+            for inputs in INPUTS:
+                names = [f"{name}_{inputs}" for name in ("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")]
+                rows.append([f"{title(dataset, found)}, {training}", inputs, *(of(found, name) for name in names)])
+    return Table("Victim,Inputs,AUC,Advantage,TPR at 1 % FPR,TPR at 0.1 % FPR".split(","), rows)
+
+
+def victims(store: Store, datasets: Sequence[str] = DATASETS) -> Victims:
+    """The records of each data set with any, natural and robust, by title."""
+    found: Victims = {}
+    for dataset in datasets:
+        lines = {training: kept(store, dataset, training) for training in TRAININGS}
+        if any(lines.values()):
+            found[title(dataset, next(filter(None, lines.values())))] = lines
+    return found
+
+
+def loss_data(panels: Victims) -> Table:
+    """The histograms behind Figure 1, one line a bin."""
+    rows = [
+        [name, training, str(record.config["seed"]), inputs, f"{low:.4g}", f"{high:.4g}", f"{inside:g}", f"{outside:g}"]
+        for name, lines in panels.items()
+        for training, found in lines.items()
+        for record in found
+        for inputs in INPUTS
+        for low, high, inside, outside in zip(
+            record.curves["loss_log_edges"],
+            record.curves["loss_log_edges"][1:],
+            record.curves[f"loss_log_train_{inputs}"],
+            record.curves[f"loss_log_test_{inputs}"],
+            strict=False,
+        )
+    ]
+    head = "victim,training,seed,inputs,loss_from,loss_to,share_of_members,share_of_others".split(",")
+    return Table(head, rows or [[NOT_RUN] * len(head)])
+
+
+def curve_data(panels: Victims, x: str, names: Sequence[str]) -> Table:
+    """The numbers behind a figure of curves, one line a point, seed and curve."""
+    rows = [
+        [name, training, str(record.config["seed"]), one, f"{at:.6g}", f"{value:.6g}"]
+        for name, lines in panels.items()
+        for training, found in lines.items()
+        for record in found
+        for one in names
+        for at, value in zip(record.curves.get(x, []), record.curves.get(one, []), strict=True)
+    ]
+    return Table(["victim", "training", "seed", "curve", x, "value"], rows or [[NOT_RUN] * 6])
+
+
+def budgets(store: Store) -> dict[str, list[Record]]:
+    """The records of victims by the budget they were trained with, natural ones at 0, at `reduced`: data set, then records."""
+    found: dict[str, list[Record]] = {}
+    for cell in song.grid("reduced"):
+        if isinstance(cell, Threshold) and (record := store.get(cell)) is not None:
+            found.setdefault(f"{DATASET_NAMES[cell.dataset]}, reduced", []).append(record)
+    return found
+
+
+def budgets_data(panels: dict[str, list[Record]]) -> Table:
+    """The numbers behind the figure of budgets, one line a victim."""
+    names = ("train_accuracy", "test_accuracy", "inference_benign", "inference_adversarial")
+    rows = [
+        [name, str(r.config["seed"]), f"{r.config['train_epsilon']:.5g}", *(f"{r.measurements[n]:.3f}" for n in names)]
+        for name, found in panels.items()
+        for r in found
+    ]
+    return Table(["victim", "seed", "train_epsilon", *names], rows or [[NOT_RUN] * 7])
+
+
+def cost_table(store: Store) -> Table:
+    """What a seed of each kind of cell takes: the median of the records, training included."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for profile in ("paper", "reduced"):
+        for cell in song.grid(profile):
+            if (record := store.get(cell)) is not None:
+                kind = (f"{DATASET_NAMES[cell.dataset]}, {cell.estimator}", profile, ATTACK_NAMES[cell.attack])
+                groups.setdefault((*kind, record.provenance["device"]), []).append(cost(record))
+    rows = [[*key, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for key, seconds in groups.items()]
+    return Table("Victim,Profile,Attack,Device,Records,Median time".split(","), rows or [[NOT_RUN] * 6])
+
+
+def best_method(store: Store) -> str:
+    """The method of Table 2 with the highest mean over the classes, of the first reading that has records."""
+    for one in READINGS:
+        if found := records(store, one.profile, "cifar10", "robust", Targeted):
+            means = {method: fmean(record.measurements[method] for record in found) for method in METHODS}
+            return METHOD_NAMES[max(means, key=lambda method: means[method])]
+    return NOT_RUN
