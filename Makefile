@@ -74,6 +74,8 @@ distclean: clean ## clean, and remove .venv
 
 # .ready is written last.  Without it, what lies in .venv is what an interrupted
 # run left: it goes, and the downloads already in uv's cache are used again.
+# Bytecode is compiled once, here: where PYTHONDONTWRITEBYTECODE is set, every
+# process would otherwise compile PyTorch anew, which takes 10 s.
 $(READY): requirements.txt requirements-peers.txt requirements-uv.txt $(REMAKE)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || \
 	  { echo "Python >= 3.11 is needed, and '$(PYTHON)' is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -83,7 +85,7 @@ $(READY): requirements.txt requirements-peers.txt requirements-uv.txt $(REMAKE)
 	@rm -f $@
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	$(VENV)/bin/uv pip sync --python $(PY) --require-hashes requirements.txt requirements-peers.txt
+	$(VENV)/bin/uv pip sync --python $(PY) --compile-bytecode --require-hashes requirements.txt requirements-peers.txt
 	@touch $@
 
 force:
