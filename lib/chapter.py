@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +91,10 @@ class Chapter:
         waiting = [cell for cell in cells if everything or self.store.get(cell) is None]
         device = execution.check_device(chosen.device)
         execution.check_data(waiting)
-        job = execution.Job(device=device, cache=checkpoints.default_cache(), fresh=everything, progress=True)
-        report = execution.run(waiting, store=self.store, executor=execution.local_processes(1), job=job)
+        with tempfile.TemporaryDirectory() as empty:  # anew: every network is trained once more, but not once a cell
+            cache = Path(empty) if everything else checkpoints.default_cache()
+            job = execution.Job(device=device, cache=cache, progress=True)
+            report = execution.run(waiting, store=self.store, executor=execution.local_processes(1), job=job)
         if report.failed:
             cell, error = report.failed[0]
             raise RuntimeError(f"{len(report.failed)} cells failed, first {cell}") from error
