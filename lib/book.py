@@ -21,7 +21,7 @@ import nbformat
 import papermill
 import yaml
 
-from lib import figures, papers, tables
+from lib import cost_page, figures, papers, tables
 from lib.chapter import DOWNLOADS, parameters
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue, check_choice
@@ -149,6 +149,9 @@ def write_pages(store: Store, folder: Path) -> None:
         caption = f"The recorded runs of “{papers.get(paper).TITLE}”"
         (folder / f"{paper}-grid.md").write_text(grid.markdown(name=f"table-{paper}-grid", caption=caption))
         (folder / f"{paper}-grid.csv").write_text(grid.csv())
+    for name, (table, caption) in cost_page.pages(store).items():
+        (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
+        (folder / f"{name}.csv").write_text(table.csv())
     (folder / "summary.md").write_text(tables.summary(store))
     panels = harakeh_pages.panels(store, readings=["text"])
     figures.save(

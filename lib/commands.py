@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from lib import checkpoints, costs, execution, papers, provenance
+from lib import checkpoints, costs, execution, packing, papers, provenance
 from lib.errors import BadValue, check_count, check_number
 from lib.runs import ROOT, Record, Store, key_of
 from lib.selection import NoCell, select
@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--budget", type=float, default=None, metavar="SECONDS", help="start nothing that would end later")
     sub.add_argument("--all", action="store_true", help="recompute recorded cells too, with fresh training")
     _add_machine(sub)
+    sub = command("pack", pack, "write records into one small archive, to carry to another machine")
+    sub.add_argument("archive", type=Path, metavar="OUT.tar.gz")
+    sub = command(
+        "unpack", unpack, "take records out of such an archive, if all of them are sound and new", cells=False
+    )
+    sub.add_argument("archive", type=Path, metavar="FILE.tar.gz")
+    sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
     command("status", status, "recorded, missing and drifted cells")
     sub = command("show", show, "print records as JSON", cells=True)
     sub = command("verify", verify, "recompute a sample of the recorded cells, training included, and compare")
@@ -217,6 +224,21 @@ def status(options: argparse.Namespace) -> int:
             counts[state] += 1
             print(f"{state:<9} {key_of(cell)}  {_label(cell)}")
     print(", ".join(f"{number} {state}" for state, number in counts.items()) + " (drifted: computed by other code)")
+    return 0
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Write the records of the cells asked for into an archive."""
+    store = Store(options.results)
+    found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
+    print(f"{packing.pack(found, store, options.archive)} records packed into {options.archive}")
+    return 0
+
+
+def unpack(options: argparse.Namespace) -> int:
+    """Take the records out of an archive."""
+    new, known = packing.unpack(options.archive, Store(options.results))
+    print(f"{new} records added, {known} were there already")
     return 0
 
 

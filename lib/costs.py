@@ -15,7 +15,24 @@ def cost(record: Record) -> float:
     parts = [
         record.measurements[name] for name in ("training_seconds", "attack_seconds") if name in record.measurements
     ]
-    return max(sum(parts), float(record.provenance["seconds"]))
+    seconds = float(record.provenance["seconds"])
+    return max(sum(parts), seconds) * _share(record, seconds)
+
+
+def is_gpu(record: Record) -> bool:
+    """Whether a record was computed on a GPU."""
+    return "NVIDIA" in str(record.provenance["device"])
+
+
+def _share(record: Record, seconds: float) -> float:
+    """The share of the clock in which the threads of a processor really ran: less than 1 on a busy machine, or in a paused run.
+
+    Records from before processor time was recorded, and those of a GPU, count by the clock.
+    """
+    processor = record.provenance.get("processor_seconds")
+    if processor is None or is_gpu(record) or seconds <= 0:
+        return 1.0
+    return min(1.0, float(processor) / (seconds * int(record.provenance["threads"])))
 
 
 def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | None]:

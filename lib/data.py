@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,16 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
             f"a file was altered or replaced: delete the folder and fetch it again"
         )
     return dataset
+
+
+def loaded(name: str) -> Dataset:
+    """`load(name)` from the default folder, kept for the next one who asks: the cells of one process share it, and its check."""
+    return _kept(name, default_root())
+
+
+@lru_cache(maxsize=2)
+def _kept(name: str, root: Path) -> Dataset:
+    return load(name, root)
 
 
 def checksum(dataset: Dataset) -> str:

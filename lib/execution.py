@@ -66,7 +66,7 @@ def check_data(cells: Sequence[Any]) -> None:
         BadValue: a data set is missing or damaged.
     """
     for name in dict.fromkeys(cell.dataset for cell in cells):
-        data.load(name)
+        data.loaded(name)
 
 
 def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
@@ -75,10 +75,10 @@ def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
         torch.set_num_threads(job.threads)
     device = check_device(job.device)
     torch.use_deterministic_algorithms(torch.device(device).type == "cpu")
-    start = time.perf_counter()
+    start, begun = time.perf_counter(), time.process_time()
     result = papers.get(cell.paper).run(cell, device=device, cache=job.cache, fresh=job.fresh, progress=job.progress)
-    seconds = time.perf_counter() - start
-    return result, provenance.describe(papers.module_of(cell), device=device, seconds=seconds)
+    spent = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - begun}
+    return result, provenance.describe(papers.module_of(cell), device=device, **spent)
 
 
 def run(

@@ -21,8 +21,11 @@ LIB = Path(__file__).resolve().parent
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "cleverhans")
 
 
-def describe(module: str, *, device: str, seconds: float) -> dict[str, Any]:
-    """The provenance of a result that `module` (such as `lib.papers.harakeh`) computed on `device` in `seconds`."""
+def describe(module: str, *, device: str, seconds: float, processor_seconds: float) -> dict[str, Any]:
+    """The provenance of a result that `module` (such as `lib.papers.harakeh`) computed on `device`.
+
+    `seconds` are those of a clock, `processor_seconds` those that all threads together had a processor.
+    """
     return {
         "commit": commit(),
         "fingerprint": fingerprint(module),
@@ -31,6 +34,7 @@ def describe(module: str, *, device: str, seconds: float) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "seconds": round(seconds, 2),
+        "processor_seconds": round(processor_seconds, 2),
         "peak_memory_mib": peak_memory_mib(device),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

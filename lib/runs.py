@@ -137,16 +137,27 @@ def read(path: Path) -> Record:
         BadValue: not JSON, not a record, or not as it was written.
     """
     try:
-        content = json.loads(path.read_bytes())
-        stated = content.pop("sha256")
-        record = Record(**content)
-        found = digest(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise BadValue(
-            f"record {path}: not a record ({error}); restore it with git or delete it to recompute"
+            f"record {path}: cannot be read ({error}); restore it with git or delete it to recompute"
         ) from error
+    return parse(content, f"record {path}")
+
+
+def parse(content: bytes, name: str) -> Record:
+    """The record in `content`, which errors call `name`.
+
+    Raises:
+        BadValue: not JSON, not a record, or not as it was written.
+    """
+    try:
+        fields_of = json.loads(content)
+        stated = fields_of.pop("sha256")
+        record = Record(**fields_of)
+        found = digest(fields_of)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadValue(f"{name}: not a record ({error}); restore it with git or delete it to recompute") from error
     if found != stated:
-        raise BadValue(
-            f"record {path}: damaged, its checksum does not match; restore it with git or delete it to recompute"
-        )
+        raise BadValue(f"{name}: damaged, its checksum does not match; restore it with git or delete it to recompute")
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +38,16 @@ def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
-    write_atomically(path, to_bytes(kept, metadata={"state": json.dumps(asdict(state))}))
+    write_atomically(path, to_bytes(kept, metadata={"state": json.dumps(asdict(state)), "sha256": digest(kept)}))
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names and bytes."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
@@ -50,6 +60,8 @@ def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> St
         with safe_open(path, framework="pt") as file:
             state = State(**json.loads(file.metadata()["state"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+            if digest(tensors) != file.metadata()["sha256"]:
+                raise ValueError("damaged, its checksum is not the recorded one")
         prefix = "network/"
         network.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
         values: dict[int, dict[str, Tensor]] = {}
@@ -58,6 +70,12 @@ def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> St
             if kind == "optimizer":
                 index, _, what = rest.partition("/")
                 values.setdefault(int(index), {})[what] = tensor
+        # A fused optimiser walks over weights and moments by their place in memory, so both need one layout.
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        for index, of_weight in values.items():
+            for what, tensor in of_weight.items():
+                if tensor.shape == weights[index].shape:
+                    of_weight[what] = torch.empty_like(weights[index], dtype=tensor.dtype).copy_(tensor)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BadValue(f"snapshot {path}: cannot be gone on from ({error}); delete it to train anew") from error

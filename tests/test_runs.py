@@ -431,7 +431,7 @@ def test_an_experiment_does_not_drift_with_another() -> None:
 
 
 def test_a_result_says_where_it_comes_from() -> None:
-    described = provenance.describe("lib.papers.harakeh", device="cpu", seconds=1.23456)
+    described = provenance.describe("lib.papers.harakeh", device="cpu", seconds=1.23456, processor_seconds=2.0)
     assert described["fingerprint"] == provenance.fingerprint("lib.papers.harakeh") and described["seconds"] == 1.23
     assert torch.__version__.startswith(described["versions"]["torch"])
     assert described["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))

@@ -76,9 +76,7 @@ def residual(units: int, width: int) -> int:
         ("wide_resnet_short", COLOUR, 10, 32, residual(1, 32), residual(1, 32)),
     ],
 )
-def test_parameter_counts(
-    name: str, shape: models.Shape, classes: int, width: int, printed: int, counted: int
-) -> None:
+def test_parameter_counts(name: str, shape: models.Shape, classes: int, width: int, printed: int, counted: int) -> None:
     with torch.device("meta"):  # numbers of weights without the weights
         parts = models.ARCHITECTURES[name](shape, classes, width, 0.0)
         found = sum(w.numel() for part in (parts.body, parts.head()) for w in part.parameters())
@@ -152,7 +150,9 @@ def residual_by_hand(network: Network, x: Tensor) -> Tensor:
         around = active if i == 0 else h
         inner = convolve(activate(convolve(active, 2 if grown else 1)))
         if grown:
-            around = (around[..., ::2, ::2] + around[..., 1::2, ::2] + around[..., ::2, 1::2] + around[..., 1::2, 1::2]) / 4
+            around = (
+                around[..., ::2, ::2] + around[..., 1::2, ::2] + around[..., ::2, 1::2] + around[..., 1::2, 1::2]
+            ) / 4
         margin = torch.zeros(len(x), (inner.shape[1] - around.shape[1]) // 2, *around.shape[2:])
         h = inner + torch.cat([margin, around, margin], 1)
     h = activate(h).mean((2, 3))

@@ -21,7 +21,15 @@ from lib.data import Split
 from lib.errors import BadValue
 from lib.layers import set_sampling
 from lib.models import Network
-from lib.training import TrainingConfig, TrainingFailed, fit, flip_and_rotate, flip_and_shift, loss_on
+from lib.training import (
+    TrainingConfig,
+    TrainingFailed,
+    fit,
+    flip_and_crop,
+    flip_and_rotate,
+    flip_and_shift,
+    loss_on,
+)
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -384,6 +392,51 @@ def test_its_randomness_comes_from_the_generator_alone() -> None:
     first, again, other = (flip_and_shift(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- flipping and cropping --------------------------------------------------------------------------------------------
+
+
+def crops(image: np.ndarray) -> list[np.ndarray]:
+    """The 25 shifts by up to 2 of an image (c, h, w), by index, with nothing where there is no image; and their mirror images."""
+    _, h, w = image.shape
+    straight = []
+    for down in range(-2, 3):
+        for right in range(-2, 3):
+            window = np.zeros_like(image)
+            for i in range(max(0, -down), min(h, h - down)):
+                for j in range(max(0, -right), min(w, w - right)):
+                    window[:, i, j] = image[:, i + down, j + right]
+            straight.append(window)
+    return straight + [window[:, :, ::-1] for window in straight]
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 6, 5), (1, 2, 9)])
+def test_every_crop_is_one_window_of_its_own_image_with_zeros_around(shape: tuple[int, int, int]) -> None:
+    x = torch.rand(60, *shape, generator=torch.Generator().manual_seed(0)) + 0.1  # no zeros of its own
+    y = flip_and_crop(x.contiguous(memory_format=torch.channels_last), torch.Generator().manual_seed(1))
+    assert y.shape == x.shape and y.dtype == x.dtype
+    assert set(y.unique().tolist()) <= {0.0, *x.unique().tolist()}
+    for image, cropped in zip(x.numpy(), y.numpy(), strict=True):
+        found = {window.tobytes() for window in crops(image) if np.array_equal(window, cropped)}
+        assert len(found) == 1
+
+
+def test_all_50_crops_are_equally_likely() -> None:
+    image = torch.rand(1, 6, 6, generator=torch.Generator().manual_seed(0)) + 0.1
+    cropped = flip_and_crop(image.expand(5000, 1, 6, 6), torch.Generator().manual_seed(1))
+    index = {window.tobytes(): i for i, window in enumerate(crops(image.numpy()))}
+    counts = np.bincount([index[window.numpy().tobytes()] for window in cropped], minlength=50)
+    assert len(index) == 50
+    assert ((counts - 100) ** 2 / 100).sum() < 49 + 5 * math.sqrt(2 * 49)  # chi-squared, mean plus five deviations
+
+
+def test_the_randomness_of_a_crop_comes_from_the_generator_alone() -> None:
+    x = torch.rand(20, 1, 8, 8)
+    before, kept = torch.get_rng_state(), x.clone()
+    first, again, other = (flip_and_crop(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before) and torch.equal(x, kept)
 
 
 # --- flipping and rotating --------------------------------------------------------------------------------------------

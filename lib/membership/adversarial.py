@@ -32,7 +32,7 @@ def targeted_answers(answer: Answer, x: Tensor, y: Tensor, *, classes: int) -> T
     """
     if y.shape != x.shape[:1] or (len(y) > 0 and not 0 <= y.min() <= y.max() < classes):
         raise BadValue(
-            f"y: expected ({len(x)},) of classes 0 to {classes - 1}, got {tuple(y.shape)} with {y[:5].tolist()}"
+            f"y: expected ({len(x)},) of classes 0 to {classes - 1}, got {tuple(y.shape)} with {y.flatten()[:5].tolist()}"
         )
     found = [answer(x, (y + shift) % classes).log_softmax(1) for shift in range(1, classes)]
     return torch.stack(found, 1)

@@ -53,6 +53,8 @@ def _plain(shape: Shape, classes: int, channels: list[int], strides: list[int], 
 
 def _residual(shape: Shape, classes: int, width: int, units: int, dropout: float) -> Parts:
     _refuse(dropout)
+    if width % 2:
+        raise BadValue(f"width: expected an even number, got {width}")
     layers: list[nn.Module] = [Standardise(), nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)]
     c = 16
     for stage in range(3):

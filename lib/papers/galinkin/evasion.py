@@ -88,7 +88,7 @@ def run(config: Evasion, *, device: str, cache: Path | None, fresh: bool = False
     Raises:
         BadValue: the data cannot be read, or the victim recognises fewer images than are to be attacked.
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
     victim = victim_of(config, network, device=device)
     test = dataset.test.first(config.test_size or None).to(device)

@@ -97,7 +97,7 @@ def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = Fa
     Raises:
         BadValue: the data cannot be read, or hold too few images for the members asked for.
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     sides = pools(config, dataset)
 
     def victim(cell: Membership) -> tuple[Victim, float, int]:

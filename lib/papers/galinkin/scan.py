@@ -61,7 +61,7 @@ def run(config: Scan, *, device: str, cache: Path | None, fresh: bool = False, p
     Raises:
         BadValue: the data cannot be read.
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
     victim = victim_of(config, network, device=device)
     accuracy, _ = accuracy_of(victim, dataset.test.to(device))

@@ -50,7 +50,7 @@ def run(config: FGSM, *, device: str, cache: Path | None, fresh: bool = False, p
     Raises:
         BadValue: the data cannot be read, or a cached checkpoint is damaged (unless `fresh` trains anew).
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
     test = dataset.test.first(config.test_size or None).to(device)
     start = time.perf_counter()

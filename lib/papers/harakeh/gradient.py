@@ -90,7 +90,7 @@ def run(config: Gradient, *, device: str, cache: Path | None, fresh: bool = Fals
     """
     if config.attack == "aware":
         check_choice("score", config.score, OF_ESTIMATOR[config.estimator])
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
     test = dataset.test.first(config.test_size).to(device)
     x, y = test.take(torch.arange(len(test), device=device))

@@ -99,7 +99,7 @@ def run(config: CW | JSMA, *, device: str, cache: Path | None, fresh: bool = Fal
     Raises:
         BadValue: the data cannot be read, or have too few images of a class for the runs asked for.
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     sources = one_of_each_class(dataset.test, len(dataset.classes), config.attack_runs)
     victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
     x, labels = dataset.test.to(device).take(sources.flatten().to(device))

@@ -73,7 +73,7 @@ def run(config: Targeted, *, device: str, cache: Path | None, fresh: bool = Fals
     Raises:
         BadValue: the data cannot be read, or a class has too few points.
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
     if config.classes > len(dataset.classes):
         raise BadValue(f"classes: expected at most {len(dataset.classes)}, got {config.classes}")
     sides = {"train": members(config, dataset), "test": dataset.test}

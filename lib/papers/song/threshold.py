@@ -51,6 +51,8 @@ class Threshold(Cell):
         super().__post_init__()
         check_count("eval_steps", self.eval_steps)
         check_count("judged", self.judged, low=0)
+        if not isinstance(self.shadow, bool):
+            raise BadValue(f"shadow: expected True or False, got {self.shadow!r}")
         if self.shadow and not self.train_size:
             raise BadValue(
                 "train_size: expected a part of the training set, to leave images for a shadow, got 0, all of it"
@@ -74,7 +76,9 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
     Raises:
         BadValue: the data cannot be read, or hold too few images for a shadow.
     """
-    dataset = data.load(config.dataset)
+    dataset = data.loaded(config.dataset)
+    if config.shadow:  # see that there are images enough for its members and others, before hours of training
+        members(replace(shadow_of(config), part=config.part + 2), dataset)
     machine = Machine(device, cache, fresh, progress)
     network, notes = trained_network(config, dataset, machine)
     start = time.perf_counter()

@@ -91,9 +91,11 @@ class Cell:
             check_count(name, getattr(self, name))
         for name in ("train_epsilon", "epsilon"):
             object.__setattr__(self, name, check_number(name, getattr(self, name), low=0.0, high=1.0))
+        training_config(self)
+        for name in ("learning_rate", "second_rate", "third_rate", "l2", "step_size"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         if self.part and not self.train_size:
             raise BadValue(f"part: expected 0 where all images are trained on, got {self.part}")
-        training_config(self)
 
     @classmethod
     def attacks(cls) -> tuple[str, ...]:

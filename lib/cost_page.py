@@ -1,0 +1,106 @@
+"""What all of it cost, and what it would cost a reader: time, memory and energy from the records, discarded ones included."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from lib import papers
+from lib.costs import cost, is_gpu, prices
+from lib.runs import Record, Store, key_of
+from lib.tables import ATTACK_NAMES, DATASET_NAMES, NOT_RUN, Table
+
+# Watts while computing. A GPU is taken at its rated power, a thread of a processor at a share of its own: energy is an estimate,
+# from above for the first and rough for the second; cooling and memory are left out.
+GPU_WATTS = 700.0  # H100 and H200 SXM, rated
+THREAD_WATTS = 10.0
+PROFILES = ("paper", "reduced")
+
+
+def energy(record: Record) -> float:
+    """Kilowatt-hours of a record, estimated."""
+    watts = GPU_WATTS if is_gpu(record) else THREAD_WATTS * float(record.provenance["threads"])
+    return cost(record) * watts / 3.6e6
+
+
+def spent_table(store: Store) -> Table:
+    """What the records of each paper and profile took, on which device; those of settings that no grid has any more apart."""
+    rows = []
+    for paper in papers.NAMES:
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for record in store.all(paper):
+            if record.config["profile"] in PROFILES:
+                kept = record.key in _keys(paper, record.config["profile"])
+                profile = record.config["profile"] if kept else f"{record.config['profile']}, discarded"
+                groups.setdefault((profile, record.provenance["device"]), []).append(record)
+        for (profile, device), found in sorted(groups.items()):
+            rows.append([papers.get(paper).TITLE, profile, device, *_sums(found)])
+    head = "Paper,Profile,Device,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(",")
+    return Table(head, rows or [[NOT_RUN] * len(head)])
+
+
+def _sums(found: list[Record]) -> list[str]:
+    seconds = [cost(record) for record in found]
+    memory = max(record.provenance["peak_memory_mib"] for record in found)
+    kwh = math.fsum(energy(record) for record in found)
+    return [
+        str(len(found)),
+        hours(sum(seconds)),
+        hours(max(seconds)),
+        f"{memory / 1024:.1f} GiB",
+        f"{1000 * kwh:.0f} Wh",
+    ]
+
+
+def cells_table(store: Store) -> Table:
+    """The same for each kind of cell: one line a data set, network, estimator and attack."""
+    rows = []
+    for paper in papers.NAMES:
+        for profile in PROFILES:
+            groups: dict[tuple[str, ...], list[Record]] = {}
+            for cell in papers.get(paper).grid(profile):
+                if (record := store.get(cell)) is not None:
+                    kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
+                    groups.setdefault(kind, []).append(record)
+            rows += [[paper, profile, *kind, *_sums(found)] for kind, found in groups.items()]
+    head = (
+        "Paper,Profile,Data,Network,Estimator,Attack,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(
+            ","
+        )
+    )
+    return Table(head, rows or [[NOT_RUN] * len(head)])
+
+
+def price_table(store: Store) -> Table:
+    """What each profile costs a reader: its cells, the time of all at the recorded prices, and how many have no price."""
+    rows = []
+    for paper in papers.NAMES:
+        price = prices(store.all(paper), paper)
+        for profile in PROFILES:
+            priced = [price(cell) for cell in papers.get(paper).grid(profile)]
+            known = [seconds for seconds in priced if seconds is not None]
+            missing = sum(store.get(cell) is None for cell in papers.get(paper).grid(profile))
+            unpriced = str(len(priced) - len(known))
+            rows.append(
+                [papers.get(paper).TITLE, profile, str(len(priced)), str(missing), hours(math.fsum(known)), unpriced]
+            )
+    return Table("Paper,Profile,Cells,Not recorded,Time for all that have a price,Without a price".split(","), rows)
+
+
+def hours(seconds: float) -> str:
+    """A time as a reader takes it in."""
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+@cache
+def _keys(paper: str, profile: str) -> set[str]:
+    return {key_of(cell) for cell in papers.get(paper).grid(profile)}
+
+
+def pages(store: Store) -> dict[str, tuple[Table, str]]:
+    """The tables of the cost page by name, each with its caption."""
+    return {
+        "costs-spent": (spent_table(store), "What the recorded runs took"),
+        "costs-prices": (price_table(store), "What a profile takes from nothing, at the prices of the recorded runs"),
+        "costs-cells": (cells_table(store), "What each kind of cell took"),
+    }
