@@ -202,7 +202,7 @@ def _job(options: argparse.Namespace, device: str, jobs: int, *, fresh: bool) ->
 
 def _executor(options: argparse.Namespace, jobs: int) -> Executor:
     if options.dask is not None:
-        return execution.dask_cluster(options.dask)
+        return execution.dask_cluster(options.dask, device=options.device)
     if options.slurm is not None:
         folder = checkpoints.default_cache() / "slurm"
         return execution.SlurmExecutor(jobs, folder, slurm_partition=options.slurm, timeout_min=600, gpus_per_node=1)

@@ -149,11 +149,14 @@ def local_processes(jobs: int) -> Executor:
     return concurrent.futures.ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
 
 
-def dask_cluster(address: str) -> Executor:
+def dask_cluster(address: str, *, device: str = "auto") -> Executor:
     """The executor of the Dask cluster whose scheduler listens at `address`.
 
+    With `device` cuda, cells go only to workers that offer a resource called GPU, one cell for each: those that were started
+    with `dask worker ADDRESS --nthreads 1 --resources "GPU=1"`.
+
     Raises:
-        BadValue: nothing answers there within ten seconds.
+        BadValue: nothing answers there within ten seconds, or no worker offers a GPU where one is asked for.
     """
     from distributed import Client
 
@@ -163,7 +166,15 @@ def dask_cluster(address: str) -> Executor:
         raise BadValue(
             f"dask: no scheduler answers at {address!r} ({error}); expected e.g. tcp://10.0.0.1:8786"
         ) from error
-    return client.get_executor()  # type: ignore[no-any-return, no-untyped-call]
+    if not device.startswith("cuda"):
+        return client.get_executor()  # type: ignore[no-any-return, no-untyped-call]
+    workers = client.scheduler_info()["workers"].values()
+    if not any(worker.get("resources", {}).get("GPU", 0) >= 1 for worker in workers):
+        client.close()  # type: ignore[no-untyped-call]
+        raise BadValue(
+            f'dask: no worker of {address!r} offers a GPU; start workers with --nthreads 1 --resources "GPU=1"'
+        )
+    return client.get_executor(resources={"GPU": 1})  # type: ignore[no-any-return, no-untyped-call]
 
 
 class SlurmExecutor(ThreadPoolExecutor):

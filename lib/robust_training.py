@@ -132,7 +132,7 @@ def fit(
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()
-    run = _Run(network, split.to(device), config, seed=seed, device=device, compiled=compiled)
+    run = Run(network, split.to(device), config, seed=seed, device=device, compiled=compiled)
     state = State.begin() if snapshot is None or not snapshot.exists() else load(snapshot, network, run.optimizer)
     history = History(state.losses, state.observed, state.seconds)
     total = torch.tensor(state.total, device=device)
@@ -163,7 +163,7 @@ def fit(
     return history
 
 
-class _Run:
+class Run:
     """One step after another; what is random in a step is drawn from the seed and the step's number."""
 
     def __init__(
@@ -176,7 +176,7 @@ class _Run:
         device: str | torch.device,
         compiled: bool,
     ) -> None:
-        self.network = torch.compile(network) if compiled else network
+        self.plain, self.network = network, torch.compile(network) if compiled else network
         self.split, self.config, self.seed, self.device = split, config, seed, torch.device(device)
         self.optimizer = _optimizer(network, config)
         self.per_epoch = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -366,6 +367,42 @@ def test_a_dask_cluster_computes_the_same_by_its_address(expected: Any, store: S
         executor = execution.dask_cluster(cluster.scheduler_address)
         check_computed(expected, store, executor, workers=2)
         distributed.get_client().close()
+
+
+def test_a_killed_worker_of_a_cluster_costs_no_record(store: Store) -> None:
+    """A whole smoke grid on two workers, of which one is killed half-way: its cells are computed again elsewhere."""
+    distributed = pytest.importorskip("distributed")
+    cells, killed = papers.get("harakeh").grid("smoke"), []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        executor = execution.dask_cluster(cluster.scheduler_address)
+
+        def done(cell: Any, outcome: Any) -> None:
+            if len(list(store.all("harakeh"))) == len(cells) // 2 and not killed:
+                killed.append(distributed.get_client().run(os.getpid).popitem()[1])
+                os.kill(killed[0], signal.SIGKILL)
+
+        with executor:
+            report = execution.run(cells, store=store, executor=executor, job=Job(threads=1), workers=4, done=done)
+        distributed.get_client().close()
+    assert killed and not report.failed and len(report.done) == len(cells)
+    assert all(store.get(cell) is not None for cell in cells)
+
+
+def test_cells_for_a_gpu_go_to_workers_that_offer_one(store: Store, tiny_cell: CellMaker) -> None:
+    """The resource alone is tested: on a worker without a GPU the cell then says that there is none."""
+    distributed = pytest.importorskip("distributed")
+    settings = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    with distributed.LocalCluster(**settings) as cluster, pytest.raises(BadValue) as caught:
+        execution.dask_cluster(cluster.scheduler_address, device="cuda")
+    assert str(caught.value).startswith("dask: no worker of") and str(caught.value).endswith('--resources "GPU=1"')
+    with distributed.LocalCluster(resources={"GPU": 1}, **settings) as cluster:
+        executor = execution.dask_cluster(cluster.scheduler_address, device="cuda")
+        with executor:
+            report = execution.run([tiny_cell()], store=store, executor=executor, job=Job(threads=1, device="cpu"))
+        distributed.get_client().close()
+    assert len(report.done) == 1
 
 
 @pytest.mark.parametrize("address", ["nonsense", "nonsense://127.0.0.1:1", "127.0.0.1", ""])

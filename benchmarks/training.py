@@ -1,0 +1,101 @@
+"""How fast Song's victims train, naturally and by PGD: images a second, and the share of the machine's bfloat16 matrix peak.
+
+    python -m benchmarks.training [--device cuda] [--network wide_resnet] [--seconds 20]
+
+The peak is measured here, as the best of a few square matrix products; the work of a step is PyTorch's count for a pass
+forward, once more for each pass back. Aim: 40 % of the peak of an H100 for the wide residual network. Not measured there yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lib import data, models
+from lib.data import Split
+from lib.papers import song
+from lib.papers.song.victims import training_config, training_work
+from lib.robust_training import Run
+
+SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
+
+
+def seconds_of(work: Callable[[], object], *, device: str, seconds: float) -> float:
+    """Mean seconds of `work` over at least `seconds`, after two calls of warm-up."""
+
+    def wait() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    work(), work(), wait()
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        work(), wait()
+        count += 1
+    return (time.perf_counter() - start) / count
+
+
+def peak(device: str) -> float:
+    """Floating-point operations a second of the best bfloat16 matrix product."""
+    rates = []
+    for n in SIZES[device]:
+        a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
+        rates.append(2 * n**3 / seconds_of(lambda a=a, b=b: a @ b, device=device, seconds=1.0))
+    return max(rates)
+
+
+def run_of(cell: song.Cell, *, device: str) -> Run:
+    """A training of the victim of `cell` on random images, with the paper's batch and the attack at its full budget."""
+    shape, config = data.SHAPES[cell.dataset], replace(training_config(cell), ramp=0)
+    images = torch.randint(0, 256, (4 * config.batch_size, *shape), dtype=torch.uint8, device=device)
+    split = Split(images, torch.randint(0, 10, (len(images),), device=device))
+    network = models.build(cell.network, shape=shape, classes=len(data.CLASSES[cell.dataset]), seed=0, width=cell.width)
+    return Run(network.to(device).train(), split, config, seed=0, device=device, compiled=device == "cuda")
+
+
+def operations(cell: song.Cell, *, device: str) -> float:
+    """Floating-point operations of one step of training, two for each multiplication with addition.
+
+    A pass forward is counted by PyTorch; back to the images, and back to the weights, take as many each.
+    """
+    run = run_of(cell, device=device)
+    x = run.split.take(torch.arange(cell.batch_size, device=device))[0]
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        run.plain(x)
+    return float(counted.get_total_flops()) * training_work(cell) / (cell.steps * cell.batch_size)
+
+
+def report(network: str, *, device: str, seconds: float, highest: float) -> None:
+    """Print the rates of one network's natural and robust training."""
+    for cell in (c for c in song.main("paper") if c.network == network and c.seed == 0 and c.attack == "threshold"):
+        run = run_of(cell, device=device)
+        step = seconds_of(partial(run.step, 0), device=device, seconds=seconds)
+        rate = operations(cell, device=device) / step
+        images = f"{cell.batch_size / step:9.1f} images/s"
+        print(f"{network:<12} {cell.estimator:<8} {images} {rate / 1e12:8.2f} TFLOP/s {rate / highest:6.1%} of peak")
+
+
+def main() -> None:
+    """Print the peak and a line for each network and training."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--network", action="append", choices=["yale_cnn", "fashion_cnn", "wide_resnet"])
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--threads", type=int, default=None)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    highest = peak(options.device)
+    print(f"bfloat16 matrix products on {options.device}: {highest / 1e12:.2f} TFLOP/s")
+    for network in options.network or ["yale_cnn", "fashion_cnn", "wide_resnet"]:
+        report(network, device=options.device, seconds=options.seconds, highest=highest)
+
+
+if __name__ == "__main__":
+    main()
