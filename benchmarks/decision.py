@@ -100,7 +100,7 @@ def boundaries(norm: str, iterations: int, *, noisy: bool) -> list[Implementatio
     ours = partial(our_boundary, iterations=iterations)
     found = [Implementation("ours", ours)]
     if noisy:
-        found.append(Implementation("ours, aware", partial(ours, lead=5, check_answers=50)))
+        found.append(Implementation("ours, aware", partial(ours, lead=3, check_answers=50, budget=4000)))
     if find_spec("foolbox") and not noisy:  # which stops the whole batch at a start that is taken back
         found.append(Implementation("Foolbox", partial(foolbox_boundary, candidates=30 * iterations)))
     if find_spec("art"):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion.boundary import CLOSER, ORTHOGONAL, adapted, boundary, called_back, distances, orthogonal
+from lib.evasion.boundary import CLOSER, ORTHOGONAL, SURE, adapted, boundary, called_back, distances, orthogonal
 from lib.evasion.decision import Decided
 from lib.evasion.oracle import DecisionOracle
 from lib.uncertainty import Victim
@@ -425,9 +425,9 @@ def test_a_point_that_fails_is_called_back_no_further_than_it_must() -> None:
     share = victim.score(x) / (victim.score(x) - victim.score(passed))
     excess = distances(x, back) / distances(x, passed) - share
     assert bool((excess > 0).all()) and bool((excess <= 1 / 32 + 1e-6).all())
-    assert oracle.answers.tolist() == [(6 + 1) * 50] * 10  # five halves of the line, and the one chosen once more
+    assert oracle.answers.tolist() == [(6 + SURE) * 50] * 10  # five halves of the line, and the one chosen once more
     again = called_back(oracle, passed, x, owner, 50)
-    assert torch.equal(again, passed) and oracle.answers.tolist() == [(7 + 2) * 50] * 10
+    assert torch.equal(again, passed) and oracle.answers.tolist() == [(6 + SURE + 1 + SURE) * 50] * 10
 
 
 @pytest.mark.parametrize("changes", [{"lead": 7}, {"check_answers": 50}])

@@ -802,6 +802,8 @@ def test_an_attack_is_run_with_the_settings_of_its_cell(
         expected |= {"lead": 3, "check_answers": 9}
     if attack == "hop_skip_jump":
         expected |= {"norm": "l2", "probe": 0.01, "max_evaluations": 10_000, "initial_evaluations": 100}
+    else:
+        expected |= {"budget": evasion.BUDGET if aware else None}
     assert told == expected
 
 

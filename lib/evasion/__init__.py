@@ -8,6 +8,8 @@ and, for a victim that is not random, does not depend on the batch it was comput
 
 A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack of `substitute` trains a
 network on the victim's labels, which any of these then attacks.
+
+`DECISION_ATTACKS` see labels only, count them, and report images for which no start was found: they return a `Decided`.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,9 @@ from collections.abc import Callable
 from torch import Tensor
 
 from lib.evasion.aware import pgd_aware
+from lib.evasion.boundary import boundary
 from lib.evasion.carlini_wagner import carlini_wagner
+from lib.evasion.decision import Decided, hop_skip_jump
 from lib.evasion.forms import FORMS, Look
 from lib.evasion.gradient import fgsm, pgd
 from lib.evasion.saliency import jsma
@@ -27,5 +31,9 @@ ATTACKS: dict[str, Callable[..., Tensor]] = {
     "carlini_wagner": carlini_wagner,
     "jsma": jsma,
 }
+DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
 
-__all__ = ["ATTACKS", "FORMS", "Look", "carlini_wagner", "fgsm", "jsma", "pgd", "pgd_aware"]
+__all__ = [
+    "ATTACKS", "DECISION_ATTACKS", "FORMS", "Decided", "Look",
+    "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware",
+]  # fmt: skip

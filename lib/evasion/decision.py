@@ -119,10 +119,10 @@ def hop_skip_jump(
     check_number("probe", probe, low=1e-6, high=math.sqrt(features))
     check_count("check_answers", check_answers, low=0)
     check_answers = check_answers if victim.random else 0
-    rounds = _for_each("iterations", iterations, y, low=0)
-    first = _for_each("initial_evaluations", initial_evaluations, y)
-    most = _for_each("max_evaluations", max_evaluations, y)
-    limit = torch.full_like(rounds, 2**62) if budget is None else _for_each("budget", budget, y)
+    rounds = for_each("iterations", iterations, y, low=0)
+    first = for_each("initial_evaluations", initial_evaluations, y)
+    most = for_each("max_evaluations", max_evaluations, y)
+    limit = torch.full_like(rounds, 2**62) if budget is None else for_each("budget", budget, y)
     oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
     sources = streams(generator, torch.arange(n) if ids is None else ids, x.device)
 
@@ -350,7 +350,7 @@ def random_starts(
     return points, found
 
 
-def _for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
+def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
     """A setting (n,), of which one number is the same for all images."""
     if not isinstance(value, Tensor):
         return torch.full_like(y, check_count(name, value, low=low), dtype=torch.int64)

@@ -32,6 +32,8 @@ LIMITS = {
 }
 LIMIT = {"mnist": {"linf": 0.3, "l2": 2.0}, "cifar10": {"linf": 8 / 255, "l2": 0.5}}
 COUNTS = "lead check_answers attempts iterations max_evaluations initial_evaluations start_tries judges".split()
+# Answers that an aware Boundary attack may have for an image: at half of them random, its steps no longer end by themselves.
+BUDGET = 20_000
 ANSWERS_SPENT = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 
 
@@ -118,7 +120,7 @@ def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
     if config.aware:
         usual |= {"lead": config.lead, "check_answers": config.check_answers}
     if config.attack == "boundary":
-        return boundary(victim, x, y, **usual)
+        return boundary(victim, x, y, budget=BUDGET if config.aware else None, **usual)
     own = {name: getattr(config, name) for name in ("norm", "probe", "max_evaluations", "initial_evaluations")}
     return hop_skip_jump(victim, x, y, **own, **usual)
 

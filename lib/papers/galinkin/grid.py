@@ -123,8 +123,10 @@ def _random(usual: dict[str, Any]) -> Iterator[Cell]:
     for attack in NORM:
         sizes = _sizes(usual, attack)
         for answers, aware in (("mean", True), ("one_draw", False), ("one_draw", True), ("off", False)):
-            probe: dict[str, Any] = {"probe": PROBE[NORM[attack]]} if aware and attack == "hop_skip_jump" else {}
-            yield Evasion(attack=attack, answers=answers, aware=aware, **sizes, **probe)
+            own: dict[str, Any] = {}
+            if aware:
+                own = {"probe": PROBE[NORM[attack]]} if attack == "hop_skip_jump" else {"lead": 3}
+            yield Evasion(attack=attack, answers=answers, aware=aware, **sizes, **own)
     yield Membership(answers="mean", features="top3_spread", **_pools(usual))
     yield Membership(answers="one_draw", **_pools(usual))
     yield Membership(answers="off", **_pools(usual))
