@@ -473,7 +473,7 @@ def test_a_device_that_is_not_here_is_refused(device: str, monkeypatch: pytest.M
 
 def test_data_are_read_once_each_before_anything_starts(tiny_cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    monkeypatch.setattr(data, "load", read.append)
+    monkeypatch.setattr(data, "loaded", read.append)
     names = ["digits_as_mnist", "digits_as_cifar10", "digits_as_mnist"]
     execution.check_data([tiny_cell(dataset=name) for name in names])
     assert read == names[:2]

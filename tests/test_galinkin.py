@@ -1006,7 +1006,7 @@ def attacked(
 ) -> Result:
     """The cell's result, if target and shadow are `victim`."""
     notes = {"losses": [1.0], "seconds": 0.0}
-    monkeypatch.setattr(data, "load", lambda name: marked(train, test))
+    monkeypatch.setattr(data, "loaded", lambda name: marked(train, test))
     monkeypatch.setattr(membership, "trained_network", lambda *_, **__: (victim.network, notes))
     monkeypatch.setattr(membership, "victim_of", lambda *_, **__: victim)
     return membership.run(cell, device="cpu", cache=None)

@@ -48,7 +48,14 @@ def cells(profile: str = "paper", **wanted: Any) -> list[FGSM]:
 
 def put(store: Store, cell: FGSM, accuracy: float = 99.0, attacked: float = 10.0, **changes: Any) -> Record:
     """A made-up record of `cell`; `changes` are measurements, facts of its provenance, or `curve`."""
-    facts = {"seconds": 90.0, "device": "A chip", "commit": "abc123", "finished": "2026-11-20T08:00:00+00:00"}
+    facts = {
+        "seconds": 90.0,
+        "threads": 1,
+        "peak_memory_mib": 1024,
+        "device": "A chip",
+        "commit": "abc123",
+        "finished": "2026-11-20T08:00:00+00:00",
+    }
     facts["fingerprint"] = provenance.fingerprint("lib.papers.harakeh.fgsm")
     curve = changes.pop("curve", [accuracy - 2 * i for i in range(len(cell.curve_epsilons))])
     measurements = {
@@ -380,7 +387,14 @@ def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
 
 
 def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
-    facts = {"seconds": 60.0, "device": "A chip", "commit": "abc", "finished": "2026-11-20T08:00:00+00:00"}
+    facts = {
+        "seconds": 60.0,
+        "threads": 1,
+        "peak_memory_mib": 1024,
+        "device": "A chip",
+        "commit": "abc",
+        "finished": "2026-11-20T08:00:00+00:00",
+    }
     everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
     for cell in everything:
         facts["fingerprint"] = provenance.fingerprint(papers.module_of(cell))
@@ -532,6 +546,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
     made = {
         f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")
     }
+    made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
     assert names == made | {"summary.md", "first.png"}
 
 
@@ -650,7 +665,14 @@ def put_row(
     store: Store, measurements: dict[str, float], *, profile: str = "paper", seeds: int = 2, **row: Any
 ) -> None:
     """Made-up records of one row of the grid; each seed adds 1 to every percentage."""
-    facts = {"seconds": 60.0, "device": "A chip", "commit": "abc", "finished": "2026-11-20T08:00:00+00:00"}
+    facts = {
+        "seconds": 60.0,
+        "threads": 1,
+        "peak_memory_mib": 1024,
+        "device": "A chip",
+        "commit": "abc",
+        "finished": "2026-11-20T08:00:00+00:00",
+    }
     found = results.rows("harakeh", profile)[results.row_of(**row)]
     for cell in found[:seeds]:
         values = {name: value + cell.seed for name, value in measurements.items()}
