@@ -1,0 +1,204 @@
+"""What the Song chapter shows, from made-up records: the right record for each number, figures that draw what is there."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from lib import inference_figures, published
+from lib.papers import song, song_pages, song_rows
+from lib.papers.song import METHODS, Targeted, Threshold
+from lib.papers.song.threshold import BINS
+from lib.papers.song_prose import prose
+from lib.results import measured
+from lib.runs import Result, Store
+
+FACTS = {
+    "seconds": 60.0,
+    "threads": 1,
+    "peak_memory_mib": 1024,
+    "device": "A chip",
+    "commit": "abc",
+    "fingerprint": "0" * 12,
+}
+RATES = [0.0, 1e-3, 1e-2, 0.1, 1.0]
+EDGES = np.logspace(-8, 2, BINS + 1).tolist()
+
+
+def thresholds(cell: Threshold, value: float) -> Result:
+    """Every measurement `value`, but the accuracies on training images, which are ten points higher."""
+    names = [
+        f"{name}_{inputs}" for name in (*song_pages.ADVERSARIES, "auc", "advantage") for inputs in song_pages.INPUTS
+    ]
+    names += [f"tpr_at_{rate}pct_{inputs}" for rate in ("1", "01") for inputs in song_pages.INPUTS]
+    found = dict.fromkeys([*names, *song_pages.QUANTITIES], value)
+    found |= {"train_accuracy": value + 10, "adv_train_accuracy": value + 10, "test_points": 500.0}
+    curves: dict[str, list[float]] = {"loss_log_edges": EDGES}
+    for inputs in song_pages.INPUTS:
+        curves |= {f"fpr_{inputs}": RATES, f"tpr_{inputs}": [rate**0.5 for rate in RATES]}
+        for side, full in (("train", 0), ("test", BINS - 1)):
+            curves[f"loss_log_{side}_{inputs}"] = [float(i == full) for i in range(BINS)]
+    curves |= {"trace_step": [1.0, 2.0], "trace_train_accuracy": [50.0, 90.0], "trace_test_accuracy": [45.0, 60.0]}
+    return Result(found, curves | {"trace_inference": [51.0, 66.0]})
+
+
+def targeted(value: float) -> Result:
+    """Each method a point better than the one before, each class as the others; models on log-probabilities as those."""
+    found = {"test_points": 1000.0}
+    for i, method in enumerate(METHODS):
+        found |= {f"{method}/class{c}": value + i for c in range(10)} | {method: value + i, f"{method}_log": value + i}
+    return Result(found, {})
+
+
+@pytest.fixture
+def full(store: Store) -> Store:
+    """Seeds 0 and 1 of everything at `reduced`, and seed 0 of Yale Face at the paper's scale, where all is as published."""
+    for cell in song.grid("reduced"):
+        if cell.seed < 2:
+            kind = targeted(70.0 + cell.seed) if isinstance(cell, Targeted) else thresholds(cell, 60.0 + 2 * cell.seed)
+            store.put(cell, kind, FACTS)
+    printed = published.load("song")
+    for cell in song.main("paper"):
+        if cell.dataset == "yale" and cell.seed == 0 and isinstance(cell, Threshold):
+            result = thresholds(cell, 60.0)
+            asked = {name: printed[f"yale/{cell.estimator}/{name}"].value for name in song_pages.QUANTITIES}
+            store.put(cell, Result({**result.measurements, **asked}, result.curves), FACTS)
+    return store
+
+
+def test_every_published_number_finds_its_measurement(full: Store) -> None:
+    reduced = measured(full, "song", song_rows.READINGS[1])
+    assert set(reduced) == {name for name in published.load("song") if not name.startswith("yale")}
+    assert reduced["cifar10/robust/inference_benign"].values == (60.0, 62.0)
+    assert reduced["cifar10/robust/train_accuracy"].values == (70.0, 72.0)
+    assert reduced["model_targeted/class3"].values == (74.0, 75.0) and reduced["model_targeted/class3"].points == 1000
+    paper = measured(full, "song", song_rows.READINGS[0])
+    assert set(paper) == {name for name in published.load("song") if name.startswith("yale")}
+
+
+def test_numbers_within_the_tolerance_have_a_tick(full: Store) -> None:
+    rows = song_pages.table1(full).rows
+    assert len(rows) == 36
+    yale = [row for row in rows if row[0].startswith("Yale")]
+    assert all(row[3].endswith("✓") and row[4] == "–" for row in yale)
+    others = {(row[0], row[1]): row[3:] for row in rows if row not in yale}
+    assert {cells[0] for cells in others.values()} == {"not run"}
+    assert (
+        others["Fashion-MNIST, natural", "inference, benign"][1].startswith("61.00 [")
+        and "×2" in others["Fashion-MNIST, natural", "inference, benign"][1]
+    )
+    assert not others["Fashion-MNIST, natural", "inference, benign"][1].endswith("✓")  # 57.12 and a tolerance of 3
+    assert others["Fashion-MNIST, robust", "inference, benign"][1].endswith("✓")  # 58.32
+
+
+def test_table_2_has_a_row_for_every_class_and_method(full: Store) -> None:
+    rows = song_pages.table2(full).rows
+    assert len(rows) == 50 and {row[3] for row in rows} == {"not run"}
+    assert [row[2] for row in rows[:2]] == ["70.88", "71.49"]
+    means = {row[0]: row[1:] for row in song_pages.methods_table(full).rows}
+    paper = fmean(published.load("song")[f"model_targeted/class{c}"].value for c in range(10))
+    assert means["model (targeted)"][0] == f"{paper:.2f}" and means["model (targeted)"][2].startswith("74.5 [")
+    assert song_pages.best_method(full) == "model (targeted)"
+
+
+def test_adversaries_at_the_papers_scale_have_no_shadow(store: Store) -> None:
+    cell = next(cell for cell in song.main("paper") if isinstance(cell, Threshold))
+    result = thresholds(cell, 60.0)
+    store.put(cell, Result({n: v for n, v in result.measurements.items() if not n.startswith("shadow")}, {}), FACTS)
+    rows = {tuple(row[:2]): row[2:] for row in song_pages.adversaries_table(store).rows}
+    assert rows["Yale Face, natural", "threshold from a shadow"] == ["–", "–"]
+    assert rows["Yale Face, natural", "gap attack"] == ["60.0 ×1", "60.0 ×1"]
+    assert rows["Yale Face, robust", "threshold from a shadow"] == ["not run", "not run"]
+
+
+def test_titles_name_the_scale_where_it_is_not_the_papers(full: Store) -> None:
+    assert list(song_pages.victims(full)) == ["Yale Face", "Fashion-MNIST, reduced", "CIFAR-10, reduced"]
+
+
+def test_prose_quotes_the_records(full: Store) -> None:
+    told = prose(full)
+    assert told["cifar10-robust-gap-of-accuracies"] == "10.0 points" and told["cifar10-robust-scale"] == "`reduced`"
+    assert told["yale-natural-scale"] == "`paper`" and told["best-method"] == "model (targeted)"
+    assert told["paper-cifar10-robust-inference-benign"] == "74.89 %"
+    assert told["reduced-cifar10-robust-inference-benign"] == "61.0 %"
+    assert told["text-verdict-yale-robust-leaks"] != "not run"
+    assert told["text-verdict-cifar10-robust-leaks"] == "not run"
+
+
+def test_without_records_everything_says_so(store: Store) -> None:
+    told = {text for name, text in prose(store).items() if not name.startswith("paper-")}
+    assert told == {"not run", "not testable as written"}
+    for table in (song_pages.cost_table, song_pages.beyond_table, song_pages.methods_table, song_pages.table2):
+        assert any("not run" in row for row in table(store).rows)
+    assert song_pages.loss_data({}).rows == [["not run"] * 8]
+
+
+def test_the_data_behind_the_figures_has_every_bin_and_point(full: Store) -> None:
+    panels = song_pages.victims(full)
+    records = sum(len(found) for lines in panels.values() for found in lines.values())
+    assert records == 2 + 2 * 2 * 2
+    assert len(song_pages.loss_data(panels).rows) == records * 2 * BINS
+    assert len(song_pages.curve_data(panels, "fpr_benign", ["tpr_benign"]).rows) == records * len(RATES)
+    assert len(song_pages.budgets_data(song_pages.budgets(full)).rows) == 2 * 2 * 4  # seeds, data sets, budgets
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Any:
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("inputs", song_pages.INPUTS)
+def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store, inputs: str) -> None:
+    figure = inference_figures.loss_histograms(song_pages.victims(full), inputs=inputs)
+    assert [axis.get_title() for axis in figure.axes][:2] == ["Yale Face, robust", "Yale Face, natural"]
+    assert len(figure.axes) == 6
+    for axis in figure.axes:
+        assert axis.get_xscale() == "log" and axis.get_xlabel() == "loss of the true label (nats)"
+        shares = [stairs.get_data().values for stairs in axis.patches]
+        assert len(shares) == 4, "a filled and an open histogram of each side"
+        assert all(values.sum() == pytest.approx(1) for values in shares)
+        assert shares[0].argmax() == 0 and shares[2].argmax() == BINS - 1, "members left, others right"
+
+
+def test_rates_are_drawn_for_each_training_and_kind_of_input(full: Store) -> None:
+    figure = inference_figures.rates(song_pages.victims(full))
+    for axis in figure.axes:
+        curves = axis.lines[1:]  # after that of chance
+        assert len(curves) == 4 and axis.get_xscale() == axis.get_yscale() == "log"
+        assert np.asarray(curves[0].get_ydata()).min() >= inference_figures.LOWEST
+    filled = [line.get_markerfacecolor() for line in figure.axes[0].lines[1:]]
+    assert filled[1] == filled[3] == "white" and "white" not in (filled[0], filled[2])
+
+
+def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
+    figure = inference_figures.inference_against_gap(song_pages.victims(full))
+    gap_attack, *paths = figure.axes[1].lines
+    assert np.allclose(gap_attack.get_ydata(), 50 + np.asarray(gap_attack.get_xdata()) / 2)
+    assert len(paths) == 4
+    for path in paths:
+        assert list(path.get_xdata()) == [5.0, 30.0] and list(path.get_ydata()) == [51.0, 66.0]
+
+
+def test_budgets_are_drawn_from_natural_to_the_papers(full: Store) -> None:
+    figure = inference_figures.inference_against_budget(song_pages.budgets(full))
+    for axis, epsilon in zip(figure.axes, (0.1, 8 / 255), strict=True):
+        assert len(axis.lines) == 3
+        for line in axis.lines:
+            assert np.allclose(line.get_xdata(), [0, epsilon / 4, epsilon / 2, epsilon])
+            assert np.allclose(line.get_ydata(), 61.0)
+
+
+@pytest.mark.parametrize("draw", ["loss_histograms", "rates", "inference_against_gap", "inference_against_budget"])
+def test_without_records_a_figure_says_so(draw: str) -> None:
+    figure = getattr(inference_figures, draw)({})
+    said = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert said and set(said) == {"not run yet"}
+    assert figure.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
