@@ -179,9 +179,8 @@ class Run:
         self.plain, self.network = network, torch.compile(network) if compiled else network
         self.split, self.config, self.seed, self.device = split, config, seed, torch.device(device)
         self.optimizer = _optimizer(network, config)
-        self.per_epoch = (
-            len(split) // config.batch_size
-        )  # what is left of a permutation is dropped, as in the paper's code
+        # What is left of a permutation is dropped, as in the paper's code.
+        self.per_epoch = len(split) // config.batch_size
         self.epoch, self.order = -1, torch.empty(0, dtype=torch.long)
 
     def batch(self, step: int) -> Tensor:
