@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,29 @@ class Report:
     done: list[Record] = field(default_factory=list)
     failed: list[tuple[Any, BaseException]] = field(default_factory=list)
     over_budget: list[Any] = field(default_factory=list)
+
+
+class OutOfTime(Exception):
+    """The budget ended while a cell was computed; its training goes on from its last snapshot the next time."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """What runs inside is interrupted by `OutOfTime` after `seconds`; for infinity it is left alone. In the main thread only."""
+    if seconds == float("inf"):
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise OutOfTime(f"the budget was over after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def check_device(device: str) -> str:
@@ -95,7 +120,9 @@ def run(
     """Compute `cells` on `executor`, `workers` at a time, and record each as it comes.
 
     With a `budget` in seconds, a cell is started only if its price fits into what is left, and none is started after that;
-    a cell without a price is started as long as anything is left. A cell that fails is reported and costs no other its record.
+    a cell without a price is started as long as anything is left. A cell whose training goes on from snapshots is started
+    whatever its price where it is computed in this process, and stopped when the time is up: it goes on the next time.
+    A cell that fails is reported and costs no other its record.
     """
     report, deadline = Report(), None if budget is None else time.monotonic() + budget
     waiting, running = list(cells), dict[Future[Any], Any]()
@@ -103,11 +130,16 @@ def run(
         while waiting or running:
             while waiting and len(running) < workers:
                 cell = waiting.pop(0)
-                if deadline is not None and time.monotonic() + (price(cell) or 0.0) >= deadline:
+                left = float("inf") if deadline is None else deadline - time.monotonic()
+                resumes = isinstance(executor, InProcess) and papers.get(cell.paper).RESUMES
+                if left <= (0.0 if resumes else price(cell) or 0.0):
                     report.over_budget.append(cell)
                     continue
                 try:
-                    running[executor.submit(compute, cell, job)] = cell
+                    with time_limit(left if resumes else float("inf")):
+                        running[executor.submit(compute, cell, job)] = cell
+                except OutOfTime:  # between the end of the cell and that of its limit
+                    report.over_budget.append(cell)
                 except BrokenExecutor as error:  # a worker was killed, and took the pool along
                     report.failed.append((cell, error))
                     done(cell, error)
@@ -118,6 +150,9 @@ def run(
                     outcome: Record | BaseException = store.put(cell, *future.result())
                 except Exception as error:
                     outcome = error
+                if isinstance(outcome, OutOfTime):
+                    report.over_budget.append(cell)
+                    continue
                 if isinstance(outcome, Record):
                     report.done.append(outcome)
                 else:

@@ -305,6 +305,37 @@ def test_records_of_an_older_experiment_set_no_price(tiny_cell: CellMaker) -> No
         assert costs.prices([Record(old.key, config, {}, {}, {"seconds": 1.0})], "harakeh")(tiny_cell()) is None
 
 
+def test_a_training_that_goes_on_from_snapshots_is_stopped_when_the_time_is_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started although its price is higher than what is left, and counts as left over, not as failed."""
+    began: list[int] = []
+
+    def compute(cell: Any, job: Job) -> Any:
+        began.append(cell.seed)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(execution, "compute", compute)
+    cells = [cell for cell in papers.get("song").main("reduced") if cell.attack == "threshold"][:2]
+    before, start = signal.getsignal(signal.SIGALRM), time.monotonic()
+    report = execution.run(
+        cells, store=store, executor=execution.local_processes(1), job=Job(), budget=0.5, price=lambda cell: 1e6
+    )
+    assert time.monotonic() - start < 10
+    assert len(began) == 1 and report.over_budget == cells and not report.failed and not report.done
+    assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_without_a_budget_nothing_is_stopped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "setitimer", lambda *_: pytest.fail("no time limit was asked for"))
+    monkeypatch.setattr(execution, "compute", lambda cell, job: (Result({"accuracy": 1.0}, {}), {"seconds": 1.0}))
+    cells = papers.get("song").main("reduced")[:2]
+    report = execution.run(cells, store=store, executor=execution.local_processes(1), job=Job())
+    assert len(report.done) == 2
+
+
 # --- where cells are computed -----------------------------------------------------------------------------------------
 
 

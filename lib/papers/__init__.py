@@ -22,6 +22,7 @@ class Paper(Protocol):
     TITLE: str
     PROFILES: tuple[str, ...]
     SEEDS: int
+    RESUMES: bool  # whether a training that was interrupted goes on from a snapshot
     TOLERANCES: dict[str, float]
 
     def grid(self, profile: str) -> list[Any]: ...

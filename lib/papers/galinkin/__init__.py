@@ -21,6 +21,7 @@ from lib.papers.galinkin.victims import PROFILES, VICTIM, Cell
 from lib.runs import Result
 
 TITLE = "Who's Afraid of Thomas Bayes?"
+RESUMES = False
 
 # By how much, in percentage points, a recomputed measurement may differ from its record: retraining on another machine
 # changes the weights. Set from the binomial error of 100 attempts and of 10,000 judged points, before any record was made.
@@ -36,7 +37,7 @@ TOLERANCES = {
 CELLS: dict[type[Cell], ModuleType] = {Evasion: evasion, Scan: scan, Membership: membership}
 
 __all__ = [
-    "CELLS", "DROPOUT", "PROFILES", "RARE", "SEEDS", "TITLE", "TOLERANCES", "VICTIM",
+    "CELLS", "DROPOUT", "PROFILES", "RARE", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VICTIM",
     "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "revive", "run", "variants", "work",
 ]  # fmt: skip
 

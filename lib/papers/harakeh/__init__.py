@@ -23,6 +23,7 @@ from lib.papers.harakeh.victims import PROFILES, VICTIM, Cell
 from lib.runs import Result
 
 TITLE = "Adversarial Robustness of Uncertainty Aware Deep Neural Networks"
+RESUMES = False
 
 # By how much, in percentage points, a recomputed measurement may differ from its record: retraining on another machine
 # changes the weights. Set from the binomial error of 1,000 test points, and of 90 to 100 attacks a run, before any record
@@ -47,7 +48,7 @@ CELLS: dict[type[Cell], ModuleType] = {
 }
 
 __all__ = [
-    "CELLS", "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "VICTIM",
+    "CELLS", "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "VICTIM",
     "BlackBox", "Cell", "Deviation", "Gradient", "deviations", "grid", "main", "revive", "run", "work",
 ]  # fmt: skip
 

@@ -20,6 +20,7 @@ from lib.papers.song.victims import PROFILES, VICTIM, Cell
 from lib.runs import Result
 
 TITLE = "Privacy vs Robustness"
+RESUMES = True
 
 # By how much, in percentage points, a recomputed measurement may differ from its record: retraining on another machine
 # changes the weights. Set before any record was made, from the binomial error of the smallest test set (514 faces).
@@ -36,7 +37,7 @@ TOLERANCES = {
 CELLS: dict[type[Cell], ModuleType] = {Threshold: threshold, Targeted: targeted}
 
 __all__ = [
-    "CELLS", "METHODS", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VICTIM", "Cell", "Targeted", "Threshold",
+    "CELLS", "METHODS", "PROFILES", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VICTIM", "Cell", "Targeted", "Threshold",
     "deviations", "grid", "main", "revive", "run", "variants", "work",
 ]  # fmt: skip
 
