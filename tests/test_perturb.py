@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.errors import BadValue
 from lib.evasion import pgd
-from lib.evasion.perturb import perturb
+from lib.evasion.perturb import LOSSES, perturb
 from lib.models import Network
 from lib.uncertainty import Deterministic
 
@@ -230,3 +231,49 @@ def test_nothing_is_random() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(5)
     assert torch.equal(perturb(network, x, y, epsilon=0.1, step_size=0.02, steps=5), first)
+
+
+# --- the two losses -----------------------------------------------------------------------------------------------------
+
+
+def dense(scale: float) -> nn.Module:
+    """A network of one layer whose logits grow with `scale`, in float64."""
+    layer = nn.Linear(12, 4, bias=False).double()
+    with torch.no_grad():
+        layer.weight.copy_(scale * torch.randn(4, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+def test_both_losses_make_the_same_steps_while_probabilities_are_told_from_one() -> None:
+    network = dense(1.0)
+    x = torch.rand(50, 3, 2, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    y = torch.arange(50) % 4
+    settings: dict[str, Any] = {"epsilon": 0.1, "step_size": 0.02, "steps": 7}
+    for targeted in (False, True):
+        one, two = (perturb(network, x, y, **settings, targeted=targeted, loss=loss) for loss in LOSSES)
+        assert torch.equal(one, two) and not torch.equal(one, x)
+
+
+def test_where_the_network_is_sure_only_the_log_odds_still_move_the_image() -> None:
+    network = dense(1.0).float()
+    x = torch.rand(20, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    y = network(x).argmax(1)
+    with torch.no_grad():
+        list(network.parameters())[0].mul_(1e4)  # log-odds of thousands: 1 - p is 0 in float32
+    settings: dict[str, Any] = {"epsilon": 0.1, "step_size": 0.02, "steps": 7}
+    assert torch.equal(perturb(network, x, y, **settings), x)
+    moved = perturb(network, x, y, **settings, loss="log_odds")
+    assert bool(((moved - x).abs().flatten(1).amax(1) > 0.05).all())
+
+
+def test_another_loss_is_refused() -> None:
+    with pytest.raises(BadValue, match="loss: .*'hinge'"):
+        perturb(
+            dense(1.0),
+            torch.rand(1, 3, 2, 2).double(),
+            torch.tensor([0]),
+            epsilon=0.1,
+            step_size=0.1,
+            steps=1,
+            loss="hinge",
+        )

@@ -12,7 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.errors import check_choice
 from lib.layers import only_input_gradients
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """The sum of the losses of a batch."""
+    return F.cross_entropy(logits, y, reduction="sum")
+
+
+def log_odds(logits: Tensor, y: Tensor) -> Tensor:
+    """The sum of the log-odds against the labels: the gradient of an image has the direction of its cross-entropy's.
+
+    With p the probability of the label, the gradient of -log p is that of the log-odds against it times 1 - p. Steps by the sign
+    of the gradient are therefore the same for both, until 1 - p is 0 in floating point and those of the first are lost.
+    """
+    # log (1 - p) / p = log sum_{c != y} exp z_c - z_y
+    others = logits.scatter(1, y[:, None], -torch.inf).logsumexp(1)
+    return (others - logits.gather(1, y[:, None])[:, 0]).sum()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy, "log_odds": log_odds}
 
 
 def perturb(
@@ -25,6 +45,7 @@ def perturb(
     steps: int,
     start: Tensor | None = None,
     targeted: bool = False,
+    loss: str = "cross_entropy",
 ) -> Tensor:
     """PGD in the l_inf ball around images `x` (n, c, h, w), as plain as it can be: what adversarial training runs at every step.
 
@@ -37,7 +58,12 @@ def perturb(
         steps: number of steps.
         start: where the first step is taken from, x itself if None; may lie outside [0, 1], as in the paper's code.
         targeted: whether `y` are targets.
+        loss: "cross_entropy", whose gradient vanishes in floating point where the network is sure of its answer, or "log_odds".
+
+    Raises:
+        BadValue: another loss.
     """
+    objective = LOSSES[check_choice("loss", loss, LOSSES)]
     adversarial = x if start is None else start
     length = -step_size if targeted else step_size
     low, high = (x - epsilon).clamp_min_(0), (x + epsilon).clamp_max_(1)
@@ -45,8 +71,7 @@ def perturb(
     with weights:
         for _ in range(steps):
             adversarial = adversarial.detach().requires_grad_()
-            loss = F.cross_entropy(network(adversarial).float(), y, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, adversarial)
+            (gradient,) = torch.autograd.grad(objective(network(adversarial).float(), y), adversarial)
             # x_{t+1} = project(x_t + eta sign(grad_x loss(F(x_t), y)))
             adversarial = torch.clamp(adversarial.detach().add(gradient.sign_(), alpha=length), low, high)
     return adversarial.detach()

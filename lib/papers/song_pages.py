@@ -124,6 +124,34 @@ def beyond_table(store: Store) -> Table:
     return Table("Victim,Inputs,AUC,Advantage,TPR at 1 % FPR,TPR at 0.1 % FPR".split(","), rows)
 
 
+def by_loss(store: Store, dataset: str, training: str) -> tuple[str, dict[str, list[Record]]]:
+    """The scale that has records of the attack on the cross-entropy, and the records by loss; both empty if none has."""
+    for profile in ("paper", "reduced"):
+        cells = [
+            c
+            for c in song.grid(profile)
+            if isinstance(c, Threshold) and (c.dataset, c.estimator) == (dataset, training)
+        ]
+        other = [r for c in cells if c.attack_loss == "cross_entropy" and (r := store.get(c)) is not None]
+        if other:
+            return profile, {"log_odds": records(store, profile, dataset, training, Threshold), "cross_entropy": other}
+    return "", {"log_odds": [], "cross_entropy": []}
+
+
+def losses_table(store: Store) -> Table:
+    """What the attack's loss does to the accuracy under attack and to the inference: the paper's number, and ours by loss."""
+    printed, rows = published.load(PAPER), []
+    for dataset in DATASETS:
+        for training in TRAININGS:
+            profile, found = by_loss(store, dataset, training)
+            name = DATASET_NAMES[dataset] + (", reduced" if profile == "reduced" else "")
+            for quantity in ("adv_train_accuracy", "adv_test_accuracy", "inference_adversarial"):
+                ours = [of(found[loss], quantity) for loss in ("log_odds", "cross_entropy")]
+                text = printed[f"{dataset}/{training}/{quantity}"].text
+                rows.append([f"{name}, {training}", QUANTITIES[quantity], text, *ours])
+    return Table(["Victim", "%", "Paper", "Ours: log-odds", "Ours: cross-entropy"], rows)
+
+
 def victims(store: Store, datasets: Sequence[str] = DATASETS) -> Victims:
     """The records of each data set with any, natural and robust, by title."""
     found: Victims = {}
@@ -171,7 +199,8 @@ def budgets(store: Store) -> dict[str, list[Record]]:
     """The records of victims by the budget they were trained with, natural ones at 0, at `reduced`: data set, then records."""
     found: dict[str, list[Record]] = {}
     for cell in song.grid("reduced"):
-        if isinstance(cell, Threshold) and (record := store.get(cell)) is not None:
+        usual = isinstance(cell, Threshold) and cell.attack_loss == "log_odds"
+        if usual and (record := store.get(cell)) is not None:
             found.setdefault(f"{DATASET_NAMES[cell.dataset]}, reduced", []).append(record)
     return found
 

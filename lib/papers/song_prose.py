@@ -6,7 +6,7 @@ from statistics import fmean
 
 from lib import claims, published
 from lib.papers.song import METHODS, Targeted
-from lib.papers.song_pages import ADVERSARIES, INPUTS, PAPER, QUANTITIES, best_method, kept
+from lib.papers.song_pages import ADVERSARIES, INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept
 from lib.papers.song_rows import DATASETS, READINGS, TRAININGS, records
 from lib.results import measured
 from lib.runs import Record, Store
@@ -44,6 +44,8 @@ def _thresholds(store: Store) -> dict[str, str]:
             names = [f"{name}_{inputs}" for name in (*ADVERSARIES, *BEYOND) for inputs in INPUTS]
             one = f"{dataset}-{training}"
             text |= {_dashed(f"{one}-{name}"): _mean(found, name) for name in (*names, *QUANTITIES)}
+            other = by_loss(store, dataset, training)[1]["cross_entropy"]
+            text |= {_dashed(f"{one}-cross-entropy-{name}"): _mean(other, name) for name in QUANTITIES}
             gaps = [r.measurements["train_accuracy"] - r.measurements["test_accuracy"] for r in found]
             text[_dashed(f"{one}-gap-of-accuracies")] = f"{fmean(gaps):.1f} points" if gaps else NOT_RUN
             text[_dashed(f"{one}-scale")] = f"`{found[0].config['profile']}`" if found else NOT_RUN

@@ -124,12 +124,15 @@ def main(profile: str) -> list[Cell]:
 
 
 def deviations(profile: str) -> list[Cell]:
-    """Victims trained with other budgets: does robustness leak, or overfitting? At the scale that can be had many times.
+    """The attack on the cross-entropy, and victims trained with other budgets, at the scale that can be had many times.
 
     Raises:
         BadValue: unknown profile.
     """
     cells: list[Cell] = []
+    for seed in range(_seeds(profile) if profile != "smoke" else 0):
+        usual = (_threshold(profile, seed, variant) for variant in variants(profile))
+        cells += [replace(cell, attack_loss="cross_entropy", shadow=False) for cell in usual]
     for seed in range(_seeds(profile) if profile != "paper" else 0):
         for variant in variants(profile):
             if variant["train_epsilon"] and "yale" not in variant["dataset"]:

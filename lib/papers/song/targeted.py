@@ -17,7 +17,8 @@ from torch import Tensor
 
 from lib import data, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_count
+from lib.errors import BadValue, check_choice, check_count
+from lib.evasion.perturb import LOSSES
 from lib.membership import best_threshold, by_threshold, learnt_accuracy, log_odds, targeted_answers
 from lib.models import Network
 from lib.papers.song.victims import (
@@ -43,6 +44,7 @@ class Targeted(Cell):
 
     attack: str = "targeted"
     eval_steps: int = 20
+    attack_loss: str = "log_odds"  # whose gradient the attack follows; the paper's is the cross-entropy
     known: int = 500  # points of each class and side whose membership the adversary knows
     classes: int = 10  # how many, from the first
     judged: int = 0  # points of each class and side that he is judged on; 0: all others
@@ -50,6 +52,7 @@ class Targeted(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("eval_steps", self.eval_steps)
+        check_choice("attack_loss", self.attack_loss, LOSSES)
         check_count("known", self.known)
         check_count("classes", self.classes)
         check_count("judged", self.judged, low=0)
@@ -58,6 +61,11 @@ class Targeted(Cell):
     def attacks(cls) -> tuple[str, ...]:
         """Targeted inference alone."""
         return ("targeted",)
+
+
+def attack_of(config: Targeted) -> Attack:
+    """The attack of a cell."""
+    return Attack(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
 
 
 def work(config: Targeted) -> float:
@@ -124,7 +132,7 @@ def of_class(config: Targeted, side: Split, c: int, *, name: str) -> Split:
 
 def looks_at(config: Targeted, network: Network, side: Split, device: str, classes: int) -> dict[str, Tensor]:
     """Log-probabilities of each point's image and untargeted example (n, k), and of its targeted ones (n, (k - 1) k)."""
-    attack = Attack(epsilon=config.epsilon, steps=config.eval_steps)
+    attack = attack_of(config)
     victim, side = Deterministic(network), side.to(device)
 
     def answer(x: Tensor, target: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from lib import data, membership, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_count
+from lib.errors import BadValue, check_choice, check_count
+from lib.evasion.perturb import LOSSES
 from lib.membership import above_class, best_threshold, by_threshold, class_thresholds, log_odds, permuted
 from lib.metrics import accuracy
 from lib.models import Network
@@ -44,12 +45,14 @@ class Threshold(Cell):
 
     attack: str = "threshold"
     eval_steps: int = 20
+    attack_loss: str = "log_odds"  # whose gradient the attack follows; the paper's is the cross-entropy
     judged: int = 0  # members, and as many others, that are judged; 0: all there are
     shadow: bool = False  # whether a shadow is trained as well
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("eval_steps", self.eval_steps)
+        check_choice("attack_loss", self.attack_loss, LOSSES)
         check_count("judged", self.judged, low=0)
         if not isinstance(self.shadow, bool):
             raise BadValue(f"shadow: expected True or False, got {self.shadow!r}")
@@ -62,6 +65,11 @@ class Threshold(Cell):
     def attacks(cls) -> tuple[str, ...]:
         """Inference by threshold alone."""
         return ("threshold",)
+
+
+def attack_of(config: Threshold) -> Attack:
+    """The attack of a cell."""
+    return Attack(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
 
 
 def work(config: Threshold) -> float:
@@ -84,7 +92,7 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
     start = time.perf_counter()
     sides = {"train": members(config, dataset), "test": dataset.test}
     sides = {name: side.first(config.judged or None) for name, side in sides.items()}
-    attack = Attack(epsilon=config.epsilon, steps=config.eval_steps)
+    attack = attack_of(config)
     measured: dict[str, float] = {}
     curves: dict[str, list[float]] = {}
     for inputs, prefix, chosen in (("benign", "", None), ("adversarial", "adv_", attack)):
@@ -184,7 +192,7 @@ def by_shadow(
         answers = logits(of, split, device=machine.device, attack=chosen, precision=config.precision)
         return log_odds(answers, split.labels.to(machine.device))
 
-    told, attack = {}, Attack(epsilon=config.epsilon, steps=config.eval_steps)
+    told, attack = {}, attack_of(config)
     for inputs, chosen in (("benign", None), ("adversarial", attack)):
         limit = best_threshold(*(scores(shadow, split, chosen) for split in known.values()))[0]
         found = by_threshold(*(scores(network, split, chosen) for split in sides.values()), threshold=limit)

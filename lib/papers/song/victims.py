@@ -214,13 +214,15 @@ def logits(
 class Attack:
     """PGD as the paper evaluates with: `steps` of 2.5 epsilon / steps from the image itself, on the true label or to a target."""
 
-    def __init__(self, *, epsilon: float, steps: int) -> None:
-        self.epsilon, self.steps = epsilon, steps
+    def __init__(self, *, epsilon: float, steps: int, loss: str = "log_odds") -> None:
+        self.epsilon, self.steps, self.loss = epsilon, steps, loss
 
     def __call__(self, network: nn.Module, x: Tensor, y: Tensor, *, targeted: bool = False) -> Tensor:
         """Adversarial images of the same shape."""
-        size = 2.5 * self.epsilon / self.steps
-        return perturb(network, x, y, epsilon=self.epsilon, step_size=size, steps=self.steps, targeted=targeted)
+        size, steps = 2.5 * self.epsilon / self.steps, self.steps
+        return perturb(
+            network, x, y, epsilon=self.epsilon, step_size=size, steps=steps, targeted=targeted, loss=self.loss
+        )
 
 
 def shadow_of(config: Cell) -> Cell:
