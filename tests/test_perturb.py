@@ -259,7 +259,7 @@ def test_where_the_network_is_sure_only_the_log_odds_still_move_the_image() -> N
     x = torch.rand(20, 3, 2, 2, generator=torch.Generator().manual_seed(1))
     y = network(x).argmax(1)
     with torch.no_grad():
-        list(network.parameters())[0].mul_(1e4)  # log-odds of thousands: 1 - p is 0 in float32
+        next(iter(network.parameters())).mul_(1e4)  # log-odds of thousands: 1 - p is 0 in float32
     settings: dict[str, Any] = {"epsilon": 0.1, "step_size": 0.02, "steps": 7}
     assert torch.equal(perturb(network, x, y, **settings), x)
     moved = perturb(network, x, y, **settings, loss="log_odds")
@@ -267,7 +267,7 @@ def test_where_the_network_is_sure_only_the_log_odds_still_move_the_image() -> N
 
 
 def test_another_loss_is_refused() -> None:
-    with pytest.raises(BadValue, match="loss: .*'hinge'"):
+    with pytest.raises(BadValue, match=r"^loss: .*'hinge'"):
         perturb(
             dense(1.0),
             torch.rand(1, 3, 2, 2).double(),

@@ -70,6 +70,7 @@ OF_EVERY_CELL: dict[str, Any] = {
     "observations": 5,
     "eval_steps": 9,
     "judged": 100,
+    "attack_loss": "cross_entropy",
 }
 OTHER: dict[type[Cell], dict[str, Any]] = {Threshold: {}, Targeted: {"known": 100, "classes": 9}}
 TOGETHER: dict[type[Cell], list[dict[str, Any]]] = {
@@ -254,7 +255,9 @@ def test_the_cells_of_the_paper_have_its_settings() -> None:
         assert cell.estimator == ("robust" if cell.train_epsilon else "natural")
     both = {(cell.dataset, cell.train_epsilon > 0, cell.seed) for cell in cells if isinstance(cell, Threshold)}
     assert both == {(name, robust, seed) for name in FROM_THE_PAPER for robust in (False, True) for seed in range(3)}
-    assert len(cells) == 3 * (6 + 1) == len(set(cells)) and song.SEEDS == 3
+    assert (
+        len(song.main("paper")) == 3 * (6 + 1) and len(cells) == 3 * (6 + 1 + 6) == len(set(cells)) and song.SEEDS == 3
+    )
     table2 = [cell for cell in cells if isinstance(cell, Targeted)]
     assert all(
         (cell.dataset, cell.known, cell.classes, cell.estimator) == ("cifar10", 500, 10, "robust") for cell in table2
@@ -275,6 +278,7 @@ def test_the_paper_s_step_of_the_evaluation_is_an_eighth_of_epsilon(monkeypatch:
     for aimed in (False, True):
         assert Attack(epsilon=8 / 255, steps=20)(nn.Identity(), x, torch.tensor([0, 1]), targeted=aimed) is x
         assert asked.pop("start", None) is None and asked.pop("targeted") == aimed
+        assert asked.pop("loss") == "log_odds"
         assert asked == {"epsilon": 8 / 255, "steps": 20, "step_size": pytest.approx(8 / 255 / 8)}
 
 
@@ -312,21 +316,22 @@ def test_reduced_has_the_paper_s_budgets_and_a_shadow_for_every_victim() -> None
 
 
 @PROFILES
-def test_a_deviation_is_a_main_cell_with_a_smaller_budget_in_training(profile: str) -> None:
-    """And steps of the attack that are smaller by as much; the attack on the trained network is the same."""
-    main = {cell for cell in song.main(profile) if isinstance(cell, Threshold)}
+def test_a_deviation_changes_the_loss_or_the_budget_of_a_main_cell(profile: str) -> None:
+    """With a smaller budget in training its attack's steps are smaller by as much; the attack on the victim is the same."""
+    main = {replace(cell, shadow=False) for cell in song.main(profile) if isinstance(cell, Threshold)}
+    by_loss = {replace(cell, attack_loss="cross_entropy") for cell in main}
     found = song.deviations(profile)
-    assert (len(found) > 0) == (profile != "paper")
-    for cell in found:
-        assert isinstance(cell, Threshold)
+    assert found and len(found) == len(set(found))
+    assert by_loss <= set(found) if profile != "smoke" else not by_loss & set(found)
+    for cell in set(found) - by_loss:
+        assert isinstance(cell, Threshold) and profile != "paper"
         part = cell.train_epsilon / cell.epsilon
         assert part in (pytest.approx(0.25), pytest.approx(0.5))
-        usual = [
-            replace(one, train_epsilon=cell.train_epsilon, step_size=cell.step_size, shadow=False)
+        assert cell in [
+            replace(one, train_epsilon=cell.train_epsilon, step_size=cell.step_size)
             for one in main
             if one.train_epsilon and cell.step_size == pytest.approx(part * one.step_size)
         ]
-        assert cell in usual
 
 
 def test_smoke_has_a_cell_of_every_kind_and_data_set() -> None:
