@@ -34,7 +34,7 @@ def spent_table(store: Store) -> Table:
                 profile = record.config["profile"] if kept else f"{record.config['profile']}, discarded"
                 groups.setdefault((profile, record.provenance["device"]), []).append(record)
         for (profile, device), found in sorted(groups.items()):
-            rows.append([papers.get(paper).TITLE, profile, device, *_sums(found)])
+            rows.append([paper.capitalize(), profile, device, *_sums(found)])
     head = "Paper,Profile,Device,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(",")
     return Table(head, rows or [[NOT_RUN] * len(head)])
 
@@ -62,7 +62,7 @@ def cells_table(store: Store) -> Table:
                 if (record := store.get(cell)) is not None:
                     kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
                     groups.setdefault(kind, []).append(record)
-            rows += [[paper, profile, *kind, *_sums(found)] for kind, found in groups.items()]
+            rows += [[paper.capitalize(), profile, *kind, *_sums(found)] for kind, found in groups.items()]
     head = (
         "Paper,Profile,Data,Network,Estimator,Attack,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(
             ","
@@ -82,9 +82,9 @@ def price_table(store: Store) -> Table:
             missing = sum(store.get(cell) is None for cell in papers.get(paper).grid(profile))
             unpriced = str(len(priced) - len(known))
             rows.append(
-                [papers.get(paper).TITLE, profile, str(len(priced)), str(missing), hours(math.fsum(known)), unpriced]
+                [paper.capitalize(), profile, str(len(priced)), str(missing), hours(math.fsum(known)), unpriced]
             )
-    return Table("Paper,Profile,Cells,Not recorded,Time for all that have a price,Without a price".split(","), rows)
+    return Table("Paper,Profile,Cells,Not recorded,Time of those with a price,Without a price".split(","), rows)
 
 
 def hours(seconds: float) -> str:

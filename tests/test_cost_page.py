@@ -44,7 +44,7 @@ def test_sums_stand_by_device_and_discarded_records_count_apart(store: Store, ce
     put(store, one, seconds=3600.0)
     put(store, two, seconds=3600.0, peak_memory_mib=4096)
     put(store, tiny_cell(profile="reduced"))
-    rows = [row for row in cost_page.spent_table(store).rows if row[0] == papers.get("harakeh").TITLE]
+    rows = [row for row in cost_page.spent_table(store).rows if row[0] == "Harakeh"]
     assert [row[1] for row in rows] == ["reduced", "reduced, discarded"]
     assert rows[0][2:] == ["Some Processor", "2", "2.0 h", "1.0 h", "4.0 GiB", "40 Wh"]
     assert rows[1][3:5] == ["1", "1.7 min"]
@@ -55,7 +55,7 @@ def test_prices_say_how_many_cells_have_none(store: Store) -> None:
     for paper in papers.NAMES:
         for profile in cost_page.PROFILES:
             cells = str(len(papers.get(paper).grid(profile)))
-            assert rows[papers.get(paper).TITLE, profile] == [cells, cells, "0.0 min", cells]
+            assert rows[paper.capitalize(), profile] == [cells, cells, "0.0 min", cells]
 
 
 def test_without_records_the_page_says_so(store: Store) -> None:

@@ -125,7 +125,7 @@ def beyond_table(store: Store) -> Table:
 
 
 def by_loss(store: Store, dataset: str, training: str) -> tuple[str, dict[str, list[Record]]]:
-    """The scale that has records of the attack on the cross-entropy, and the records by loss; both empty if none has."""
+    """The scale that has records of the attack on the cross-entropy, or else of any attack, and the records by loss."""
     for profile in ("paper", "reduced"):
         cells = [
             c
@@ -135,7 +135,8 @@ def by_loss(store: Store, dataset: str, training: str) -> tuple[str, dict[str, l
         other = [r for c in cells if c.attack_loss == "cross_entropy" and (r := store.get(c)) is not None]
         if other:
             return profile, {"log_odds": records(store, profile, dataset, training, Threshold), "cross_entropy": other}
-    return "", {"log_odds": [], "cross_entropy": []}
+    usual = kept(store, dataset, training)
+    return usual[0].config["profile"] if usual else "", {"log_odds": usual, "cross_entropy": []}
 
 
 def losses_table(store: Store) -> Table:
