@@ -140,16 +140,12 @@ def _assemble(source: Path) -> None:
 def write_pages(store: Store, folder: Path) -> None:
     """The tables of the claims page and the status page, and the first page's figure, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
+    pages = cost_page.pages(store)
     for paper in papers.NAMES:
-        claims = tables.claims_table(store, paper)
-        grid = tables.grid_table(store, paper)
-        caption = f"The claims of “{papers.get(paper).TITLE}” and their verdicts"
-        (folder / f"{paper}-claims.md").write_text(claims.markdown(name=f"table-{paper}-claims", caption=caption))
-        (folder / f"{paper}-claims.csv").write_text(claims.csv())
-        caption = f"The recorded runs of “{papers.get(paper).TITLE}”"
-        (folder / f"{paper}-grid.md").write_text(grid.markdown(name=f"table-{paper}-grid", caption=caption))
-        (folder / f"{paper}-grid.csv").write_text(grid.csv())
-    for name, (table, caption) in cost_page.pages(store).items():
+        title = papers.get(paper).TITLE
+        pages[f"{paper}-claims"] = tables.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
+        pages[f"{paper}-grid"] = tables.grid_table(store, paper), f"The recorded runs of “{title}”"
+    for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
     (folder / "summary.md").write_text(tables.summary(store))

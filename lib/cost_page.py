@@ -75,11 +75,12 @@ def price_table(store: Store) -> Table:
     """What each profile costs a reader: its cells, the time of all at the recorded prices, and how many have no price."""
     rows = []
     for paper in papers.NAMES:
-        price = prices(store.all(paper), paper)
+        kept = list(store.all(paper))
+        price, recorded = prices(kept, paper), {record.key for record in kept}
         for profile in PROFILES:
             priced = [price(cell) for cell in papers.get(paper).grid(profile)]
             known = [seconds for seconds in priced if seconds is not None]
-            missing = sum(store.get(cell) is None for cell in papers.get(paper).grid(profile))
+            missing = len(_keys(paper, profile) - recorded)
             unpriced = str(len(priced) - len(known))
             rows.append(
                 [paper.capitalize(), profile, str(len(priced)), str(missing), hours(math.fsum(known)), unpriced]

@@ -17,15 +17,15 @@ from torch import Tensor
 
 from lib import data, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count
-from lib.evasion.perturb import LOSSES
+from lib.errors import BadValue, check_count
 from lib.membership import best_threshold, by_threshold, learnt_accuracy, log_odds, targeted_answers
 from lib.models import Network
 from lib.papers.song.victims import (
     BATCH,
-    Attack,
     Cell,
     Machine,
+    answer,
+    attack_of,
     logits,
     members,
     points,
@@ -33,7 +33,6 @@ from lib.papers.song.victims import (
     training_work,
 )
 from lib.runs import Result
-from lib.uncertainty import Deterministic
 
 METHODS = ("confidence_benign", "model_benign", "confidence_untargeted", "model_untargeted", "model_targeted")
 
@@ -43,16 +42,12 @@ class Targeted(Cell):
     """One victim, and every method of Table 2 on it."""
 
     attack: str = "targeted"
-    eval_steps: int = 20
-    attack_loss: str = "log_odds"  # whose gradient the attack follows; the paper's is the cross-entropy
     known: int = 500  # points of each class and side whose membership the adversary knows
     classes: int = 10  # how many, from the first
     judged: int = 0  # points of each class and side that he is judged on; 0: all others
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("eval_steps", self.eval_steps)
-        check_choice("attack_loss", self.attack_loss, LOSSES)
         check_count("known", self.known)
         check_count("classes", self.classes)
         check_count("judged", self.judged, low=0)
@@ -61,11 +56,6 @@ class Targeted(Cell):
     def attacks(cls) -> tuple[str, ...]:
         """Targeted inference alone."""
         return ("targeted",)
-
-
-def attack_of(config: Targeted) -> Attack:
-    """The attack of a cell."""
-    return Attack(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
 
 
 def work(config: Targeted) -> float:
@@ -132,20 +122,16 @@ def of_class(config: Targeted, side: Split, c: int, *, name: str) -> Split:
 
 def looks_at(config: Targeted, network: Network, side: Split, device: str, classes: int) -> dict[str, Tensor]:
     """Log-probabilities of each point's image and untargeted example (n, k), and of its targeted ones (n, (k - 1) k)."""
-    attack = attack_of(config)
-    victim, side = Deterministic(network), side.to(device)
+    attack, side = attack_of(config), side.to(device)
 
-    def answer(x: Tensor, target: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-            adversarial = attack(network, x, target, targeted=True)
-        with torch.no_grad():
-            return victim.sample(adversarial)[0]
+    def aimed(x: Tensor, target: Tensor) -> Tensor:
+        return answer(network, x, target, attack=attack, precision=config.precision, targeted=True)
 
     batches = torch.split(torch.arange(len(side), device=device), BATCH[torch.device(device).type])
     return {
         "benign": logits(network, side, device=device).log_softmax(1),
         "untargeted": logits(network, side, device=device, attack=attack, precision=config.precision).log_softmax(1),
-        "targeted": torch.cat([targeted_answers(answer, *side.take(b), classes=classes).flatten(1) for b in batches]),
+        "targeted": torch.cat([targeted_answers(aimed, *side.take(b), classes=classes).flatten(1) for b in batches]),
     }
 
 

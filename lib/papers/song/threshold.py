@@ -16,15 +16,15 @@ from torch import Tensor
 
 from lib import data, membership, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count
-from lib.evasion.perturb import LOSSES
-from lib.membership import above_class, best_threshold, by_threshold, class_thresholds, log_odds, permuted
+from lib.errors import BadValue, check_count
+from lib.membership import above_class, best_threshold, by_threshold, log_odds, permuted
 from lib.metrics import accuracy
 from lib.models import Network
 from lib.papers.song.victims import (
     Attack,
     Cell,
     Machine,
+    attack_of,
     logits,
     members,
     points,
@@ -44,15 +44,11 @@ class Threshold(Cell):
     """One victim and inference by thresholds on it."""
 
     attack: str = "threshold"
-    eval_steps: int = 20
-    attack_loss: str = "log_odds"  # whose gradient the attack follows; the paper's is the cross-entropy
     judged: int = 0  # members, and as many others, that are judged; 0: all there are
     shadow: bool = False  # whether a shadow is trained as well
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("eval_steps", self.eval_steps)
-        check_choice("attack_loss", self.attack_loss, LOSSES)
         check_count("judged", self.judged, low=0)
         if not isinstance(self.shadow, bool):
             raise BadValue(f"shadow: expected True or False, got {self.shadow!r}")
@@ -65,11 +61,6 @@ class Threshold(Cell):
     def attacks(cls) -> tuple[str, ...]:
         """Inference by threshold alone."""
         return ("threshold",)
-
-
-def attack_of(config: Threshold) -> Attack:
-    """The attack of a cell."""
-    return Attack(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
 
 
 def work(config: Threshold) -> float:
@@ -167,8 +158,7 @@ def halved_by_class(member: Tensor, nonmember: Tensor, labels: dict[str, Tensor]
     for c in range(classes):
         inside, outside = (scores[of == c] for scores, of in known.values())
         if len(inside) and len(outside):
-            both = (torch.zeros(len(inside), dtype=torch.long), torch.zeros(len(outside), dtype=torch.long))
-            thresholds[c] = class_thresholds(inside.cpu(), both[0], outside.cpu(), both[1], classes=1)[0]
+            thresholds[c] = best_threshold(inside, outside)[0]
     above = [
         above_class(scores[indices[name][1]], labels[name][indices[name][1]], thresholds)
         for name, scores in sides.items()

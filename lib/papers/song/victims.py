@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lib import checkpoints, data, membership, models, robust_training
 from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count, check_number
-from lib.evasion.perturb import perturb
+from lib.evasion.perturb import LOSSES, perturb
 from lib.metrics import accuracy
 from lib.models import Network
 from lib.robust_training import RobustConfig
@@ -78,6 +78,8 @@ class Cell:
     augmentation: str = "none"
     precision: str = "bfloat16"
     observations: int = 10  # of accuracy and inference, evenly over the training
+    eval_steps: int = 20  # of the attack on the trained victim
+    attack_loss: str = "log_odds"  # whose gradient that attack follows; the paper's is the cross-entropy
 
     def __post_init__(self) -> None:
         check_choice("paper", self.paper, ["song"])
@@ -87,7 +89,8 @@ class Cell:
         check_choice("attack", self.attack, self.attacks())
         for name in ("seed", "train_size", "part"):
             check_count(name, getattr(self, name), low=0)
-        for name in ("version", "width", "observations"):
+        check_choice("attack_loss", self.attack_loss, LOSSES)
+        for name in ("version", "width", "observations", "eval_steps"):
             check_count(name, getattr(self, name))
         for name in ("train_epsilon", "epsilon"):
             object.__setattr__(self, name, check_number(name, getattr(self, name), low=0.0, high=1.0))
@@ -200,15 +203,19 @@ def logits(
     The answers are those of a float32 pass: bfloat16 would round log-odds to a few steps, and with them the ranks of members.
     """
     split = split.to(device)
-    victim, found = Deterministic(network), []
-    for batch in torch.split(torch.arange(len(split), device=device), BATCH[torch.device(device).type]):
-        x, y = split.take(batch)
-        if attack is not None:
-            with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-                x = attack(network, x, y)
-        with torch.no_grad():
-            found.append(victim.sample(x)[0])
-    return torch.cat(found)
+    batches = torch.split(torch.arange(len(split), device=device), BATCH[torch.device(device).type])
+    return torch.cat([answer(network, *split.take(batch), attack=attack, precision=precision) for batch in batches])
+
+
+def answer(
+    network: Network, x: Tensor, y: Tensor, *, attack: Attack | None, precision: str, targeted: bool = False
+) -> Tensor:
+    """The same for one batch on the network's device; `y` are labels, or targets of the attack."""
+    if attack is not None:
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            x = attack(network, x, y, targeted=targeted)
+    with torch.no_grad():
+        return Deterministic(network).sample(x)[0]
 
 
 class Attack:
@@ -223,6 +230,11 @@ class Attack:
         return perturb(
             network, x, y, epsilon=self.epsilon, step_size=size, steps=steps, targeted=targeted, loss=self.loss
         )
+
+
+def attack_of(config: Cell) -> Attack:
+    """The attack on the trained victim of a cell."""
+    return Attack(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
 
 
 def shadow_of(config: Cell) -> Cell:
