@@ -115,9 +115,9 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
 
 
 def _execute_all(folder: Path, given: Mapping[str, Any]) -> None:
-    """Execute every chapter, two at a time, each on one thread: two that share the cores would wait for each other's threads."""
+    """Execute the chapters side by side, each on one thread: those that share the cores would wait for each other's threads."""
     environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads"), "OMP_NUM_THREADS": "1"}
-    with _environment(environment), ThreadPoolExecutor(max_workers=2) as pool:
+    with _environment(environment), ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
         for done in [pool.submit(_execute, name, folder / f"{name}.ipynb", given) for name in papers.NAMES]:
             done.result()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+import io
 import platform
 import resource
 import subprocess
@@ -60,7 +61,7 @@ def fingerprint(module: str) -> str:
     """Twelve digits over the sources of `module` and of everything in `lib` that it imports, directly or not."""
     digest = hashlib.sha256()
     for path in sorted(_sources(module)):
-        digest.update(path.relative_to(LIB).as_posix().encode() + b"\0" + _code(path).encode())
+        digest.update(path.relative_to(LIB).as_posix().encode() + b"\0" + _code(path.read_bytes()).encode())
     return digest.hexdigest()[:12]
 
 
@@ -69,21 +70,21 @@ def drifted(record: Any, module: str) -> bool:
     return bool(record.provenance["fingerprint"] != fingerprint(module))
 
 
-def _code(path: Path) -> str:
-    """The source without comments, docstrings and layout: what cannot change a result does not count as drift."""
+@cache
+def _code(source: bytes) -> str:
+    """`source` without comments, docstrings and layout: what cannot change a result does not count as drift."""
     kept = []
-    with path.open("rb") as file:
-        at_start = True  # of a statement, where a string on its own is a docstring
-        for token in tokenize.tokenize(file.readline):
-            if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING):
-                continue
-            if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
-                at_start = True
-                kept.append({tokenize.NEWLINE: ";", tokenize.INDENT: ">", tokenize.DEDENT: "<"}[token.type])
-                continue
-            if not (at_start and token.type == tokenize.STRING):
-                kept.append(token.string)
-            at_start = False
+    at_start = True  # of a statement, where a string on its own is a docstring
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING):
+            continue
+        if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
+            at_start = True
+            kept.append({tokenize.NEWLINE: ";", tokenize.INDENT: ">", tokenize.DEDENT: "<"}[token.type])
+            continue
+        if not (at_start and token.type == tokenize.STRING):
+            kept.append(token.string)
+        at_start = False
     return "".join(kept)
 
 
@@ -95,12 +96,20 @@ def _sources(module: str) -> set[Path]:
         if path is None or path in found:
             continue
         found.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                waiting += [name.name for name in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+        waiting += _imported(path.read_text())
     return found
+
+
+@cache
+def _imported(source: str) -> tuple[str, ...]:
+    """The names that `source` imports, each perhaps a module."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+    return tuple(names)
 
 
 def _path(module: str) -> Path | None:

@@ -20,11 +20,11 @@ DROPOUT = {"lenet5": 0.5, "resnet18": 0.4}  # of the evasion code
 RARE = 0.05  # of the membership code
 # Digits are few: with the paper's batches and rate a network learns nothing of them.
 _SMOKE: dict[str, Any] = {
-    "epochs": 6,
+    "epochs": 3,
     "batch_size": 16,
     "learning_rate": 0.1,
     "draws": 3,
-    "train_size": 500,
+    "train_size": 300,
     "dropout": 0.1,
 }
 # What `reduced` leaves out: images, epochs, draws, iterations and half of the attempts. LeNet-5 is small enough to need none
@@ -47,7 +47,7 @@ def variants(profile: str) -> list[dict[str, Any]]:
             "network": network,
             "bayesian": bayesian,
             **{"dropout": DROPOUT[network], **less},
-            **({"train_size": 64, "epochs": 1} if smoke and network == "resnet18" else {}),
+            **({"train_size": 32, "epochs": 1} if smoke and network == "resnet18" else {}),
         }
         for dataset in ("mnist", "cifar10")
         for network in DROPOUT
@@ -164,7 +164,7 @@ def _sizes(usual: dict[str, Any], attack: str) -> dict[str, Any]:
     if usual["profile"] == "reduced":
         sizes |= {"iterations": sizes["iterations"] // 5, "attempts": 50}
     if usual["profile"] == "smoke":
-        sizes |= {"iterations": {"hop_skip_jump": 2, "boundary": 5}[attack], "initial_evaluations": 20}
+        sizes |= {"iterations": {"hop_skip_jump": 1, "boundary": 5}[attack], "initial_evaluations": 20}
         sizes |= {"attempts": 5, "judges": 5, "check_answers": 10, "start_tries": 10}
     return {**usual, **sizes}
 

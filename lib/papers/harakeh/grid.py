@@ -87,7 +87,7 @@ def _fgsm(one: dict[str, Any]) -> dict[str, Any]:
     """What FGSM's cells need besides: epsilons of the curve, and how many images are attacked."""
     epsilons = {"curve_epsilons": CIFAR_EPSILONS} if "cifar10" in one["dataset"] else {}
     if one["profile"] == "smoke":
-        return {"test_size": 100, "curve_size": 50, "curve_epsilons": (0.0, 0.1, 0.3)}
+        return {"test_size": 50, "curve_size": 30, "curve_epsilons": (0.0, 0.1, 0.3)}
     return {**epsilons, **({"test_size": 2000} if one["profile"] == "reduced" else {})}
 
 

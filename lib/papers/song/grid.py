@@ -74,9 +74,9 @@ _FEW: dict[str, dict[str, Any]] = {
     },
 }
 _SMOKE: dict[str, dict[str, Any]] = {
-    "yale": {"width": 1, "steps": 3, "batch_size": 5, "ramp": 2, "train_size": 20},
-    "fashion_mnist": {"width": 8, "steps": 60, "batch_size": 20, "learning_rate": 3e-3, "train_size": 200},
-    "cifar10": {"network": "wide_resnet_short", "width": 16, "steps": 12, "batch_size": 20, "train_size": 200},
+    "yale": {"width": 1, "steps": 2, "batch_size": 5, "ramp": 2, "train_size": 20},
+    "fashion_mnist": {"width": 8, "steps": 30, "batch_size": 20, "learning_rate": 3e-3, "train_size": 100},
+    "cifar10": {"network": "wide_resnet_short", "width": 16, "steps": 6, "batch_size": 10, "train_size": 100},
 }
 
 
@@ -158,7 +158,7 @@ def _tables(profile: str, seed: int) -> Iterator[Cell]:
 def _threshold(profile: str, seed: int, variant: dict[str, Any]) -> Threshold:
     shadow = profile == "reduced" or (profile == "smoke" and "fashion" in variant["dataset"])
     sizes: dict[str, Any] = {
-        "smoke": {"eval_steps": 3, "judged": 40 if "yale" in variant["dataset"] else 200},
+        "smoke": {"eval_steps": 2, "judged": 20 if "yale" in variant["dataset"] else 100},
         "reduced": {"eval_steps": 10, "judged": 5000},
     }.get(profile, {})
     return Threshold(profile=profile, seed=seed, part=_part(seed, variant), shadow=shadow, **variant, **sizes)
@@ -171,6 +171,6 @@ def _part(seed: int, variant: dict[str, Any]) -> int:
 
 def _points(profile: str) -> dict[str, Any]:
     return {
-        "smoke": {"known": 5, "judged": 5, "eval_steps": 2, "classes": 2},
+        "smoke": {"known": 2, "judged": 2, "eval_steps": 2, "classes": 2},
         "reduced": {"known": 150, "judged": 150, "eval_steps": 10},
     }.get(profile, {})
