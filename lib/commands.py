@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import checkpoints, costs, execution, packing, papers, provenance
-from lib.errors import BadValue, check_count, check_number
+from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.runs import ROOT, Record, Store, key_of
 from lib.selection import NoCell, select
 
@@ -58,7 +58,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
         return sub
 
-    command("plan", plan, "list the missing cells and what they cost, priced from recorded ones")
+    sub = command("plan", plan, "list the missing cells and what they cost, priced from recorded ones")
+    sub.add_argument("--device", default="cpu", help="the device to price for: cpu or cuda, here or not (default: cpu)")
     sub = command("run", run, "compute the missing cells")
     sub.add_argument("--budget", type=float, default=None, metavar="SECONDS", help="start nothing that would end later")
     sub.add_argument("--all", action="store_true", help="recompute recorded cells too, with fresh training")
@@ -97,7 +98,7 @@ def _add_machine(sub: argparse.ArgumentParser) -> None:
 
 
 def _cells(options: argparse.Namespace) -> list[Any]:
-    """The cells that the options name; with --seed S, only of that seed."""
+    """The cells that the options name, the most wanted first; with --seed S, only of that seed."""
     only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
     profiles = [options.profile] if options.profile else ["reduced", "paper"]
     cells, refused = [], None
@@ -109,7 +110,7 @@ def _cells(options: argparse.Namespace) -> list[Any]:
                 refused = error
     if refused is not None and not cells:
         raise refused
-    return cells
+    return cells if options.paper else sorted(cells, key=lambda cell: cell.seed)  # no paper's seeds wait for another's
 
 
 # Settings that are named where they are not what they are in most cells.
@@ -129,9 +130,9 @@ def _label(cell: Any) -> str:
     return " ".join([*words, f"seed {cell.seed}"])
 
 
-def _prices(store: Store) -> dict[str, Any]:
-    """For each paper, what prices one of its cells."""
-    return {name: costs.prices(store.all(name), name) for name in papers.NAMES}
+def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
+    """For each paper, what prices one of its cells on `device`."""
+    return {name: costs.Prices(name, store.all(name), gpu=device.startswith("cuda")) for name in papers.NAMES}
 
 
 def _duration(seconds: float | None) -> str:
@@ -140,8 +141,9 @@ def _duration(seconds: float | None) -> str:
 
 def plan(options: argparse.Namespace) -> int:
     """Print the missing cells with their prices."""
+    check_choice("--device", options.device, ("cpu", "cuda"))
     store, total, unpriced = Store(options.results), 0.0, 0
-    price = _prices(store)
+    price = _prices(store, options.device)
     missing = [cell for cell in _cells(options) if store.get(cell) is None]
     for cell in missing:
         seconds = price[cell.paper](cell)
@@ -170,10 +172,11 @@ def run(options: argparse.Namespace) -> int:
     store.check()
     if local:
         execution.check_data(cells)
-    price = _prices(store)
+    price = _prices(store, device)
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):
+            price[cell.paper].add(outcome)  # the first cells on a new kind of device price the others
             spent = _duration(costs.cost(outcome))
             print(f"{outcome.key}  {_label(cell)}  {spent}", flush=True)
         else:

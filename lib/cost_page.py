@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 from lib import papers
-from lib.costs import cost, is_gpu, prices
+from lib.costs import Prices, cost, is_gpu
 from lib.runs import Record, Store, key_of
 from lib.tables import ATTACK_NAMES, DATASET_NAMES, NOT_RUN, Table
 
@@ -76,16 +77,19 @@ def price_table(store: Store) -> Table:
     rows = []
     for paper in papers.NAMES:
         kept = list(store.all(paper))
-        price, recorded = prices(kept, paper), {record.key for record in kept}
+        recorded, kinds = {record.key for record in kept}, [Prices(paper, kept, gpu=gpu) for gpu in (False, True)]
         for profile in PROFILES:
-            priced = [price(cell) for cell in papers.get(paper).grid(profile)]
-            known = [seconds for seconds in priced if seconds is not None]
+            cells = papers.get(paper).grid(profile)
             missing = len(_keys(paper, profile) - recorded)
-            unpriced = str(len(priced) - len(known))
-            rows.append(
-                [paper.capitalize(), profile, str(len(priced)), str(missing), hours(math.fsum(known)), unpriced]
-            )
-    return Table("Paper,Profile,Cells,Not recorded,Time of those with a price,Without a price".split(","), rows)
+            row = [paper.capitalize(), profile, str(len(cells)), str(missing)]
+            rows.append(row + [text for price in kinds for text in _priced([price(cell) for cell in cells])])
+    head = "Paper,Profile,Cells,Not recorded,Time of those with a price: CPU,Without a price,GPU,Without a price"
+    return Table(head.split(","), rows)
+
+
+def _priced(prices: Sequence[float | None]) -> list[str]:
+    known = [seconds for seconds in prices if seconds is not None]
+    return [hours(math.fsum(known)) if known else NOT_RUN, str(len(prices) - len(known))]
 
 
 def hours(seconds: float) -> str:

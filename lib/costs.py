@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from lib import papers
@@ -21,7 +21,7 @@ def cost(record: Record) -> float:
 
 def is_gpu(record: Record) -> bool:
     """Whether a record was computed on a GPU."""
-    return "NVIDIA" in str(record.provenance["device"])
+    return "NVIDIA" in str(record.provenance.get("device", ""))
 
 
 def _share(record: Record, seconds: float) -> float:
@@ -35,25 +35,34 @@ def _share(record: Record, seconds: float) -> float:
     return min(1.0, float(processor) / (seconds * int(record.provenance["threads"])))
 
 
-def prices(records: Iterable[Record], paper: str) -> Callable[[Any], float | None]:
-    """A function that prices a cell in seconds, from what cells of the same network and estimator cost per unit of work.
+class Prices:
+    """What cells of a paper will take, in seconds on one kind of device, from what recorded ones took there per unit of work.
 
-    Where no record has the same network and estimator, any record of the network will do; where there is none, no price.
+        price = Prices("song", records, gpu=True)
+        price(cell)      # None: nothing like it was recorded on a GPU
+        price.add(record)
+
+    Records of the same network and estimator count; where there are none, those of the network; where there are none, no price.
     """
-    module = papers.get(paper)
-    rates: dict[tuple[Any, ...], list[float]] = {}
-    for record in records:
-        cell = module.revive(record.config)
-        if cell is None:
-            continue  # of an older experiment
+
+    def __init__(self, paper: str, records: Iterable[Record] = (), *, gpu: bool = False) -> None:
+        self.module, self.gpu = papers.get(paper), gpu
+        self.rates: dict[tuple[Any, ...], list[float]] = {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Let `record` count, unless it is of the other kind of device or of an older experiment."""
+        cell = self.module.revive(record.config)
+        if cell is None or is_gpu(record) != self.gpu:
+            return
         for kind in _kinds(cell):
-            rates.setdefault(kind, []).append(cost(record) / module.work(cell))
+            self.rates.setdefault(kind, []).append(cost(record) / self.module.work(cell))
 
-    def price(cell: Any) -> float | None:
-        found = next((rates[kind] for kind in _kinds(cell) if kind in rates), None)
-        return None if found is None else module.work(cell) * statistics.median(found)
-
-    return price
+    def __call__(self, cell: Any) -> float | None:
+        """The price of `cell`, if there is one."""
+        found = next((self.rates[kind] for kind in _kinds(cell) if kind in self.rates), None)
+        return None if found is None else float(self.module.work(cell) * statistics.median(found))
 
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:

@@ -207,10 +207,27 @@ def test_plan_prices_from_what_is_recorded(cli: Cli, store: Store, cells: list[A
     assert total.endswith(f" {priced.count(False)} without a price")
 
 
+def test_a_plan_for_a_gpu_takes_no_price_from_a_processor(
+    cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]
+) -> None:
+    fill(store, cells[:1], seconds=66)
+    outcome = cli("plan", *SMOKE, *tiny_options, "--device", "cuda", "--results", store.root)
+    assert outcome.rc == 0 and all(line.endswith("no price") for line in outcome.stdout.splitlines()[:-1])
+    outcome = cli("plan", *SMOKE, "--device", "tpu", "--results", store.root)
+    assert outcome.rc == 2 and "--device: unknown 'tpu'; expected one of cpu, cuda" in outcome.stderr
+
+
 def test_without_a_profile_the_plan_is_for_the_results_of_the_book(cli: Cli, store: Store) -> None:
     outcome = cli("plan", "--paper", "harakeh", "--results", store.root)
     keys = [line.split()[0] for line in outcome.stdout.splitlines()[:-1]]
     assert keys == [key_of(cell) for profile in ("reduced", "paper") for cell in harakeh.grid(profile)]
+
+
+def test_over_all_papers_the_first_seed_of_each_comes_first(cli: Cli, store: Store) -> None:
+    lines = cli("plan", "--profile", "paper", "--results", store.root).stdout.splitlines()[:-1]
+    listed = [(line.split()[1], int(line.split(" seed ")[1].split()[0])) for line in lines]
+    assert [seed for _, seed in listed] == sorted(seed for _, seed in listed)
+    assert list(dict.fromkeys(paper for paper, seed in listed if seed == 0)) == list(papers.NAMES)
 
 
 def test_one_seed_can_be_chosen(cli: Cli, store: Store) -> None:

@@ -262,47 +262,56 @@ def test_a_price_is_the_work_of_a_cell_at_the_rate_of_recorded_ones(tiny_cell: C
     assert harakeh.work(cell) == 3 * 64 + 5 * 20 + 10 * (4 + 2)
     assert harakeh.work(tiny_cell(estimator="epistemic", draws=7)) == 3 * 64 + 7 * (5 * 20 + 10 * (4 + 2))
     records = [record(tiny_cell(seed=seed), seconds) for seed, seconds in enumerate([10.0, 40.0, 20.0])]
-    price = costs.prices(records, "harakeh")
+    price = costs.Prices("harakeh", records)
     assert price(tiny_cell(seed=9)) == pytest.approx(20)  # the median of the three
     twice = tiny_cell(train_size=64 * 3, test_size=20)
     assert price(twice) == pytest.approx(20 * harakeh.work(twice) / harakeh.work(cell))
 
 
 def test_where_no_record_has_the_estimator_one_of_the_network_will_do(tiny_cell: CellMaker) -> None:
-    price = costs.prices([record(tiny_cell(), 10.0), record(tiny_cell(estimator="aleatoric"), 30.0)], "harakeh")
+    price = costs.Prices("harakeh", [record(tiny_cell(), 10.0), record(tiny_cell(estimator="aleatoric"), 30.0)])
     assert price(tiny_cell()) == pytest.approx(10) and price(tiny_cell(estimator="aleatoric")) == pytest.approx(30)
     epistemic = tiny_cell(estimator="epistemic")
     assert price(epistemic) == pytest.approx(20 * harakeh.work(epistemic) / harakeh.work(tiny_cell()))
     for unknown in ({"width": 3}, {"network": "fully_convolutional"}, {"dataset": "digits_as_cifar10"}):
         assert price(tiny_cell(**unknown)) is None
-    assert costs.prices([], "harakeh")(tiny_cell()) is None
+    assert costs.Prices("harakeh", [])(tiny_cell()) is None
 
 
 def test_an_attack_is_priced_by_the_work_of_any_other_on_the_same_network(tiny_cell: CellMaker) -> None:
     """Records and cells of several experiments: each has its own work, and one rate serves them all."""
     usual = {name: getattr(tiny_cell(), name) for name in ("profile", "dataset", "network", "width", "train_size")}
     targeted, within = harakeh.CW(**usual, attack_runs=1), harakeh.Gradient(**usual, test_size=30, loss_steps=(1.0, 5))
-    price = costs.prices(
-        [record(tiny_cell(), harakeh.work(tiny_cell()) / 10), record(targeted, harakeh.work(targeted))], "harakeh"
-    )
+    price = costs.Prices("harakeh", [record(tiny_cell(), harakeh.work(tiny_cell()) / 10)])
+    price.add(record(targeted, harakeh.work(targeted)))
     for cell in (tiny_cell(), targeted, within, harakeh.BlackBox(**usual), harakeh.JSMA(**usual)):
         assert price(cell) == pytest.approx((0.1 + 1) / 2 * harakeh.work(cell))
     records = [record(within, 7.0)]
-    assert records[0].config["loss_steps"] == [1.0, 5.0] and costs.prices(records, "harakeh")(within) == pytest.approx(
+    assert records[0].config["loss_steps"] == [1.0, 5.0] and costs.Prices("harakeh", records)(within) == pytest.approx(
         7
     )
 
 
 def test_a_network_from_the_cache_costs_its_training_all_the_same(tiny_cell: CellMaker) -> None:
     cached = record(tiny_cell(), 5.0, training_seconds=100.0, attack_seconds=4.0)
-    assert costs.cost(cached) == 104 and costs.prices([cached], "harakeh")(tiny_cell()) == pytest.approx(104)
+    assert costs.cost(cached) == 104 and costs.Prices("harakeh", [cached])(tiny_cell()) == pytest.approx(104)
     assert costs.cost(record(tiny_cell(), 110.0, training_seconds=100.0, attack_seconds=4.0)) == 110
+
+
+def test_a_processor_sets_no_price_for_a_gpu(tiny_cell: CellMaker) -> None:
+    cell, gpu = tiny_cell(), {"seconds": 2.0, "device": "NVIDIA H100 80GB HBM3"}
+    here = record(cell, 100.0)
+    there = Record(here.key, here.config, {}, {}, gpu)
+    assert costs.Prices("harakeh", [here])(cell) == pytest.approx(100)
+    assert costs.Prices("harakeh", [here], gpu=True)(cell) is None
+    assert costs.Prices("harakeh", [here, there], gpu=True)(cell) == pytest.approx(2)
+    assert costs.Prices("harakeh", [here, there])(cell) == pytest.approx(100)
 
 
 def test_records_of_an_older_experiment_set_no_price(tiny_cell: CellMaker) -> None:
     old = record(tiny_cell(), 10.0)
     for config in ({**old.config, "gone": 1}, {name: old.config[name] for name in list(old.config)[1:]}):
-        assert costs.prices([Record(old.key, config, {}, {}, {"seconds": 1.0})], "harakeh")(tiny_cell()) is None
+        assert costs.Prices("harakeh", [Record(old.key, config, {}, {}, {"seconds": 1.0})])(tiny_cell()) is None
 
 
 def test_a_training_that_goes_on_from_snapshots_is_stopped_when_the_time_is_up(

@@ -616,13 +616,13 @@ def test_prices_scale_with_the_work(store: Store) -> None:
     assert harakeh.work(none) == 1_080_000 + 61_000
     assert harakeh.work(epistemic) == 1_080_000 + 610_000
     put(store, none, training_seconds=1000.0, attack_seconds=141.0, seconds=150.0)
-    price = costs.prices(store.all("harakeh"), "harakeh")
+    price = costs.Prices("harakeh", store.all("harakeh"))
     assert price(none) == pytest.approx(1141)
     assert price(replace(none, seed=4)) == pytest.approx(1141)
     assert price(replace(none, epochs=12)) == pytest.approx(2221)
     assert price(epistemic) == pytest.approx(1690)  # for want of a better record, by that of the same network
     put(store, epistemic, training_seconds=1000.0, attack_seconds=4070.0, seconds=150.0)
-    price = costs.prices(store.all("harakeh"), "harakeh")
+    price = costs.Prices("harakeh", store.all("harakeh"))
     assert price(replace(epistemic, seed=1)) == pytest.approx(5070)
     assert price(none) == pytest.approx(1141)
 
@@ -631,23 +631,23 @@ def test_a_price_is_the_median_of_the_records(store: Store) -> None:
     found = cells(dataset="mnist", network="basic_cnn", estimator="none")
     for cell, attack in zip(found, (10.0, 20.0, 9999.0), strict=False):
         put(store, cell, training_seconds=100.0, attack_seconds=attack)
-    assert costs.prices(store.all("harakeh"), "harakeh")(found[4]) == pytest.approx(120)
+    assert costs.Prices("harakeh", store.all("harakeh"))(found[4]) == pytest.approx(120)
 
 
 def test_there_is_no_price_without_a_record_of_the_network(store: Store) -> None:
     put(store, cells(dataset="mnist", network="basic_cnn")[0])
-    price = costs.prices(store.all("harakeh"), "harakeh")
+    price = costs.Prices("harakeh", store.all("harakeh"))
     assert price(cells(dataset="mnist", network="basic_cnn_tutorial")[0]) is None
     assert price(cells(dataset="cifar10", network="fully_convolutional")[0]) is None
     assert price(cells("reduced", dataset="mnist")[0]) is None  # a quarter of the width is another network
-    assert costs.prices([], "harakeh")(cells()[0]) is None
+    assert costs.Prices("harakeh", [])(cells()[0]) is None
 
 
 def test_records_of_an_older_experiment_price_nothing(store: Store) -> None:
     cell = cells()[0]
     record = put(store, cell)
     older = replace(record, config={name: value for name, value in record.config.items() if name != "draws"})
-    assert costs.prices([older], "harakeh")(cell) is None
+    assert costs.Prices("harakeh", [older])(cell) is None
 
 
 def test_records_price_after_their_way_through_json(store: Store) -> None:
@@ -655,7 +655,7 @@ def test_records_price_after_their_way_through_json(store: Store) -> None:
     record = put(store, cell, training_seconds=50.0, attack_seconds=50.0)
     read = Record(**json.loads(json.dumps(vars(record))))
     assert isinstance(read.config["curve_epsilons"], list)
-    assert costs.prices([read], "harakeh")(cell) == pytest.approx(100)
+    assert costs.Prices("harakeh", [read])(cell) == pytest.approx(100)
 
 
 # --- the other rows, and what lies beyond them --------------------------------------------------------------------------
