@@ -46,23 +46,23 @@ class Prices:
     """
 
     def __init__(self, paper: str, records: Iterable[Record] = (), *, gpu: bool = False) -> None:
-        self.module, self.gpu = papers.get(paper), gpu
+        self.paper, self.gpu = paper, gpu
         self.rates: dict[tuple[Any, ...], list[float]] = {}
         for record in records:
             self.add(record)
 
     def add(self, record: Record) -> None:
         """Let `record` count, unless it is of the other kind of device or of an older experiment."""
-        cell = self.module.revive(record.config)
+        cell = papers.revive(self.paper, record.config)
         if cell is None or is_gpu(record) != self.gpu:
             return
         for kind in _kinds(cell):
-            self.rates.setdefault(kind, []).append(cost(record) / self.module.work(cell))
+            self.rates.setdefault(kind, []).append(cost(record) / papers.work(cell))
 
     def __call__(self, cell: Any) -> float | None:
         """The price of `cell`, if there is one."""
         found = next((self.rates[kind] for kind in _kinds(cell) if kind in self.rates), None)
-        return None if found is None else float(self.module.work(cell) * statistics.median(found))
+        return None if found is None else papers.work(cell) * statistics.median(found)
 
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:

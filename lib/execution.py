@@ -101,7 +101,7 @@ def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
     device = check_device(job.device)
     torch.use_deterministic_algorithms(torch.device(device).type == "cpu")
     start, begun = time.perf_counter(), time.process_time()
-    result = papers.get(cell.paper).run(cell, device=device, cache=job.cache, fresh=job.fresh, progress=job.progress)
+    result = papers.run(cell, device=device, cache=job.cache, fresh=job.fresh, progress=job.progress)
     spent = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - begun}
     return result, provenance.describe(papers.module_of(cell), device=device, **spent)
 

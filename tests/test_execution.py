@@ -259,20 +259,20 @@ def record(cell: Any, seconds: float, **measurements: float) -> Record:
 def test_a_price_is_the_work_of_a_cell_at_the_rate_of_recorded_ones(tiny_cell: CellMaker) -> None:
     cell = tiny_cell()
     # 3 * 1 epoch * 64 images trained on, 5 * 20 test images, 4 + 2 passes of 10 images for the curve
-    assert harakeh.work(cell) == 3 * 64 + 5 * 20 + 10 * (4 + 2)
-    assert harakeh.work(tiny_cell(estimator="epistemic", draws=7)) == 3 * 64 + 7 * (5 * 20 + 10 * (4 + 2))
+    assert papers.work(cell) == 3 * 64 + 5 * 20 + 10 * (4 + 2)
+    assert papers.work(tiny_cell(estimator="epistemic", draws=7)) == 3 * 64 + 7 * (5 * 20 + 10 * (4 + 2))
     records = [record(tiny_cell(seed=seed), seconds) for seed, seconds in enumerate([10.0, 40.0, 20.0])]
     price = costs.Prices("harakeh", records)
     assert price(tiny_cell(seed=9)) == pytest.approx(20)  # the median of the three
     twice = tiny_cell(train_size=64 * 3, test_size=20)
-    assert price(twice) == pytest.approx(20 * harakeh.work(twice) / harakeh.work(cell))
+    assert price(twice) == pytest.approx(20 * papers.work(twice) / papers.work(cell))
 
 
 def test_where_no_record_has_the_estimator_one_of_the_network_will_do(tiny_cell: CellMaker) -> None:
     price = costs.Prices("harakeh", [record(tiny_cell(), 10.0), record(tiny_cell(estimator="aleatoric"), 30.0)])
     assert price(tiny_cell()) == pytest.approx(10) and price(tiny_cell(estimator="aleatoric")) == pytest.approx(30)
     epistemic = tiny_cell(estimator="epistemic")
-    assert price(epistemic) == pytest.approx(20 * harakeh.work(epistemic) / harakeh.work(tiny_cell()))
+    assert price(epistemic) == pytest.approx(20 * papers.work(epistemic) / papers.work(tiny_cell()))
     for unknown in ({"width": 3}, {"network": "fully_convolutional"}, {"dataset": "digits_as_cifar10"}):
         assert price(tiny_cell(**unknown)) is None
     assert costs.Prices("harakeh", [])(tiny_cell()) is None
@@ -282,10 +282,10 @@ def test_an_attack_is_priced_by_the_work_of_any_other_on_the_same_network(tiny_c
     """Records and cells of several experiments: each has its own work, and one rate serves them all."""
     usual = {name: getattr(tiny_cell(), name) for name in ("profile", "dataset", "network", "width", "train_size")}
     targeted, within = harakeh.CW(**usual, attack_runs=1), harakeh.Gradient(**usual, test_size=30, loss_steps=(1.0, 5))
-    price = costs.Prices("harakeh", [record(tiny_cell(), harakeh.work(tiny_cell()) / 10)])
-    price.add(record(targeted, harakeh.work(targeted)))
+    price = costs.Prices("harakeh", [record(tiny_cell(), papers.work(tiny_cell()) / 10)])
+    price.add(record(targeted, papers.work(targeted)))
     for cell in (tiny_cell(), targeted, within, harakeh.BlackBox(**usual), harakeh.JSMA(**usual)):
-        assert price(cell) == pytest.approx((0.1 + 1) / 2 * harakeh.work(cell))
+        assert price(cell) == pytest.approx((0.1 + 1) / 2 * papers.work(cell))
     records = [record(within, 7.0)]
     assert records[0].config["loss_steps"] == [1.0, 5.0] and costs.Prices("harakeh", records)(within) == pytest.approx(
         7

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lib import claims, data, models, published
+from lib import claims, data, models, papers, published
 from lib.data import Dataset, Split
 from lib.errors import BadValue
 from lib.evasion.decision import Decided
@@ -149,18 +149,18 @@ def test_equal_cells_have_one_key_whole_numbers_or_floats(kind: type[Cell]) -> N
 @PROFILES
 def test_every_cell_of_a_grid_comes_back_from_its_record(profile: str) -> None:
     for cell in galinkin.grid(profile):
-        found = galinkin.revive(through_json(settings(cell)))
+        found = papers.revive("galinkin", through_json(settings(cell)))
         assert found == cell and type(found) is type(cell)
 
 
 @EACH
 def test_settings_of_an_older_experiment_are_of_no_cell(kind: type[Cell]) -> None:
     known = through_json(settings(kind()))
-    assert galinkin.revive(known) == kind()
+    assert papers.revive("galinkin", known) == kind()
     for name in known:
-        assert galinkin.revive({other: value for other, value in known.items() if other != name}) is None
+        assert papers.revive("galinkin", {other: value for other, value in known.items() if other != name}) is None
     unknown = ({**known, "gone": 1}, {**known, "attack": "deepfool"}, {**known, "attack": None}, {})
-    assert [galinkin.revive(one) for one in unknown] == [None] * 4
+    assert [papers.revive("galinkin", one) for one in unknown] == [None] * 4
 
 
 BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
@@ -568,7 +568,7 @@ def test_the_price_of_a_victim_knows_how_many_images_it_sees(name: str, train: i
 
 @PROFILES
 def test_every_cell_of_a_grid_costs_something(profile: str) -> None:
-    assert all(0 < galinkin.work(cell) < 1e12 for cell in galinkin.grid(profile))
+    assert all(0 < papers.work(cell) < 1e12 for cell in galinkin.grid(profile))
 
 
 # --- victims ----------------------------------------------------------------------------------------------------------
@@ -1150,13 +1150,13 @@ def told_apart(cell: Cell) -> str:
 
 @pytest.mark.parametrize("cell", CELLS, ids=told_apart)
 def test_a_tiny_cell_measures_what_it_should_and_the_same_again(cell: Cell, cache: Path) -> None:
-    result = galinkin.run(cell, device="cpu", cache=cache)
+    result = papers.run(cell, device="cpu", cache=cache)
     found, curves = result.measurements, result.curves
     numbers = [*found.values(), *(value for curve in curves.values() for value in curve)]
     assert all(isinstance(value, float) and math.isfinite(value) for value in numbers)
     assert all(0 <= value <= 100 for name, value in found.items() if name not in NOT_SHARES)
     assert found["training_epochs"] == cell.epochs and found["accuracy"] > 50
-    again = galinkin.run(cell, device="cpu", cache=cache)
+    again = papers.run(cell, device="cpu", cache=cache)
     different = {name for name, value in found.items() if again.measurements[name] != value}
     assert different <= TIMES and found.keys() == again.measurements.keys() and curves == again.curves
     if isinstance(cell, Evasion):
@@ -1184,7 +1184,7 @@ def check_evasion(cell: Evasion, result: Result) -> None:
 
 
 def test_another_seed_measures_something_else(cache: Path) -> None:
-    first, other = (galinkin.run(one, device="cpu", cache=cache) for one in (CELLS[0], replace(CELLS[0], seed=1)))
+    first, other = (papers.run(one, device="cpu", cache=cache) for one in (CELLS[0], replace(CELLS[0], seed=1)))
     assert first.curves != other.curves
 
 
@@ -1210,4 +1210,4 @@ def test_what_the_data_cannot_give_is_refused_before_training(
 
     monkeypatch.setattr(victims.training, "fit", never)
     with pytest.raises(BadValue, match=f"^{told}"):
-        galinkin.run(cell, device="cpu", cache=None)
+        papers.run(cell, device="cpu", cache=None)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lib import data, evaluation
+from lib import data, evaluation, papers
 from lib.data import Dataset, Split
 from lib.errors import BadValue
 from lib.judging import Judgement
@@ -132,7 +132,7 @@ def test_equal_cells_have_one_key_whole_numbers_or_floats(kind: type[Cell]) -> N
 @PROFILES
 def test_every_cell_of_a_grid_comes_back_from_its_record(profile: str) -> None:
     for cell in harakeh.grid(profile):
-        found = harakeh.revive(through_json(settings(cell)))
+        found = papers.revive("harakeh", through_json(settings(cell)))
         assert found == cell and type(found) is type(cell)
         assert key_of(found) == key_of(cell)
 
@@ -140,11 +140,11 @@ def test_every_cell_of_a_grid_comes_back_from_its_record(profile: str) -> None:
 @EACH
 def test_settings_of_an_older_experiment_are_of_no_cell(kind: type[Cell]) -> None:
     known = through_json(settings(kind()))
-    assert harakeh.revive(known) == kind()
+    assert papers.revive("harakeh", known) == kind()
     for name in known:
-        assert harakeh.revive({other: value for other, value in known.items() if other != name}) is None
+        assert papers.revive("harakeh", {other: value for other, value in known.items() if other != name}) is None
     unknown = ({**known, "gone": 1}, {**known, "attack": "deepfool"}, {**known, "attack": None}, {})
-    assert [harakeh.revive(one) for one in unknown] == [None] * 4
+    assert [papers.revive("harakeh", one) for one in unknown] == [None] * 4
 
 
 BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
@@ -452,16 +452,16 @@ def test_work_counts_images_that_pass() -> None:
     assert victims.training_work(CW(**usual)) == train
     assert victims.training_work(CW(estimator="ensemble", **usual)) == 4 * train
     cw: dict[str, Any] = {**usual, "attack_runs": 2, "iterations": 5, "search_steps": 3, "judges": 7}
-    assert harakeh.work(CW(**cw)) == train + 2 * 100 * (3 * 15 + 1)
-    assert harakeh.work(CW(estimator="epistemic", **cw)) == train + 2 * 100 * (4 * 3 * 15 + 7)
-    assert harakeh.work(CW(estimator="epistemic", form="one_draw", **cw)) == train + 2 * 100 * (3 * 15 + 7)
+    assert papers.work(CW(**cw)) == train + 2 * 100 * (3 * 15 + 1)
+    assert papers.work(CW(estimator="epistemic", **cw)) == train + 2 * 100 * (4 * 3 * 15 + 7)
+    assert papers.work(CW(estimator="epistemic", form="one_draw", **cw)) == train + 2 * 100 * (3 * 15 + 7)
     pgd = Gradient(**usual, test_size=20, steps=5, loss_size=10, loss_steps=(1.0, 2.0))
-    assert harakeh.work(pgd) == train + 3 * 5 * 20 + 3 * 3 * 10 + 20 * 2
+    assert papers.work(pgd) == train + 3 * 5 * 20 + 3 * 3 * 10 + 20 * 2
 
 
 @PROFILES
 def test_every_cell_of_a_grid_costs_something(profile: str) -> None:
-    assert all(0 < harakeh.work(cell) < 1e12 for cell in harakeh.grid(profile))
+    assert all(0 < papers.work(cell) < 1e12 for cell in harakeh.grid(profile))
 
 
 def test_the_substitute_has_the_settings_of_its_cell() -> None:
@@ -506,7 +506,7 @@ def scores_of(estimator: str) -> set[str]:
 
 def computed(cell: Cell, cache: Path | None) -> Result:
     """The result, once what holds of every experiment is seen to hold."""
-    result = harakeh.run(cell, device="cpu", cache=cache)
+    result = papers.run(cell, device="cpu", cache=cache)
     numbers = [*result.measurements.values(), *(value for curve in result.curves.values() for value in curve)]
     assert all(isinstance(value, float) and math.isfinite(value) for value in numbers)
     percent = [
@@ -586,7 +586,7 @@ def test_an_aware_cell(estimator: str, score: str, cache: Path) -> None:
 )
 def test_the_same_cell_measures_the_same(cell: Cell, cache: Path) -> None:
     """Once with the victim from the cache, once with all of it made anew."""
-    first, again = harakeh.run(cell, device="cpu", cache=cache), harakeh.run(cell, device="cpu", cache=None)
+    first, again = papers.run(cell, device="cpu", cache=cache), papers.run(cell, device="cpu", cache=None)
     assert first.curves == again.curves
     different = {name for name, value in first.measurements.items() if again.measurements[name] != value}
     assert different <= TIMES and first.measurements.keys() == again.measurements.keys()
@@ -594,9 +594,9 @@ def test_the_same_cell_measures_the_same(cell: Cell, cache: Path) -> None:
 
 def test_cells_of_every_kind_share_one_checkpoint(tmp_path: Path) -> None:
     for kind in (JSMA, BlackBox, Gradient):
-        harakeh.run(kind(estimator="none", **TINY, **SMALL[kind]), device="cpu", cache=tmp_path)
+        papers.run(kind(estimator="none", **TINY, **SMALL[kind]), device="cpu", cache=tmp_path)
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
-    harakeh.run(JSMA(estimator="ensemble", **TINY, **SMALL[JSMA]), device="cpu", cache=tmp_path)
+    papers.run(JSMA(estimator="ensemble", **TINY, **SMALL[JSMA]), device="cpu", cache=tmp_path)
     assert len(list(tmp_path.glob("*.safetensors"))) == 3  # the plain one and two more members
 
 
@@ -657,5 +657,5 @@ def test_an_ensemble_is_made_of_the_victims_that_it_names(digits: Dataset, cache
 def test_a_score_that_the_victim_lacks_is_refused_before_training(tmp_path: Path) -> None:
     cell = Gradient(estimator="none", **TINY, **SMALL[Gradient], **{**AWARE, "score": "variance"})
     with pytest.raises(BadValue, match="score: unknown 'variance'; expected one of entropy"):
-        harakeh.run(cell, device="cpu", cache=tmp_path)
+        papers.run(cell, device="cpu", cache=tmp_path)
     assert not list(tmp_path.iterdir())

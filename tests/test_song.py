@@ -23,7 +23,7 @@ from lib.papers import song
 from lib.papers.song import Cell, Targeted, Threshold, targeted, threshold, victims
 from lib.papers.song.victims import Attack, Machine
 from lib.robust_training import RobustConfig
-from lib.runs import Result, key_of, settings
+from lib.runs import key_of, settings
 
 KINDS = list(song.CELLS)
 PROFILES = pytest.mark.parametrize("profile", song.PROFILES)
@@ -141,16 +141,16 @@ def test_equal_cells_have_one_key_whole_numbers_or_floats(kind: type[Cell]) -> N
 @PROFILES
 def test_every_cell_of_a_grid_comes_back_from_its_record(profile: str) -> None:
     for cell in song.grid(profile):
-        found = song.revive(through_json(settings(cell)))
+        found = papers.revive("song", through_json(settings(cell)))
         assert found == cell and type(found) is type(cell) and key_of(found) == key_of(cell)
 
 
 @EACH
 def test_settings_of_an_older_experiment_are_of_no_cell(kind: type[Cell]) -> None:
     known = through_json(settings(kind()))
-    assert song.revive(known) == kind()
+    assert papers.revive("song", known) == kind()
     for name in known:
-        assert song.revive({other: value for other, value in known.items() if other != name}) is None
+        assert papers.revive("song", {other: value for other, value in known.items() if other != name}) is None
     other = "targeted" if kind is Threshold else "threshold"
     unknown = (
         {**known, "gone": 1},
@@ -159,7 +159,7 @@ def test_settings_of_an_older_experiment_are_of_no_cell(kind: type[Cell]) -> Non
         {**known, "attack": other},
         {},
     )
-    assert [song.revive(one) for one in unknown] == [None] * 5
+    assert [papers.revive("song", one) for one in unknown] == [None] * 5
 
 
 BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
@@ -351,9 +351,9 @@ def test_an_unknown_profile_is_refused(ask: Callable[[str], Any]) -> None:
 def test_a_cost_is_positive_and_of_a_robust_victim_much_higher(profile: str) -> None:
     by_victim: dict[tuple[str, int, bool], list[float]] = {}
     for cell in song.grid(profile):
-        assert song.work(cell) > 0
+        assert papers.work(cell) > 0
         if isinstance(cell, Threshold):
-            by_victim.setdefault((cell.dataset, cell.seed, cell.train_epsilon > 0), []).append(song.work(cell))
+            by_victim.setdefault((cell.dataset, cell.seed, cell.train_epsilon > 0), []).append(papers.work(cell))
     for (name, seed, robust), costs in by_victim.items():
         if robust and (name, seed, False) in by_victim:
             # Of a step of training: forward and twice back, and 2 for every step of the attack.
@@ -364,12 +364,12 @@ def test_costs_are_counted() -> None:
     usual: dict[str, Any] = {"dataset": "cifar10", "steps": 100, "batch_size": 10, "attack_steps": 7, "eval_steps": 20}
     natural = Threshold(**usual)
     robust, shadowed = replace(natural, train_epsilon=0.1), replace(natural, train_size=500, judged=300, shadow=True)
-    assert song.work(robust) - song.work(natural) == 100 * 10 * 2 * 7
-    assert song.work(natural) == 100 * 10 * 3 + 60_000 * (2 + 2 * 20)
-    assert song.work(shadowed) == 2 * (100 * 10 * 3 + 600 * (2 + 2 * 20))
-    assert song.work(Targeted(**usual)) == 100 * 10 * 3 + 60_000 * 10 * 2 * 20
+    assert papers.work(robust) - papers.work(natural) == 100 * 10 * 2 * 7
+    assert papers.work(natural) == 100 * 10 * 3 + 60_000 * (2 + 2 * 20)
+    assert papers.work(shadowed) == 2 * (100 * 10 * 3 + 600 * (2 + 2 * 20))
+    assert papers.work(Targeted(**usual)) == 100 * 10 * 3 + 60_000 * 10 * 2 * 20
     few = Targeted(**usual, known=5, judged=3, classes=2)
-    assert song.work(few) == 100 * 10 * 3 + 2 * 2 * 8 * 10 * 2 * 20
+    assert papers.work(few) == 100 * 10 * 3 + 2 * 2 * 8 * 10 * 2 * 20
 
 
 # --- who is on which side ---------------------------------------------------------------------------------------------
@@ -728,12 +728,12 @@ def test_too_many_classes_are_refused_before_training(monkeypatch: pytest.Monkey
     monkeypatch.setattr(targeted, "trained_network", lambda *_: pytest.fail("was trained"))
     cell = Targeted(profile="smoke", dataset="digits_as_cifar10", known=1, classes=11)
     with pytest.raises(BadValue, match=r"^classes: expected at most 10, got 11$"):
-        song.run(cell, device="cpu", cache=None)
+        papers.run(cell, device="cpu", cache=None)
     cell = Targeted(profile="smoke", dataset="digits_as_cifar10", known=500)
     with pytest.raises(
         BadValue, match=r"^known, judged: expected 500 known and at least 1 judged points a class, got "
     ):
-        song.run(cell, device="cpu", cache=None)
+        papers.run(cell, device="cpu", cache=None)
 
 
 @pytest.mark.parametrize(("judged", "points"), [(0, 2 * (18 - 5)), (6, 12)])
@@ -913,13 +913,12 @@ SMOKE: list[Cell] = [
 
 @pytest.mark.parametrize("cell", SMOKE, ids=["threshold", "targeted"])
 def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = papers.get("song")
     monkeypatch.setattr("lib.membership.adversarial.MLP", replace(membership.MLP, epochs=5))
-    first: Result = paper.run(cell, device="cpu", cache=tmp_path)  # type: ignore[call-arg]
+    first = papers.run(cell, device="cpu", cache=tmp_path)
     networks = {path.name for path in tmp_path.glob("*.safetensors")}
     assert len(networks) == (2 if isinstance(cell, Threshold) else 1) and not list(tmp_path.glob("*.snapshot"))
     monkeypatch.setattr(victims.robust_training, "fit", lambda *_, **__: pytest.fail("was trained again"))
-    again: Result = paper.run(cell, device="cpu", cache=tmp_path)  # type: ignore[call-arg]
+    again = papers.run(cell, device="cpu", cache=tmp_path)
     untimed = [{k: v for k, v in r.measurements.items() if k != "attack_seconds"} for r in (first, again)]
     assert untimed[0] == untimed[1] and first.curves == again.curves
     found, curves = first.measurements, first.curves
@@ -943,7 +942,7 @@ def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: py
 
 def test_another_seed_measures_something_else(tmp_path: Path) -> None:
     cell = replace(SMOKE[0], shadow=False, steps=2, second_from=1, third_from=1, observations=1)
-    first, other = (song.run(one, device="cpu", cache=tmp_path) for one in (cell, replace(cell, seed=1)))
+    first, other = (papers.run(one, device="cpu", cache=tmp_path) for one in (cell, replace(cell, seed=1)))
     assert first.curves != other.curves and first.measurements["auc_benign"] != other.measurements["auc_benign"]
 
 
@@ -952,4 +951,4 @@ def test_a_shadow_that_the_data_cannot_give_is_refused_before_training(monkeypat
     monkeypatch.setattr(threshold, "trained_network", lambda *_: pytest.fail("was trained"))
     cell = Threshold(**{**TINY, "train_size": 500}, shadow=True)
     with pytest.raises(BadValue, match=r"^(sizes|train_size|part|shadow): "):
-        song.run(cell, device="cpu", cache=None)
+        papers.run(cell, device="cpu", cache=None)

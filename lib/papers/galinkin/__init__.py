@@ -6,19 +6,11 @@ here, with the settings of its cells and the function that runs one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from pathlib import Path
-from types import ModuleType
-from typing import Any
-
-from lib.papers.galinkin import evasion, membership, scan
 from lib.papers.galinkin.evasion import Evasion
 from lib.papers.galinkin.grid import DROPOUT, RARE, SEEDS, deviations, grid, main, variants
 from lib.papers.galinkin.membership import Membership
 from lib.papers.galinkin.scan import Scan
 from lib.papers.galinkin.victims import PROFILES, VICTIM, Cell
-from lib.runs import Result
 
 TITLE = "Who's Afraid of Thomas Bayes?"
 RESUMES = False
@@ -34,32 +26,9 @@ TOLERANCES = {
     "auc": 3.0,
 }
 
-CELLS: dict[type[Cell], ModuleType] = {Evasion: evasion, Scan: scan, Membership: membership}
+CELLS: tuple[type[Cell], ...] = (Evasion, Scan, Membership)
 
 __all__ = [
     "CELLS", "DROPOUT", "PROFILES", "RARE", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VICTIM",
-    "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "revive", "run", "variants", "work",
+    "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "variants",
 ]  # fmt: skip
-
-
-def work(config: Cell) -> float:
-    """Images that pass through the network, forward and backward counted three: what a cell's cost is proportional to."""
-    return float(CELLS[type(config)].work(config))
-
-
-def run(config: Cell, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Compute one cell.
-
-    Raises:
-        BadValue: the data cannot be read, or a cached checkpoint is damaged (unless `fresh` trains anew).
-    """
-    result: Result = CELLS[type(config)].run(config, device=device, cache=cache, fresh=fresh, progress=progress)
-    return result
-
-
-def revive(settings: Mapping[str, Any]) -> Cell | None:
-    """The cell that has these settings, as a record keeps them; None if they are those of an older experiment."""
-    for kind in CELLS:
-        if settings.get("attack") in kind.attacks() and settings.keys() == {field.name for field in fields(kind)}:
-            return kind(**settings)
-    return None
