@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from itertools import product
-from statistics import fmean
 
-from lib import claims, published
+from lib import published
 from lib.papers.galinkin import Evasion, Membership, Scan
 from lib.papers.galinkin_attacks import SEEN
 from lib.papers.galinkin_membership import HYPOTHESES, POSTERIORS, equal_rates, written
 from lib.papers.galinkin_pages import DATASETS, PAPER, records
 from lib.papers.galinkin_rows import ATTACKS, NETWORKS, READINGS, VICTIMS
-from lib.results import measured
+from lib.prose import dashed, mean, percent, readings
 from lib.runs import Record, Store
-from lib.tables import NOT_RUN, interval_of
-from lib.verdicts import judge
 
 # Short names of the settings of `HYPOTHESES` and `POSTERIORS`, in their order.
 CHANGED = dict(zip(HYPOTHESES, ("written", "same", "raw", "inverted", "overfit"), strict=True))
@@ -27,28 +24,22 @@ OF_EVASION = (
     "success success_vote success_within success_one_answer_within found answers passes median_distance accuracy"
 ).split()
 OF_SCAN = "success success_untargeted success_targeted first_label_right accuracy".split()
-PLAIN_NUMBERS = ("answers", "passes", "median_distance", "training_epochs")
+# Of what is no percentage.
+FORMATS = {"answers": ",.0f", "passes": ",.0f", "training_epochs": ",.0f", "median_distance": ".3f"}
 
 
 def prose(store: Store) -> dict[str, str]:
     """Every name and its text; what has no record says "not run"."""
-    return {**_readings(store), **_evasion(store), **_membership(store)}
+    return {**readings(store, PAPER, READINGS), **_equal_rates(), **_evasion(store), **_membership(store)}
 
 
-def _readings(store: Store) -> dict[str, str]:
-    """`paper-mnist-lenet5-plain-membership`, `text-...`, `text-verdict-...`: what the tables and claims say."""
-    text, declared, printed = {}, claims.load(PAPER), published.load(PAPER)
-    for name, number in printed.items():
-        text[f"paper-{_dashed(name)}"] = f"{number.text} %"
-        if name.endswith("/membership") and name.count("/") == 3:
-            text[f"equal-rates-{_dashed(name)}"] = percent(equal_rates(name.split("/")[0], number.value))
-    for one in READINGS:
-        kept = measured(store, PAPER, one)
-        for name in printed:
-            text[f"{one.name}-{_dashed(name)}"] = percent(interval_of(kept[name]).mean if name in kept else None)
-        for claim in declared:
-            text[f"{one.name}-verdict-{claim.id}"] = judge(claim, kept, printed).word
-    return text
+def _equal_rates() -> dict[str, str]:
+    """`equal-rates-mnist-lenet5-plain-membership`, ...: what an attack that tells nothing would have to say."""
+    return {
+        f"equal-rates-{dashed(name)}": percent(equal_rates(name.split("/")[0], number.value))
+        for name, number in published.load(PAPER).items()
+        if name.endswith("/membership") and name.count("/") == 3
+    }
 
 
 def _evasion(store: Store) -> dict[str, str]:
@@ -87,23 +78,4 @@ def _membership(store: Store) -> dict[str, str]:
 
 
 def _all(name: str, kept: list[Record], measurements: list[str]) -> dict[str, str]:
-    return {_dashed(f"{name}-{one}"): mean(kept, one) for one in measurements}
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-").replace("/", "-")
-
-
-def percent(value: float | None) -> str:
-    """A percentage as the prose writes it."""
-    return NOT_RUN if value is None else f"{value:.1f} %"
-
-
-def mean(records: list[Record], measurement: str) -> str:
-    """The mean over seeds of one measurement, in percent unless it is a number of its own."""
-    values = [record.measurements[measurement] for record in records if measurement in record.measurements]
-    if not values:
-        return NOT_RUN
-    if measurement == "median_distance":
-        return f"{fmean(values):.3f}"
-    return f"{fmean(values):,.0f}" if measurement in PLAIN_NUMBERS else percent(fmean(values))
+    return {dashed(f"{name}-{one}"): mean(kept, one, formats=FORMATS) for one in measurements}
