@@ -32,6 +32,14 @@ CLASSES = {
 }
 DIGITS = {f"digits_as_{name}": name for name in SHAPES}
 NAMES = (*SHAPES, *DIGITS)
+# Images of the training and of the test set.
+SIZES = {
+    "mnist": (60_000, 10_000),
+    "fashion_mnist": (60_000, 10_000),
+    "cifar10": (50_000, 10_000),
+    "yale": (1900, 514),
+    **dict.fromkeys(DIGITS, (1437, 360)),
+}
 
 # SHA-256 over shape and bytes of the four tensors of `load(name)`. Part of every run's key: other data, other run.
 CHECKSUMS = {

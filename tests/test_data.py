@@ -36,7 +36,7 @@ def test_the_stand_ins_are_the_digits_with_repeated_pixels(name: str, shape: tup
     """Every image is one of scikit-learn's, each once, its 8x8 pixels repeated to fill the shape in every channel."""
     dataset = data.load(name)
     assert dataset.shape == shape and dataset.bounds == (0.0, 1.0) and dataset.classes == tuple("0123456789")
-    assert (len(dataset.train), len(dataset.test)) == (1437, 360)
+    assert (len(dataset.train), len(dataset.test)) == (1437, 360) == data.SIZES[name]
     images = torch.cat([dataset.train.images, dataset.test.images])
     labels = torch.cat([dataset.train.labels, dataset.test.labels])
     assert images.dtype == torch.uint8 and labels.dtype == torch.int64
@@ -348,7 +348,7 @@ def test_the_real_data_sets_are_what_everybody_has(
     test_labels: list[int],
 ) -> None:
     dataset = data.load(name)
-    assert dataset.shape == shape and (len(dataset.train), len(dataset.test)) == sizes
+    assert dataset.shape == shape and (len(dataset.train), len(dataset.test)) == sizes == data.SIZES[name]
     assert dataset.train.images.dtype == torch.uint8 and len(dataset.classes) == 10
     assert dataset.train.labels[:5].tolist() == train_labels and dataset.test.labels[:5].tolist() == test_labels
     assert dataset.test.labels.unique().tolist() == list(range(10))
@@ -364,7 +364,7 @@ def test_the_real_data_sets_are_what_everybody_has(
 def test_the_real_faces_are_what_the_paper_counts() -> None:
     dataset = data.load("yale")
     assert dataset.shape == (1, 192, 168) and len(dataset.classes) == 38 and "yaleB14" not in dataset.classes
-    assert (len(dataset.train), len(dataset.test)) == (1900, 514)
+    assert (len(dataset.train), len(dataset.test)) == (1900, 514) == data.SIZES["yale"]
     assert torch.bincount(dataset.train.labels).tolist() == [50] * 38
     assert int(torch.bincount(dataset.test.labels, minlength=38).min()) > 0
 

@@ -124,7 +124,7 @@ def training_config(config: Cell) -> TrainingConfig:
 
 def points(config: Cell) -> int:
     """How many images the victim of `config` is trained on."""
-    size = {"mnist": 60_000, "cifar10": 50_000}.get(config.dataset, 1437)
+    size, _ = data.SIZES[config.dataset]
     if config.stop_on == "validation":
         size = size * 9 // 10 if config.part == "whole" else size * 45 // 100
     return min(size, config.train_size) if config.train_size else size

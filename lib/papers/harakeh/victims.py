@@ -93,13 +93,13 @@ def training_config(config: Cell) -> TrainingConfig:
 
 def training_work(config: Cell) -> float:
     """Images that training passes through the network, forward and backward counted three."""
-    train = config.train_size or {"mnist": 60_000, "cifar10": 50_000}.get(config.dataset, 1437)
+    train = config.train_size or data.SIZES[config.dataset][0]
     return 3.0 * config.epochs * train * (config.draws if config.estimator == "ensemble" else 1)
 
 
 def test_points(config: Cell) -> int:
     """How many test images a cell may use."""
-    return config.test_size or {"mnist": 10_000, "cifar10": 10_000}.get(config.dataset, 360)
+    return config.test_size or data.SIZES[config.dataset][1]
 
 
 def draws_of(config: Cell) -> int:

@@ -123,8 +123,7 @@ def training_work(config: Cell) -> float:
 
 def points(config: Cell) -> tuple[int, int]:
     """How many training and test images there are to judge membership on."""
-    sizes = {"yale": (1900, 514), "fashion_mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}
-    train, test = sizes.get(config.dataset, (1437, 360))
+    train, test = data.SIZES[config.dataset]
     return (min(train, config.train_size) if config.train_size else train), test
 
 
