@@ -707,7 +707,7 @@ def split_of(x: Tensor, y: list[int]) -> Split:
 
 def test_accuracy_and_which_images_are_recognised() -> None:
     test = split_of(grey(0.1, 0.2, 0.9, 0.8), [0, 1, 1, 0])
-    accuracy, recognised = evasion.accuracy_of(Shade(3), test)
+    accuracy, recognised = victims.accuracy_of(Shade(3), test)
     assert accuracy == 50 and recognised.tolist() == [True, False, True, False]
 
 
@@ -715,7 +715,7 @@ def test_only_different_images_that_are_recognised_are_attacked() -> None:
     shades = torch.linspace(0, 1, 60)
     labels = [0 if i % 3 else 1 for i in range(60)]
     test = split_of(grey(*shades.tolist()), labels)
-    _, recognised = evasion.accuracy_of(Shade(3), test)
+    _, recognised = victims.accuracy_of(Shade(3), test)
     cell = Evasion(attempts=10)
     chosen = evasion.draw_images(cell, Shade(3), test, recognised)
     assert len(set(chosen.tolist())) == 10 and recognised[chosen].all()

@@ -18,10 +18,9 @@ from torch import Tensor
 from lib import data, seeds
 from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count
-from lib.evaluation import images_at_once
 from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided, hop_skip_jump
-from lib.papers.galinkin.victims import Cell, trained_network, training_work, victim_of
+from lib.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
 from lib.runs import Result
 from lib.uncertainty import Victim
 
@@ -123,15 +122,6 @@ def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
         return boundary(victim, x, y, budget=BUDGET if config.aware else None, **usual)
     own = {name: getattr(config, name) for name in ("norm", "probe", "max_evaluations", "initial_evaluations")}
     return hop_skip_jump(victim, x, y, **own, **usual)
-
-
-def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:
-    """The accuracy in percent by one answer an image, and which images (n,) are recognised."""
-    device = test.labels.device
-    batches = torch.split(torch.arange(len(test), device=device), images_at_once(device, victim.draws))
-    with torch.no_grad():
-        right = torch.cat([victim(x).argmax(1) == y for x, y in map(test.take, batches)])
-    return 100 * right.double().mean().item(), right
 
 
 def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
