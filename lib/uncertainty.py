@@ -116,16 +116,19 @@ class MonteCarloDropout(RandomVictim):
         return self.sample(x, self.draws).log_softmax(-1)
 
     def sample(self, x: Tensor, draws: int) -> Tensor:
-        """The logits under `draws` fresh sets of masks: (draws, n, k)."""
+        """The logits under `draws` fresh sets of masks: (draws, n, k). What comes before the first mask is computed once."""
         set_sampling(self.network, sampling=True, generator=self.generator)
         at_once = max(1, self.max_batch // max(1, len(x)))
         pieces = []
-        for start in range(0, draws, at_once):
-            repeats = min(at_once, draws - start)
-            folded = x.repeat(repeats, 1, 1, 1).contiguous(memory_format=torch.channels_last)
-            with self.autocast(x):
-                logits = self.network(folded)  # (repeats * n, k)
-            pieces.append(logits.float().view(repeats, len(x), -1))
+        with self.autocast(x):
+            shared = self.network.before_dropout(x.contiguous(memory_format=torch.channels_last))
+            for start in range(0, draws, at_once):
+                repeats = min(at_once, draws - start)
+                folded = shared if repeats == 1 else shared.repeat(repeats, *[1] * (shared.dim() - 1))
+                if folded.dim() == 4:
+                    folded = folded.contiguous(memory_format=torch.channels_last)
+                logits = self.network.from_dropout(folded)  # (repeats * n, k)
+                pieces.append(logits.float().view(repeats, len(x), -1))
         return torch.cat(pieces)
 
 

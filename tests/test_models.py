@@ -14,7 +14,7 @@ from torchvision.models import resnet18
 
 from lib import data, models
 from lib.errors import BadValue
-from lib.layers import Dropout
+from lib.layers import Dropout, set_sampling
 from lib.models import Network
 
 NAMES = list(models.ARCHITECTURES)
@@ -275,6 +275,20 @@ def test_dropout_stands_before_every_layer_with_weights_but_the_first(name: str)
     assert not any(isinstance(layer, Dropout) for layer in weighted) and isinstance(weighted[-1], nn.Linear)
     assert len(weighted) == (6 if name == "lenet5_coded" else 5) == len(order) // 2 + 1
     assert all(isinstance(layer, Dropout) and layer.p == 0.4 for layer in order[1::2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_stands_before_the_first_dropout_and_the_rest_are_the_network(name: str) -> None:
+    dropout = 0.0 if name in SONG else 0.4
+    shape = data.SHAPES["yale"] if name == "yale_cnn" else COLOUR if "wide" in name else GRAY
+    width = {"resnet18": 64, "wide_resnet": 16, "wide_resnet_short": 16}.get(name, 4)
+    network = models.build(name, shape=shape, classes=10, seed=0, width=width, dropout=dropout).eval()
+    x = torch.rand(2, *shape)
+    with torch.no_grad():
+        shared = network.before_dropout(x)
+        assert torch.equal(network.from_dropout(shared), network(x))
+        set_sampling(network, sampling=True, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(network.before_dropout(x), shared)
 
 
 def test_in_resnet_dropout_follows_every_relu() -> None:

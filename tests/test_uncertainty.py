@@ -123,6 +123,17 @@ def test_folded_draws_are_a_loop_over_draws_with_the_same_masks(
     )
 
 
+def test_what_comes_before_the_first_mask_is_computed_once(untrained: Callable[..., Network]) -> None:
+    network, seen = untrained("lenet5", dropout=0.5), []
+    first, second = (layer for layer in network.body.modules() if isinstance(layer, nn.Conv2d))
+    for layer in (first, second):
+        layer.register_forward_hook(lambda layer, given, _: seen.append((layer is first, len(given[0]))))
+    victim = MonteCarloDropout(network, generator=generator(), draws=7)
+    victim.max_batch = 15
+    victim(images(5))
+    assert seen == [(True, 5), (False, 15), (False, 15), (False, 5)]
+
+
 def test_the_gradient_goes_through_the_mean_of_all_draws(
     untrained: Callable[..., Network], recorded: dict[Dropout, list[Tensor]]
 ) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lib import seeds
 from lib.errors import check_choice, check_count
+from lib.layers import Dropout
 from lib.models import galinkin, harakeh, song
 from lib.models.parts import Parts, Shape
 
@@ -33,6 +34,22 @@ class Network(nn.Module):
         """The logits."""
         logits: Tensor = self.head(self.body(x))
         return logits
+
+    def before_dropout(self, x: Tensor) -> Tensor:
+        """What the layers before the first dropout make of images: the same in every draw."""
+        return self.body[: self._shared](x) if isinstance(self.body, nn.Sequential) else x
+
+    def from_dropout(self, features: Tensor) -> Tensor:
+        """The logits of what `before_dropout` gives: both together are `forward`."""
+        rest = self.body[self._shared :] if isinstance(self.body, nn.Sequential) else self.body
+        logits: Tensor = self.head(rest(features))
+        return logits
+
+    @property
+    def _shared(self) -> int:
+        """How many layers stand before the first dropout."""
+        layers = list(self.body.children())
+        return next((i for i, layer in enumerate(layers) if isinstance(layer, Dropout)), len(layers))
 
     def logits_and_sigma(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both heads on one pass through the body; sigma is the softplus of the second (Kendall and Gal 2017, eq. 12)."""
