@@ -73,7 +73,7 @@ def cells_table(store: Store) -> Table:
 
 
 def price_table(store: Store) -> Table:
-    """What each profile costs a reader: its cells, the time of all at the recorded prices, and how many have no price."""
+    """What each profile costs a reader: its cells, the time of those with a recorded price, and how many have none."""
     rows = []
     for paper in papers.NAMES:
         kept = list(store.all(paper))
@@ -83,7 +83,7 @@ def price_table(store: Store) -> Table:
             missing = len(_keys(paper, profile) - recorded)
             row = [paper.capitalize(), profile, str(len(cells)), str(missing)]
             rows.append(row + [text for price in kinds for text in _priced([price(cell) for cell in cells])])
-    head = "Paper,Profile,Cells,Not recorded,Time of those with a price: CPU,Without a price,GPU,Without a price"
+    head = "Paper,Profile,Cells,Not recorded,Time on a CPU,Without a price,Time on a GPU,Without a price there"
     return Table(head.split(","), rows)
 
 

@@ -652,6 +652,6 @@ def test_every_paper_offers_what_a_paper_must() -> None:
         assert module.TITLE and module.SEEDS >= 1 and module.TOLERANCES
         for profile in module.PROFILES:
             for cell in module.grid(profile):
-                assert cell.paper == name and cell.profile == profile and module.work(cell) > 0
+                assert cell.paper == name and cell.profile == profile and papers.work(cell) > 0
                 assert papers.module_of(cell).startswith(f"lib.papers.{name}.") and cell.dataset in data.CHECKSUMS
             assert set(module.main(profile)) <= set(module.grid(profile))
