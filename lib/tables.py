@@ -105,19 +105,22 @@ def marked(printed: published.Published, found: Measured | None, tolerance: floa
     return number(found) + (" ✓" if close else "")
 
 
-def over_seeds(values: Sequence[float], *, digits: int = 1) -> str:
-    """A number a seed as "mean [low, high] ×seeds", without an interval for one seed, or "not run"."""
+def over_seeds(values: Sequence[float], *, lowest: float = -math.inf, highest: float = math.inf) -> str:
+    """A number a seed as "mean [low, high] ×seeds", without an interval for one seed, or "not run".
+
+    The interval ends at `lowest` and `highest`, beyond which there can be no value.
+    """
     if not values:
         return NOT_RUN
     interval = mean_interval(values)
-    ends = "" if math.isnan(interval.low) else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
-    return f"{interval.mean:.{digits}f}{ends} ×{interval.n}"
+    ends = f" [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}]" if interval.n > 1 else ""
+    return f"{interval.mean:.1f}{ends} ×{interval.n}"
 
 
-def of(records: Iterable[Record], measurement: str, *, digits: int = 1) -> str:
-    """A measurement of records, one a seed, by `over_seeds`."""
+def of(records: Iterable[Record], measurement: str) -> str:
+    """A measured percentage of records, one a seed, by `over_seeds`."""
     values = [record.measurements[measurement] for record in records if measurement in record.measurements]
-    return over_seeds(values, digits=digits)
+    return over_seeds(values, lowest=0.0, highest=100.0)
 
 
 def claims_table(store: Store, paper: str) -> Table:

@@ -767,3 +767,24 @@ def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str
 
 def test_checks_without_records_are_not_run(store: Store) -> None:
     assert {row[-1] for row in beyond.checks_table(store).rows} == {NOT_RUN}
+
+
+# --- percentages over seeds -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], "not run"),
+        ([12.34], "12.3 ×1"),
+        ([1.0, 3.0], "2.0 [0.0, 14.7] ×2"),  # 2 ± 12.71 * 1.414 / 1.414
+        ([97.0, 99.0], "98.0 [85.3, 100.0] ×2"),
+        ([40.0, 50.0, 60.0], "50.0 [25.2, 74.8] ×3"),  # 50 ± 4.303 * 10 / 1.732
+    ],
+)
+def test_the_interval_of_a_percentage_ends_at_0_and_100(values: list[float], text: str) -> None:
+    assert tables.of([Record("0" * 12, {}, {"share": value}, {}, {}) for value in values], "share") == text
+
+
+def test_a_difference_may_be_negative() -> None:
+    assert tables.over_seeds([-1.0, 1.0]) == "0.0 [-12.7, 12.7] ×2"
