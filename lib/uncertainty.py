@@ -3,6 +3,10 @@
 A random victim draws afresh at every call. `draws` is the number T of draws behind one answer; they are folded into the
 batch, not looped over, in pieces of at most `max_batch` images. `sample` gives the logits draw by draw, and `combine` makes
 one answer of them: whoever judges a victim, attacks one draw of it or measures its spread starts from these two.
+
+Claim: where the draws of dropout share what stands before the first mask, an answer of T = 10 draws comes 1.9 times as fast from
+LeNet-5, 1.1 to 1.4 times from the tutorial's basic CNN and no slower from the text's, whose first layer is cheap (60 images at
+once, float32, 2 runs of 2 s on one thread of a busy Xeon with AMX). `python -m benchmarks.draws` measures it.
 """
 
 from __future__ import annotations
@@ -124,9 +128,7 @@ class MonteCarloDropout(RandomVictim):
             shared = self.network.before_dropout(x.contiguous(memory_format=torch.channels_last))
             for start in range(0, draws, at_once):
                 repeats = min(at_once, draws - start)
-                folded = shared if repeats == 1 else shared.repeat(repeats, *[1] * (shared.dim() - 1))
-                if folded.dim() == 4:
-                    folded = folded.contiguous(memory_format=torch.channels_last)
+                folded = torch.cat([shared] * repeats)  # keeps channels last, as Tensor.repeat would not
                 logits = self.network.from_dropout(folded)  # (repeats * n, k)
                 pieces.append(logits.float().view(repeats, len(x), -1))
         return torch.cat(pieces)
