@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from lib import models, seeds
-from lib.uncertainty import MonteCarloDropout
+from lib.uncertainty import MonteCarloDropout, Victim
 
 NETWORKS = {"lenet5": (1, 28, 28), "basic_cnn": (1, 28, 28), "basic_cnn_tutorial": (1, 28, 28)}
 
@@ -27,15 +26,15 @@ class EveryDraw(MonteCarloDropout):
         return super().sample(x.repeat(draws, 1, 1, 1), 1).view(draws, len(x), -1)
 
 
-def rate(answer: Callable[[], object], *, images: int, seconds: float) -> float:
+def rate(victim: Victim, x: Tensor, *, seconds: float) -> float:
     """Images answered a second: the median over calls, by the processor's clock, after one to warm up."""
-    answer()
+    victim(x)
     taken, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or not taken:
         start = time.process_time()
-        answer()
+        victim(x)
         taken.append(time.process_time() - start)
-    return images / statistics.median(taken)
+    return len(x) / statistics.median(taken)
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def main() -> None:
         for kind in (EveryDraw, MonteCarloDropout):
             victim = kind(network, generator=seeds.generator(0, "draws"), draws=10, precision="float32")
             with torch.no_grad():
-                found.append(rate(lambda victim=victim: victim(x), images=len(x), seconds=options.seconds))
+                found.append(rate(victim, x, seconds=options.seconds))
         print(f"{name:<30} every draw {found[0]:7.0f}  once {found[1]:7.0f} answers/s  {found[1] / found[0]:.2f} times")
 
 
