@@ -7,10 +7,11 @@ from itertools import product
 from lib.evasion import FORMS
 from lib.papers.harakeh_beyond import EVERY, VICTIMS, found
 from lib.papers.harakeh_pages import PAPER
-from lib.prose import dashed, mean, readings
+from lib.prose import dashed, mean, percent, readings
 from lib.results import READINGS, records_of
 from lib.runs import Store
 from lib.scores import OF_ESTIMATOR
+from lib.tables import NOT_RUN
 from lib.uncertainty import ESTIMATORS
 
 # Of what is no percentage.
@@ -28,7 +29,7 @@ VICTIM_IDS = dict(zip(VICTIMS, ("text", "dense", "reduced-mnist", "reduced-cifar
 
 def prose(store: Store) -> dict[str, str]:
     """Every name and its text; what has no record says "not run"."""
-    return {**readings(store, PAPER, READINGS[PAPER], name_of=_short), **_clean(store), **_beyond(store)}
+    return {**readings(store, PAPER, READINGS[PAPER], name_of=_short), **_clean(store), **_black_box(store), **_beyond(store)}
 
 
 def _short(name: str) -> str:
@@ -43,6 +44,17 @@ def _clean(store: Store) -> dict[str, str]:
         kept = records_of(store, PAPER, one, f"{dataset}/fgsm/{estimator}/accuracy")
         for name, measurement in {"clean": "accuracy", **dict(zip(EXTRAS, EXTRAS, strict=True))}.items():
             text[f"{one.name}-{dataset}-{estimator}-{dashed(name)}"] = mean(kept, measurement, formats=FORMATS)
+    return text
+
+
+def _black_box(store: Store) -> dict[str, str]:
+    """`text-mnist-none-black-box-range`, ...: the least and the most that any seed keeps under the black box."""
+    text = {}
+    for one, estimator in product(READINGS[PAPER], ESTIMATORS):
+        kept = records_of(store, PAPER, one, f"mnist/black_box/{estimator}/adversarial_accuracy")
+        values = [record.measurements["adversarial_accuracy"] for record in kept]
+        ends = f"{min(values):.1f} to {percent(max(values))}" if values else NOT_RUN
+        text[f"{one.name}-mnist-{estimator}-black-box-range"] = ends
     return text
 
 
