@@ -37,19 +37,20 @@ class Network(nn.Module):
 
     def before_dropout(self, x: Tensor) -> Tensor:
         """What the layers before the first dropout make of images: the same in every draw."""
-        return self.body[: self._shared](x) if isinstance(self.body, nn.Sequential) else x
+        shared: Tensor = self._around_dropout()[0](x)
+        return shared
 
     def from_dropout(self, features: Tensor) -> Tensor:
         """The logits of what `before_dropout` gives: both together are `forward`."""
-        rest = self.body[self._shared :] if isinstance(self.body, nn.Sequential) else self.body
-        logits: Tensor = self.head(rest(features))
+        logits: Tensor = self.head(self._around_dropout()[1](features))
         return logits
 
-    @property
-    def _shared(self) -> int:
-        """How many layers stand before the first dropout."""
-        layers = list(self.body.children())
-        return next((i for i, layer in enumerate(layers) if isinstance(layer, Dropout)), len(layers))
+    def _around_dropout(self) -> tuple[nn.Module, nn.Module]:
+        """The layers of the body before the first dropout, and the others; of a body that is no sequence, none and all."""
+        if not isinstance(self.body, nn.Sequential):
+            return nn.Identity(), self.body
+        first = next((i for i, layer in enumerate(self.body) if isinstance(layer, Dropout)), len(self.body))
+        return self.body[:first], self.body[first:]
 
     def logits_and_sigma(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both heads on one pass through the body; sigma is the softplus of the second (Kendall and Gal 2017, eq. 12)."""

@@ -29,7 +29,12 @@ VICTIM_IDS = dict(zip(VICTIMS, ("text", "dense", "reduced-mnist", "reduced-cifar
 
 def prose(store: Store) -> dict[str, str]:
     """Every name and its text; what has no record says "not run"."""
-    return {**readings(store, PAPER, READINGS[PAPER], name_of=_short), **_clean(store), **_black_box(store), **_beyond(store)}
+    return {
+        **readings(store, PAPER, READINGS[PAPER], name_of=_short),
+        **_clean(store),
+        **_black_box(store),
+        **_beyond(store),
+    }
 
 
 def _short(name: str) -> str:
@@ -42,7 +47,7 @@ def _clean(store: Store) -> dict[str, str]:
     text = {}
     for one, dataset, estimator in product(READINGS[PAPER], ("mnist", "cifar10"), ESTIMATORS):
         kept = records_of(store, PAPER, one, f"{dataset}/fgsm/{estimator}/accuracy")
-        for name, measurement in {"clean": "accuracy", **dict(zip(EXTRAS, EXTRAS, strict=True))}.items():
+        for name, measurement in {"clean": "accuracy", **{name: name for name in EXTRAS}}.items():
             text[f"{one.name}-{dataset}-{estimator}-{dashed(name)}"] = mean(kept, measurement, formats=FORMATS)
     return text
 
@@ -64,17 +69,17 @@ def _beyond(store: Store) -> dict[str, str]:
     for victim, short in VICTIM_IDS.items():
         for estimator in EVERY:
             for form in FORMS:
-                name = f"{short}-{estimator}-{form.replace('_', '-')}"
+                name = f"{short}-{estimator}-{dashed(form)}"
                 for attack in ("cw", "jsma"):
                     kept = found(store, victim, estimator, attack, form=form)
                     for what in ("fooling_rate", "misclassified", "l2"):
-                        text[f"{name}-{attack}-{what.replace('_', '-')}"] = mean(kept, what, formats=FORMATS)
+                        text[f"{name}-{attack}-{dashed(what)}"] = mean(kept, what, formats=FORMATS)
                 for steps, attack in ((1, "fgsm"), (20, "pgd")):
                     kept = found(store, victim, estimator, "pgd", form=form, steps=steps)
                     text[f"{name}-{attack}"] = mean(kept, "adversarial_accuracy")
             kept = found(store, victim, estimator, "black_box")
             for what in ("adversarial_accuracy", "queries", "substitute_agreement", "substitute_accuracy"):
-                text[f"{short}-{estimator}-black-box-{what.replace('_', '-')}"] = mean(kept, what, formats=FORMATS)
+                text[f"{short}-{estimator}-black-box-{dashed(what)}"] = mean(kept, what, formats=FORMATS)
             for score in OF_ESTIMATOR[estimator]:
                 for attack, settings in (
                     ("pgd", {"form": "mean", "steps": 20}),
