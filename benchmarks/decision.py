@@ -22,7 +22,7 @@ A table has a row for every implementation that is installed:
     norm      median distance, of those images that the attack reports
     equal     ours at the iteration before its queries exceed the row's
 
-Measured numbers stand with the claims they bear out, at the heads of lib/evasion/decision.py and lib/evasion/boundary.py.
+Measured numbers stand with the claims they bear out, at the heads of lib/evasion/hop_skip_jump.py and lib/evasion/boundary.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from benchmarks.evasion import recognised
 from lib import data, models, training
 from lib.errors import BadValue, check_count
 from lib.evasion.boundary import boundary
-from lib.evasion.decision import NORMS, Decided, hop_skip_jump
+from lib.evasion.decision import NORMS, Decided
+from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.judging import judge
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 

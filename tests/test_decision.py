@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion.decision import Decided, hop_skip_jump
+from lib.evasion.decision import Decided
+from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.uncertainty import Victim
 
 SHAPE = (1, 4, 4)

@@ -19,9 +19,10 @@ from torch import Tensor
 from lib.evasion.aware import pgd_aware
 from lib.evasion.boundary import boundary
 from lib.evasion.carlini_wagner import carlini_wagner
-from lib.evasion.decision import Decided, hop_skip_jump
+from lib.evasion.decision import Decided
 from lib.evasion.forms import FORMS, Look
 from lib.evasion.gradient import fgsm, pgd
+from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.evasion.saliency import jsma
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {

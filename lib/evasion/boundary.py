@@ -34,8 +34,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_number
-from lib.evasion.decision import CLEAR, Decided, for_each, random_starts, starting_points, streams, to_boundary
-from lib.evasion.gradient import check_images
+from lib.evasion.decision import (
+    CLEAR,
+    Decided,
+    check_request,
+    for_each,
+    random_starts,
+    starting_points,
+    streams,
+    to_boundary,
+)
 from lib.evasion.oracle import DecisionOracle
 from lib.uncertainty import Victim
 
@@ -97,11 +105,7 @@ def boundary(
     Raises:
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
     """
-    low, high = check_images(victim, x, y)
-    if start is not None and (start.shape != x.shape or not ((start >= low) & (start <= high)).all()):
-        raise BadValue(f"start: expected finite values in [{low:g}, {high:g}] in the shape of x, {tuple(x.shape)}")
-    if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
-        raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
+    low, high = check_request(victim, x, y, start, ids)
     check_count("start_tries", start_tries)
     check_count("check_answers", check_answers, low=0)
     rounds = for_each("iterations", iterations, y, low=0)

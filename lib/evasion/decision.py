@@ -1,24 +1,6 @@
-"""HopSkipJump (Chen, Jordan and Wainwright 2020), and what it shares with the Boundary attack.
+"""What attacks that see nothing but decisions have in common: their result, their starts, and the way to the boundary.
 
-All images are attacked at once, and share calls of the victim; each has its own settings, step lengths, random numbers and end.
-Different from the paper's algorithm, what is returned is the closest of the points at the end of each iteration, all of which
-lie on the boundary. The settings are those of the adversarial-robustness-toolbox (ART) 1.20.1, which Counterfit uses.
-
-A random victim deceives every bisection of the plain attack, which ends where the true label wins. With `lead` the oracle asks
-until it is sure, wherever one answer decides; with `check_answers` a start and the last point must be clearly adversarial by so
-many fresh answers, for which a point on the boundary moves out as far as it must. Noise also drowns what near points could tell
-of the direction: `probe` 10 for l_inf and 1 for l2 served the victim below, where ART's 0.01 finds nothing.
-
-Claims, on MNIST, LeNet-5 and 10 iterations, measured on one thread of a Xeon with AMX, shared with other jobs, by `python -m
-benchmarks.decision` and with `--noisy`:
-
-1. 64 images take 524 calls of the victim, where ART 1.20.1 takes 12,872 and Foolbox 3.3.4 2,566. The median l_inf distance is
-   0.133 after 2,442 answers an image; Foolbox's 0.137 after 2,566, ART's 0.180 after 2,437. In l2 it is 1.78 after 2,387, and
-   Foolbox's, an image at a time, 1.75 after 2,467.
-2. Of the time 89% is the victim's (l_inf), and 97% if that is a ResNet-18 on 3x32x32.
-3. Where LeNet-5 answers by one draw of dropout 0.5, of 32 images the plain attack deceives 3% (l_inf) and none (l2) by most of
-   50 fresh draws, as does ART, and with lead 5, 50 answers to a check and these probes it deceives 97% and all. That takes 5,236
-   and 4,492 answers an image, where the plain attack takes 2,083 and 2,052.
+Every image has its own settings, random numbers and end, whichever others share its calls of the victim.
 """
 
 from __future__ import annotations
@@ -28,19 +10,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lib import seeds
-from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.errors import BadValue, check_count
 from lib.evasion.gradient import check_images
 from lib.evasion.oracle import DecisionOracle
 from lib.uncertainty import Victim
 
 NORMS = {"l2": 2.0, "linf": math.inf}
-HALVINGS = 30  # of a step's length, after which the image stays where it is
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
-FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
-BACK = (0.1, 0.2, 0.4, 0.7)  # and then how far along the way back to the start
 
 
 @dataclass(frozen=True)
@@ -60,218 +38,29 @@ class Decided:
     trace_distance: Tensor  # (steps, n) of the closest point so far
 
 
-def hop_skip_jump(
-    victim: Victim,
-    x: Tensor,
-    y: Tensor,
-    *,
-    generator: torch.Generator,
-    norm: str = "linf",
-    targeted: bool = False,
-    start: Tensor | None = None,
-    iterations: int | Tensor = 50,
-    max_evaluations: int | Tensor = 10_000,
-    initial_evaluations: int | Tensor = 100,
-    start_tries: int = 100,
-    probe: float = 0.01,
-    lead: int = 1,
-    check_answers: int = 0,
-    budget: int | Tensor | None = None,
-    ids: Tensor | None = None,
-    max_batch: int = 512,
-) -> Decided:
-    """HopSkipJump: in turn, a direction from many answers around a point on the boundary, a step along it, and back.
-
-    A setting that may be a tensor (n,) has a value for each image, which ends after its own.
-
-    Args:
-        victim: images to log-probabilities; a random one answers afresh at every call.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) to leave or, if `targeted`, to reach.
-        generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
-        norm: of the distance that is made small, "l2" or "linf".
-        targeted: whether `y` is to be reached.
-        start: adversarial images to start from; None tries uniformly random ones.
-        iterations: of direction, step and return.
-        max_evaluations: the most answers that one direction takes.
-        initial_evaluations: how many the first takes; the t-th takes sqrt(t) times as many.
-        start_tries: how many random images are tried.
-        probe: radius around the point within which those answers are asked for, as a multiple of its distance.
-        lead: of the oracle, wherever a single answer decides; the answers that make a direction are averaged anyway.
-        check_answers: how many fresh answers the last point must stand, see `checked`; 0 checks nothing. No use where nothing
-            is random.
-        budget: an image begins no iteration once it has had this many answers.
-        ids: (n,) what its random numbers know an image by; its place if None.
-        max_batch: images shown to the victim at once; a GPU takes more.
+def check_request(
+    victim: Victim, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None
+) -> tuple[float, float]:
+    """The victim's bounds, once the images, their labels, starts and ids fit each other and lie inside them.
 
     Raises:
-        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
+        BadValue: one of them does not.
     """
     low, high = check_images(victim, x, y)
-    n = len(x)
-    order = NORMS[check_choice("norm", norm, NORMS)]
     if start is not None and (start.shape != x.shape or not ((start >= low) & (start <= high)).all()):
         raise BadValue(f"start: expected finite values in [{low:g}, {high:g}] in the shape of x, {tuple(x.shape)}")
     if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
-        raise BadValue(f"ids: expected {n} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
-    check_count("start_tries", start_tries)
-    features = x[0].numel() if n else 1
-    check_number("probe", probe, low=1e-6, high=math.sqrt(features))
-    check_count("check_answers", check_answers, low=0)
-    check_answers = check_answers if victim.random else 0
-    rounds = for_each("iterations", iterations, y, low=0)
-    first = for_each("initial_evaluations", initial_evaluations, y)
-    most = for_each("max_evaluations", max_evaluations, y)
-    limit = torch.full_like(rounds, 2**62) if budget is None else for_each("budget", budget, y)
-    oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
-    sources = streams(generator, torch.arange(n) if ids is None else ids, x.device)
-
-    tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
-    begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources, check_answers=check_answers)
-    point = begun.clone()
-    everyone = torch.arange(n, device=x.device)
-
-    def measure(points: Tensor, owner: Tensor) -> Tensor:
-        change: Tensor = torch.linalg.vector_norm((points - x[owner]).flatten(1), order, dim=1)
-        return change
-
-    started = everyone[found & (begun != x).flatten(1).any(1)]
-    point[started] = to_boundary(oracle, x[started], point[started], started, order, tolerance)
-    closest, distance = point.clone(), measure(point, everyone)
-    least = torch.where(found, distance, torch.inf)
-    trace = [(oracle.answers.clone(), least.clone())]
-    for iteration in range(int(rounds.max()) if n else 0):
-        going = everyone[found & (distance > 0) & (iteration < rounds) & (oracle.answers < limit)]
-        if len(going) == 0:
-            break
-        at, away = point[going], distance[going]
-        radius = probe * away if iteration else (probe * away).clamp_min(0.1 * (high - low))
-        evaluations = torch.minimum((first[going] * math.sqrt(iteration + 1)).long(), most[going])
-        direction = directions(oracle, at, going, radius, evaluations, [sources[i] for i in going.tolist()], order)
-        moved = step(oracle, at, direction, going, away / math.sqrt(iteration + 1), (low, high))
-        at = to_boundary(oracle, x[going], moved, going, order, tolerance)
-        point[going], distance[going] = at, measure(at, going)
-        nearer = going[distance[going] < least[going]]
-        closest[nearer], least[nearer] = point[nearer], distance[nearer]
-        trace.append((oracle.answers.clone(), least.clone()))
-    if check_answers:
-        begun, point = begun[started], closest[started]
-        closest[started] = checked(oracle, x[started], point, begun, started, check_answers, (low, high))
-        least[started] = measure(closest[started], started)
-        trace.append((oracle.answers.clone(), least.clone()))
-    answers, distances = (torch.stack(rows) for rows in zip(*trace, strict=True))
-    return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, answers, distances)
+        raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
+    return low, high
 
 
-def directions(
-    oracle: DecisionOracle,
-    point: Tensor,
-    owner: Tensor,
-    radius: Tensor,
-    evaluations: Tensor,
-    sources: list[torch.Generator],
-    order: float,
-) -> Tensor:
-    """Estimates of which way each `point` (m, c, h, w) gets more adversarial, of l2 norm 1 or, in l_inf, signs.
-
-    One answer is asked for each of `evaluations` points (m,) at `radius` (m,) around it, in a random direction: the estimate
-    leads from the mean of those that are not adversarial to the mean of those that are.
-    """
-    low, high = oracle.victim.bounds
-    # Images share calls of the victim, in groups that make few of them and yet fit into memory.
-    group = (evaluations.cumsum(0) - evaluations) // (4 * oracle.max_batch)
-    found = torch.empty_like(point)
-    for number in sorted(set(group.tolist())):
-        members = (group == number).nonzero()[:, 0]
-        sizes = evaluations[members].tolist()
-        pool = point.new_empty(sum(sizes), *point.shape[1:])
-        around = torch.split(pool, sizes)
-        for i, points in zip(members.tolist(), around, strict=True):
-            _fill(points, sources[i], order)
-            scale = radius[i] / torch.linalg.vector_norm(points.flatten(1), dim=1)
-            points.mul_(scale.view(-1, 1, 1, 1)).add_(point[i]).clamp_(low, high)
-        adversarial = oracle.once(pool, owner[members].repeat_interleave(evaluations[members]))
-        for i, points, answers in zip(members.tolist(), around, torch.split(adversarial, sizes), strict=True):
-            # sum_b (phi_b - mean phi) (x_b - x),  phi_b = 1 where adversarial, -1 elsewhere; phi_b if all are the same
-            phi = 2 * answers.to(point.dtype) - 1
-            mean = phi.mean()
-            weight = torch.where(mean.abs() < 1, phi - mean, phi)
-            found[i] = (weight @ points.sub_(point[i]).flatten(1)).view(point.shape[1:])
-    return found.sign() if order > 2 else F.normalize(found.flatten(1)).view(point.shape)
-
-
-def _fill(points: Tensor, source: torch.Generator, order: float) -> None:
-    """Random numbers of either sign, up to a factor: normal ones for l2, uniform ones for l_inf."""
-    if order == 2:
-        points.normal_(generator=source)
-    else:
-        # A 64-bit word serves four features, in a quarter of the time of `uniform_`.
-        words = torch.empty(-(-points.numel() // 4), dtype=torch.int64, device=points.device)
-        words.random_(-(2**63), None, generator=source)
-        points.copy_(words.view(torch.int16)[: points.numel()].view(points.shape))
-
-
-def step(
-    oracle: DecisionOracle, point: Tensor, direction: Tensor, owner: Tensor, length: Tensor, bounds: tuple[float, float]
-) -> Tensor:
-    """Each `point` moved along its direction by `length` (m,), halved until it is adversarial."""
-    moved, seeking = point.clone(), torch.arange(len(point), device=point.device)
-    for halvings in range(HALVINGS):
-        lengths = (length[seeking] / 2**halvings).view(-1, 1, 1, 1)
-        tried = (point[seeking] + lengths * direction[seeking]).clamp(*bounds)
-        adversarial = oracle(tried, owner[seeking])
-        moved[seeking[adversarial]] = tried[adversarial]
-        seeking = seeking[~adversarial]
-        if len(seeking) == 0:
-            break
-    return moved
-
-
-def to_boundary(
-    oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
-) -> Tensor:
-    """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
-    low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
-    for _ in range(math.ceil(math.log2(1 / tolerance)) if len(x) else 0):
-        middle = (low + high) / 2
-        adversarial = oracle(between(x, point, middle, order), owner)
-        low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
-    return between(x, point, high, order)
-
-
-def between(x: Tensor, point: Tensor, share: Tensor, order: float) -> Tensor:
-    """The way from `x` to `point` in shares of its length: a straight line in l2, in l_inf `point` clipped ever less."""
-    share = share.view(-1, 1, 1, 1)
-    if order == 2:
-        return torch.lerp(x, point, share)
-    reach = share * (point - x).abs().amax((1, 2, 3), keepdim=True)
-    return torch.where(share == 1, point, torch.clamp(point, x - reach, x + reach))
-
-
-def checked(
-    oracle: DecisionOracle,
-    x: Tensor,
-    point: Tensor,
-    begun: Tensor,
-    owner: Tensor,
-    answers: int,
-    bounds: tuple[float, float],
-) -> Tensor:
-    """For each of the images `owner` (m,) the first point that is clearly adversarial by fresh `answers`: (m, c, h, w).
-
-    On the boundary the vote of a random victim is a toss-up. So points farther out along the ray from the image `x` through its
-    `point` are tried, then points on the way back to where it has `begun`, which has passed this check before.
-    """
-    best, seeking = begun.clone(), torch.arange(len(owner), device=x.device)
-    for factor, back in [*((f, 0.0) for f in FARTHER), *((FARTHER[-1], b) for b in BACK)]:
-        out = (x[seeking] + factor * (point[seeking] - x[seeking])).clamp(*bounds)
-        tried = torch.lerp(out, begun[seeking], back)
-        clear = oracle.margin(tried, owner[seeking], answers) >= CLEAR
-        best[seeking[clear]] = tried[clear]
-        seeking = seeking[~clear]
-        if len(seeking) == 0:
-            break
-    return best
+def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
+    """A setting (n,), of which one number is the same for all images."""
+    if not isinstance(value, Tensor):
+        return torch.full_like(y, check_count(name, value, low=low), dtype=torch.int64)
+    if value.shape != y.shape or value.is_floating_point() or (len(value) and value.min() < low):
+        raise BadValue(f"{name}: expected {len(y)} whole numbers of at least {low}, got {value}")
+    return value.to(y.device, torch.int64)
 
 
 def streams(generator: torch.Generator, ids: Tensor, device: torch.device) -> list[torch.Generator]:
@@ -350,10 +139,22 @@ def random_starts(
     return points, found
 
 
-def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
-    """A setting (n,), of which one number is the same for all images."""
-    if not isinstance(value, Tensor):
-        return torch.full_like(y, check_count(name, value, low=low), dtype=torch.int64)
-    if value.shape != y.shape or value.is_floating_point() or (len(value) and value.min() < low):
-        raise BadValue(f"{name}: expected {len(y)} whole numbers of at least {low}, got {value}")
-    return value.to(y.device, torch.int64)
+def to_boundary(
+    oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
+) -> Tensor:
+    """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
+    low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
+    for _ in range(math.ceil(math.log2(1 / tolerance)) if len(x) else 0):
+        middle = (low + high) / 2
+        adversarial = oracle(between(x, point, middle, order), owner)
+        low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
+    return between(x, point, high, order)
+
+
+def between(x: Tensor, point: Tensor, share: Tensor, order: float) -> Tensor:
+    """The way from `x` to `point` in shares of its length: a straight line in l2, in l_inf `point` clipped ever less."""
+    share = share.view(-1, 1, 1, 1)
+    if order == 2:
+        return torch.lerp(x, point, share)
+    reach = share * (point - x).abs().amax((1, 2, 3), keepdim=True)
+    return torch.where(share == 1, point, torch.clamp(point, x - reach, x + reach))

@@ -19,7 +19,8 @@ from lib import data, seeds
 from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count
 from lib.evasion.boundary import boundary
-from lib.evasion.decision import NORMS, Decided, hop_skip_jump
+from lib.evasion.decision import NORMS, Decided
+from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
 from lib.runs import Result
 from lib.uncertainty import Victim

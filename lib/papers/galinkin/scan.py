@@ -19,7 +19,7 @@ from torch import Tensor
 from lib import data, seeds
 from lib.errors import check_choice, check_count
 from lib.evasion.boundary import boundary
-from lib.evasion.decision import hop_skip_jump
+from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
 from lib.runs import Result
 from lib.uncertainty import Victim
