@@ -499,10 +499,13 @@ def test_what_the_paper_says_of_its_own_numbers() -> None:
             assert values[made.cells[0]] - values[made.cells[1]] <= cast(float, made.margin), made.id
 
 
-def test_cells_of_one_profile_are_found_by_victim_and_kind() -> None:
-    found = galinkin_rows.cells_of("paper")
-    assert sum(map(len, found.values())) == len(galinkin.main("paper"))
-    assert len(found) == 8 * len(KINDS)
+@pytest.mark.parametrize("part", [galinkin.main, galinkin.grid])
+def test_cells_of_one_profile_are_found_by_victim_and_kind(part: Callable[[str], list[galinkin.Cell]]) -> None:
+    found = galinkin_rows.by_victim(part, "paper")
+    assert sum(map(len, found.values())) == len(part("paper"))
+    for (dataset, network, victim, kind), cells in found.items():
+        seen = {(cell.dataset, cell.network, cell.bayesian, type(cell)) for cell in cells}
+        assert seen == {(dataset, network, victim == "bayesian", kind)}
 
 
 # --- which images -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from statistics import median
 from typing import Any
 
@@ -11,7 +10,7 @@ from lib import claims, published
 from lib.costs import cost
 from lib.papers import galinkin
 from lib.papers.galinkin import Cell
-from lib.papers.galinkin_rows import ATTACKS, READINGS
+from lib.papers.galinkin_rows import ATTACKS, READINGS, by_victim
 from lib.results import measured
 from lib.runs import Record, Store, settings
 from lib.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, NOT_RUN, Table, marked
@@ -60,16 +59,6 @@ def victim_of(name: str) -> tuple[str, str]:
     return ", ".join([DATASET_NAMES[dataset], *(words[word] for word in middle)]), QUANTITIES[quantity]
 
 
-@cache
-def _planned(profile: str) -> dict[tuple[Any, ...], list[Cell]]:
-    """All cells of a profile by victim and kind."""
-    found: dict[tuple[Any, ...], list[Cell]] = {}
-    for cell in galinkin.grid(profile):
-        victim = "bayesian" if cell.bayesian else "plain"
-        found.setdefault((cell.dataset, cell.network, victim, type(cell)), []).append(cell)
-    return found
-
-
 def records(store: Store, dataset: str, network: str, victim: str, kind: type[Cell], **wanted: Any) -> list[Record]:
     """The records, one a seed, of the cells on one victim with these settings, at `paper` or, where it has none, at `reduced`.
 
@@ -77,7 +66,7 @@ def records(store: Store, dataset: str, network: str, victim: str, kind: type[Ce
     """
     wanted = {"dropout": galinkin.DROPOUT.get(network, galinkin.DROPOUT["lenet5"]), **wanted}
     for one in ("paper", "reduced"):
-        cells = _planned(one).get((dataset, network, victim, kind), [])
+        cells = by_victim(galinkin.grid, one).get((dataset, network, victim, kind), [])
         chosen = [cell for cell in cells if wanted.items() <= settings(cell).items()]
         if found := [record for cell in chosen if (record := store.get(cell)) is not None]:
             return found
@@ -107,7 +96,7 @@ def cost_table(store: Store) -> Table:
     """What a seed of each kind of cell takes: the median of the records, training included."""
     groups: dict[tuple[str, str, str], list[float]] = {}
     for profile in ("paper", "reduced"):
-        for (dataset, network, _, _), cells in _planned(profile).items():
+        for (dataset, network, _, _), cells in by_victim(galinkin.grid, profile).items():
             for cell in cells:
                 if record := store.get(cell):
                     groups.setdefault((named(dataset, network), profile, ATTACK_NAMES[cell.attack]), []).append(

@@ -6,6 +6,7 @@ A published id is `<data set>/<network>/<plain or bayesian>/<quantity>` in Table
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from statistics import fmean
@@ -85,16 +86,19 @@ def records(store: Store, one: Reading, row: Row, kind: type[Cell], **settings: 
     LeNet-5 is small enough for the paper's scale everywhere: a reading of `reduced` takes it from there.
     """
     profile = "paper" if row[1] == "lenet5" else one.profile
-    cells = cells_of(profile).get((*row[:3], kind), [])
+    cells = by_victim(galinkin.main, profile).get((*row[:3], kind), [])
     chosen = [cell for cell in cells if all(getattr(cell, name) == value for name, value in settings.items())]
     return [record for cell in chosen if (record := store.get(cell)) is not None]
 
 
 @cache
-def cells_of(profile: str) -> dict[tuple[Any, ...], list[Cell]]:
-    """The cells behind the tables of a profile by victim (data set, network, plain or bayesian) and kind."""
+def by_victim(part: Callable[[str], list[Cell]], profile: str) -> dict[tuple[Any, ...], list[Cell]]:
+    """The cells of a part of the grid, `galinkin.main` or all of `galinkin.grid`, by victim and kind.
+
+    A victim is its data set, its network, and plain or bayesian.
+    """
     found: dict[tuple[Any, ...], list[Cell]] = {}
-    for cell in galinkin.main(profile):
+    for cell in part(profile):
         victim = "bayesian" if cell.bayesian else "plain"
         found.setdefault((cell.dataset, cell.network, victim, type(cell)), []).append(cell)
     return found
