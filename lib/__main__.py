@@ -1,10 +1,10 @@
-"""The command line: python -m lib plan | run | status | show | verify | chapter | book."""
+"""`python -m lib`: see `lib.command_line`."""
 
 from __future__ import annotations
 
 import sys
 
-from lib.commands import main
+from lib.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

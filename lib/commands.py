@@ -1,4 +1,7 @@
-"""What `python -m lib` does. Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line."""
+"""What each command of `python -m lib` does: it takes the parsed options and returns the exit status.
+
+0 means done, 1 that some cell failed or differs. A bad value raises `BadValue` before any work starts.
+"""
 
 from __future__ import annotations
 
@@ -7,94 +10,14 @@ import json
 import os
 import random
 import sys
-from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from lib import checkpoints, costs, execution, packing, papers, provenance
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.runs import ROOT, Record, Store, key_of
-from lib.selection import NoCell, select
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is one line."""
-
-    def error(self, message: str) -> Any:
-        """Print one line and exit with 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
-    options = parser().parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except BadValue as error:
-        sys.stderr.write(f"python -m lib: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was computed is recorded\n")
-        return 130
-
-
-def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
-    top = Parser(prog="python -m lib", description="Compute, look at and check the runs; build the book.")
-    commands = top.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
-
-    def command(name: str, function: Any, text: str, *, cells: bool = True) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(command=function)
-        if cells:
-            sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
-            sub.add_argument("--paper", default=None, help=f"one of {', '.join(papers.NAMES)} (default: all)")
-            sub.add_argument("--profile", default=None, help="smoke, reduced or paper (default: reduced and paper)")
-            sub.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="only cells with this")
-            sub.add_argument("--seeds", type=int, default=None, metavar="N", help="only seeds 0 to N-1")
-            sub.add_argument("--seed", type=int, default=None, metavar="S", help="only this seed")
-            sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
-        return sub
-
-    sub = command("plan", plan, "list the missing cells and what they cost, priced from recorded ones")
-    sub.add_argument("--device", default="cpu", help="the device to price for: cpu or cuda, here or not (default: cpu)")
-    sub = command("run", run, "compute the missing cells")
-    sub.add_argument("--budget", type=float, default=None, metavar="SECONDS", help="start nothing that would end later")
-    sub.add_argument("--all", action="store_true", help="recompute recorded cells too, with fresh training")
-    _add_machine(sub)
-    sub = command("pack", pack, "write records into one small archive, to carry to another machine")
-    sub.add_argument("archive", type=Path, metavar="OUT.tar.gz")
-    sub = command(
-        "unpack", unpack, "take records out of such an archive, if all of them are sound and new", cells=False
-    )
-    sub.add_argument("archive", type=Path, metavar="FILE.tar.gz")
-    sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
-    command("status", status, "recorded, missing and drifted cells")
-    sub = command("show", show, "print records as JSON", cells=True)
-    sub = command("verify", verify, "recompute a sample of the recorded cells, training included, and compare")
-    sub.add_argument("--sample", type=int, default=1, metavar="N", help="how many (default: 1)")
-    sub.add_argument("--draw", type=int, default=0, metavar="S", help="which sample: the seed of its draw (default: 0)")
-    _add_machine(sub)
-    sub = command("chapter", chapter, "execute a chapter's notebook with parameters, by papermill", cells=False)
-    sub.add_argument("name", metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
-    sub.add_argument("output", type=Path, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
-    sub.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
-    sub = command("infer", infer, "tell members from others by a network's saved answers to both", cells=False)
-    sub.add_argument("file", type=Path, metavar="FILE.npz", help="member, nonmember, member_labels, nonmember_labels")
-    sub = command("book", book, "execute the chapters and build the site, strictly", cells=False)
-    sub.add_argument("--profile", default="paper", help="smoke also computes that profile's cells (default: paper)")
-    sub.add_argument("--output", type=Path, default=None, help="folder to build in (default: _build)")
-    return top
-
-
-def _add_machine(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    sub.add_argument("--threads", type=int, default=None, metavar="N", help="threads a cell (default: cores / jobs)")
-    sub.add_argument("--jobs", type=int, default=1, metavar="N", help="cells computed at once (default: 1)")
-    sub.add_argument("--dask", default=None, metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
-    sub.add_argument("--slurm", default=None, metavar="PARTITION", help="compute on this Slurm partition, by submitit")
+from lib.selection import NoCell, label, select
 
 
 def _cells(options: argparse.Namespace) -> list[Any]:
@@ -111,23 +34,6 @@ def _cells(options: argparse.Namespace) -> list[Any]:
     if refused is not None and not cells:
         raise refused
     return cells if options.paper else sorted(cells, key=lambda cell: cell.seed)  # no paper's seeds wait for another's
-
-
-# Settings that are named where they are not what they are in most cells.
-UNUSUAL = "answers aware adversary features shadow inputs nonmembers scale dropout patience".split()
-
-
-def _label(cell: Any) -> str:
-    """What tells a cell from the others of its grid, in the order of its fields."""
-    words = [str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")]
-    if cell.estimator not in ("none", "ensemble"):
-        words += [form for form in (getattr(cell, "form", ""),) if form]
-    words += [f"{name}={getattr(cell, name)}" for name in ("steps", "score") if getattr(cell, name, "")]
-    usual = {field.name: field.default for field in fields(cell)}
-    words += [
-        f"{name}={getattr(cell, name)}" for name in UNUSUAL if name in usual and getattr(cell, name) != usual[name]
-    ]
-    return " ".join([*words, f"seed {cell.seed}"])
 
 
 def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
@@ -148,7 +54,7 @@ def plan(options: argparse.Namespace) -> int:
     for cell in missing:
         seconds = price[cell.paper](cell)
         total, unpriced = total + (seconds or 0.0), unpriced + (seconds is None)
-        print(f"{key_of(cell)}  {_label(cell):<75} {_duration(seconds):>9}")
+        print(f"{key_of(cell)}  {label(cell):<75} {_duration(seconds):>9}")
     print(
         f"{len(missing)} missing cells, {_duration(total)} on the machines that priced them, {unpriced} without a price"
     )
@@ -178,9 +84,9 @@ def run(options: argparse.Namespace) -> int:
         if isinstance(outcome, Record):
             price[cell.paper].add(outcome)  # the first cells on a new kind of device price the others
             spent = _duration(costs.cost(outcome))
-            print(f"{outcome.key}  {_label(cell)}  {spent}", flush=True)
+            print(f"{outcome.key}  {label(cell)}  {spent}", flush=True)
         else:
-            print(f"FAILED    {_label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
+            print(f"FAILED    {label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
 
     report = execution.run(
         cells,
@@ -225,7 +131,7 @@ def status(options: argparse.Namespace) -> int:
             state = "drifted" if provenance.drifted(record, papers.module_of(cell)) else ""
         if state:
             counts[state] += 1
-            print(f"{state:<9} {key_of(cell)}  {_label(cell)}")
+            print(f"{state:<9} {key_of(cell)}  {label(cell)}")
     print(", ".join(f"{number} {state}" for state, number in counts.items()) + " (drifted: computed by other code)")
     return 0
 
@@ -268,7 +174,7 @@ def verify(options: argparse.Namespace) -> int:
     for cell in sample:
         record = store.get(cell)
         assert record is not None
-        print(f"{record.key}  {_label(cell)}  took {_duration(costs.cost(record))}", flush=True)
+        print(f"{record.key}  {label(cell)}  took {_duration(costs.cost(record))}", flush=True)
         # Without the cache: a check must not replace the weights that other cells were measured on.
         job = replace(_job(options, device, jobs, fresh=True), cache=None)
         result, _ = execution.compute(cell, job)
@@ -276,18 +182,17 @@ def verify(options: argparse.Namespace) -> int:
             if name not in record.measurements:
                 continue
             then, now = record.measurements[name], result.measurements[name]
-            agrees = abs(now - then) <= tolerance
-            differing += not agrees
-            verdict = (
-                "the same"
-                if now == then
-                else f"within {tolerance:g}"
-                if agrees
-                else f"DIFFERS by more than {tolerance:g}"
-            )
+            differing += not abs(now - then) <= tolerance  # true of no number that is not one
+            verdict = _agreement(then, now, tolerance)
             print(f"    {name:<32} {then:9.3f} recorded {now:9.3f} now   {verdict}", flush=True)
     print(f"{len(sample)} cells verified, {differing} measurements differ")
     return 1 if differing else 0
+
+
+def _agreement(then: float, now: float, tolerance: float) -> str:
+    if now == then:
+        return "the same"
+    return f"within {tolerance:g}" if abs(now - then) <= tolerance else f"DIFFERS by more than {tolerance:g}"
 
 
 def chapter(options: argparse.Namespace) -> int:

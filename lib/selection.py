@@ -1,4 +1,4 @@
-"""Which cells of a grid: by paper, profile, seed and field, with single settings changed."""
+"""Which cells of a grid: by paper, profile, seed and field, with single settings changed; and what a cell is called."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 from lib import papers
 from lib.errors import BadValue, check_count
+
+# Settings that are named where they are not what they are in most cells.
+UNUSUAL = "answers aware adversary features shadow inputs nonmembers scale dropout patience".split()
 
 
 class NoCell(BadValue):
@@ -60,6 +63,19 @@ def select(
                 f"--set {name}: cells of {', '.join(lacking)} have no such setting; choose others by --only attack="
             )
     return list(dict.fromkeys(replace(cell, **replacements) for cell in chosen))
+
+
+def label(cell: Any) -> str:
+    """What tells a cell from the others of its grid, in the order of its fields."""
+    words = [str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")]
+    if cell.estimator not in ("none", "ensemble"):
+        words += [form for form in (getattr(cell, "form", ""),) if form]
+    words += [f"{name}={getattr(cell, name)}" for name in ("steps", "score") if getattr(cell, name, "")]
+    usual = {field.name: field.default for field in fields(cell)}
+    words += [
+        f"{name}={getattr(cell, name)}" for name in UNUSUAL if name in usual and getattr(cell, name) != usual[name]
+    ]
+    return " ".join([*words, f"seed {cell.seed}"])
 
 
 def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:

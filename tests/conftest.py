@@ -19,7 +19,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from lib import commands, data, models, training
+from lib import command_line, data, models, training
 from lib.data import Dataset, Split
 from lib.models import Network
 from lib.papers import harakeh
@@ -159,7 +159,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         capsys.readouterr()
         threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
         try:
-            rc = commands.main([str(argument) for argument in arguments])
+            rc = command_line.main([str(argument) for argument in arguments])
         except SystemExit as stop:  # how argparse ends
             rc = stop.code if isinstance(stop.code, int) else 1
         finally:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lib import commands, execution, papers, provenance, runs
+from lib import command_line, execution, papers, provenance, runs
 from lib.papers import harakeh
 from lib.runs import Result, Store, key_of
 from lib.selection import select
@@ -422,4 +422,4 @@ def test_help_names_every_command(cli: Cli) -> None:
     assert outcome.rc == 0 and all(f"\n    {command}" in outcome.stdout for command in ANY)
     for command in ANY:
         assert cli(command, "--help").rc == 0
-    assert commands.parser().prog == "python -m lib"
+    assert command_line.parser().prog == "python -m lib"

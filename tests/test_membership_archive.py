@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.commands import main
+from lib.command_line import main
 from lib.errors import BadValue
 from lib.membership import auc_interval, by_threshold, gap_attack, infer, log_odds, modified_entropy, read, report
 

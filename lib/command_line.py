@@ -1,0 +1,91 @@
+"""The command line: python -m lib plan | run | pack | unpack | status | show | verify | chapter | infer | book.
+
+Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib import commands, papers
+from lib.errors import BadValue
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line."""
+
+    def error(self, message: str) -> Any:
+        """Print one line and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except BadValue as error:
+        sys.stderr.write(f"python -m lib: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was computed is recorded\n")
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = Parser(prog="python -m lib", description="Compute, look at and check the runs; build the book.")
+    named = top.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
+
+    def command(function: Callable[[argparse.Namespace], int], text: str, *, cells: bool = True) -> Parser:
+        sub = named.add_parser(function.__name__, help=text, description=text)
+        sub.set_defaults(command=function)
+        if cells:
+            sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
+            sub.add_argument("--paper", default=None, help=f"one of {', '.join(papers.NAMES)} (default: all)")
+            sub.add_argument("--profile", default=None, help="smoke, reduced or paper (default: reduced and paper)")
+            sub.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="only cells with this")
+            sub.add_argument("--seeds", type=int, default=None, metavar="N", help="only seeds 0 to N-1")
+            sub.add_argument("--seed", type=int, default=None, metavar="S", help="only this seed")
+            sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
+        return sub
+
+    sub = command(commands.plan, "list the missing cells and what they cost, priced from recorded ones")
+    sub.add_argument("--device", default="cpu", help="the device to price for: cpu or cuda, here or not (default: cpu)")
+    sub = command(commands.run, "compute the missing cells")
+    sub.add_argument("--budget", type=float, default=None, metavar="SECONDS", help="start nothing that would end later")
+    sub.add_argument("--all", action="store_true", help="recompute recorded cells too, with fresh training")
+    _add_machine(sub)
+    sub = command(commands.pack, "write records into one small archive, to carry to another machine")
+    sub.add_argument("archive", type=Path, metavar="OUT.tar.gz")
+    sub = command(commands.unpack, "take records out of such an archive, if all of them are sound and new", cells=False)
+    sub.add_argument("archive", type=Path, metavar="FILE.tar.gz")
+    sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
+    command(commands.status, "recorded, missing and drifted cells")
+    command(commands.show, "print records as JSON")
+    sub = command(commands.verify, "recompute a sample of the recorded cells, training included, and compare")
+    sub.add_argument("--sample", type=int, default=1, metavar="N", help="how many (default: 1)")
+    sub.add_argument("--draw", type=int, default=0, metavar="S", help="which sample: the seed of its draw (default: 0)")
+    _add_machine(sub)
+    sub = command(commands.chapter, "execute a chapter's notebook with parameters, by papermill", cells=False)
+    sub.add_argument("name", metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
+    sub.add_argument("output", type=Path, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
+    sub.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
+    sub = command(commands.infer, "tell members from others by a network's saved answers to both", cells=False)
+    sub.add_argument("file", type=Path, metavar="FILE.npz", help="member, nonmember, member_labels, nonmember_labels")
+    sub = command(commands.book, "execute the chapters and build the site, strictly", cells=False)
+    sub.add_argument("--profile", default="paper", help="smoke also computes that profile's cells (default: paper)")
+    sub.add_argument("--output", type=Path, default=None, help="folder to build in (default: _build)")
+    return top
+
+
+def _add_machine(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    sub.add_argument("--threads", type=int, default=None, metavar="N", help="threads a cell (default: cores / jobs)")
+    sub.add_argument("--jobs", type=int, default=1, metavar="N", help="cells computed at once (default: 1)")
+    sub.add_argument("--dask", default=None, metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
+    sub.add_argument("--slurm", default=None, metavar="PARTITION", help="compute on this Slurm partition, by submitit")
