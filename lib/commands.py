@@ -182,7 +182,7 @@ def verify(options: argparse.Namespace) -> int:
             if name not in record.measurements:
                 continue
             then, now = record.measurements[name], result.measurements[name]
-            differing += not abs(now - then) <= tolerance  # true of no number that is not one
+            differing += not abs(now - then) <= tolerance  # a nan differs
             verdict = _agreement(then, now, tolerance)
             print(f"    {name:<32} {then:9.3f} recorded {now:9.3f} now   {verdict}", flush=True)
     print(f"{len(sample)} cells verified, {differing} measurements differ")
