@@ -8,43 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from halfspaces import SHAPE, Halfspace, Never, Noisy, generator, halfspace, problem, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from lib.errors import BadValue
 from lib.evasion.boundary import CLOSER, ORTHOGONAL, SURE, adapted, boundary, called_back, distances, orthogonal
 from lib.evasion.decision import Decided
 from lib.evasion.oracle import DecisionOracle
-from lib.uncertainty import Victim
-
-SHAPE = (1, 4, 4)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-class Halfspace(nn.Module):
-    """Class 1 where w . x > b, in double precision so that no rounding depends on the batch; counts what it is shown."""
-
-    random, bounds = False, (0.0, 1.0)
-
-    def __init__(self, w: Tensor, b: float) -> None:
-        super().__init__()
-        self.w, self.b = w.double(), b
-        self.shown = self.calls = 0
-        self.range = [math.inf, -math.inf]
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.shown, self.calls = self.shown + len(x), self.calls + 1
-        self.range = [min(self.range[0], float(x.min())), max(self.range[1], float(x.max()))]
-        score = self.score(x)
-        return torch.stack([-score, score], 1)
-
-    def score(self, x: Tensor) -> Tensor:
-        return (x.flatten(1).double() * self.w).sum(1) - self.b
 
 
 class Third(Halfspace):
@@ -54,39 +27,11 @@ class Third(Halfspace):
         return F.pad(super().forward(x), (0, 1), value=-math.inf)
 
 
-class Noisy(Halfspace):
-    """The same, each answer flipped with probability `flips`."""
-
-    random = True
-
-    def __init__(self, w: Tensor, b: float, flips: float) -> None:
-        super().__init__(w, b)
-        self.flips, self.generator = flips, generator(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores = super().forward(x)
-        flipped = torch.rand(len(x), generator=self.generator) < self.flips
-        return torch.where(flipped[:, None], -scores, scores)
-
-
 class Ball(Halfspace):
     """Class 1 outside a ball of radius b around the middle of the cube."""
 
     def score(self, x: Tensor) -> Tensor:
         return (x.flatten(1).double() - 0.5).norm(dim=1) - self.b
-
-
-def halfspace(kind: type[Halfspace] = Halfspace, *arguments: float, seed: int = 0) -> Any:
-    """One that passes near the middle of the cube, its weights of either sign."""
-    size = 0.5 + torch.rand(math.prod(SHAPE), generator=generator(seed))
-    w = size * torch.randn(math.prod(SHAPE), generator=generator(seed + 1)).sign()
-    return kind(w, 0.5 * float(w.sum()) + 0.5, *arguments)
-
-
-def problem(n: int, victim: Halfspace, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Images near the middle, and on which side they are."""
-    x = 0.35 + 0.3 * torch.rand(n, *SHAPE, generator=generator(seed + 100))
-    return x, (victim.score(x) > 0).long()
 
 
 def attack(victim: Any, x: Tensor, y: Tensor, seed: int = 0, **changes: Any) -> Decided:
@@ -175,13 +120,6 @@ def test_a_factor_of_one_leaves_the_steps_as_they_are() -> None:
 
 
 # --- an image and not its batch ---------------------------------------------------------------------------------------
-
-
-def same(one: Decided, other: Decided, order: Tensor) -> None:
-    """That image order[i] of `one` has become what image i of `other` has."""
-    torch.testing.assert_close(one.adversarial[order], other.adversarial, atol=1e-4, rtol=0)
-    torch.testing.assert_close(one.distance[order], other.distance, atol=1e-4, rtol=0)
-    assert torch.equal(one.found[order], other.found) and torch.equal(one.answers[order], other.answers)
 
 
 @pytest.mark.parametrize("kind", [Halfspace, Ball])
@@ -483,19 +421,6 @@ def test_images_stay_inside_the_bounds_distances_only_fall_and_what_is_found_is_
 def test_no_images_give_no_images() -> None:
     found = attack(halfspace(), torch.zeros(0, *SHAPE), torch.zeros(0).long())
     assert found.adversarial.shape == (0, *SHAPE) and found.answers.shape == (0,) and found.calls == 0
-
-
-class Never(Victim):
-    """A victim that may not be asked."""
-
-    def __init__(self) -> None:
-        nn.Module.__init__(self)
-
-    def sample(self, x: Tensor, draws: int) -> Tensor:
-        raise AssertionError("the victim was asked before the settings were checked")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.sample(x, 1)
 
 
 @pytest.mark.parametrize(
