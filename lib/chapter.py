@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from lib import checkpoints, execution, papers
 from lib.errors import BadValue, check_choice, check_count
+from lib.papers.cell import PROFILES
 from lib.runs import ROOT, Store
 from lib.selection import select
 from lib.tables import Table
@@ -42,7 +43,7 @@ class Parameters:
     seed_count: int = 5
 
     def __post_init__(self) -> None:
-        check_choice("profile", self.profile, ("smoke", "reduced", "paper"))
+        check_choice("profile", self.profile, PROFILES)
         check_choice("compute", self.compute, COMPUTE)
         if not isinstance(self.device, str):
             raise BadValue(f"device: expected auto, cpu or cuda, got {self.device!r}")

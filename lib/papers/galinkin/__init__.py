@@ -6,11 +6,12 @@ here, with the settings of its cells and the function that runs one.
 
 from __future__ import annotations
 
+from lib.papers.cell import PROFILES
 from lib.papers.galinkin.evasion import Evasion
 from lib.papers.galinkin.grid import DROPOUT, RARE, SEEDS, deviations, grid, main, variants
 from lib.papers.galinkin.membership import Membership
 from lib.papers.galinkin.scan import Scan
-from lib.papers.galinkin.victims import PROFILES, VICTIM, Cell
+from lib.papers.galinkin.victims import VICTIM, Cell
 
 TITLE = "Who's Afraid of Thomas Bayes?"
 RESUMES = False

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from lib.errors import check_choice
+from lib.papers.cell import PROFILES
 from lib.papers.galinkin.evasion import Evasion
 from lib.papers.galinkin.membership import Membership
 from lib.papers.galinkin.scan import Scan
-from lib.papers.galinkin.victims import PROFILES, Cell
+from lib.papers.galinkin.victims import Cell
 
 SEEDS = 5
 NORM = {"hop_skip_jump": "linf", "boundary": "l2"}

@@ -12,15 +12,14 @@ from torch import Tensor, nn
 
 from lib import checkpoints, data, models, seeds, training
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.errors import BadValue, check_choice, check_count
 from lib.evaluation import images_at_once
 from lib.models import Network
+from lib.papers.cell import Common
 from lib.runs import key_of
 from lib.training import TrainingConfig
-from lib.uncertainty import PRECISIONS, Deterministic, MonteCarloDropout, Victim
+from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 
-PROFILES = ("smoke", "reduced", "paper")
-NETWORKS = ("lenet5", "lenet5_coded", "resnet18", "shadow_coded")
 PARTS = ("whole", "target", "shadow")
 # How a network with dropout answers: with dropout off, as the paper's code has it; by one draw; by the mean of T.
 ANSWERS = ("off", "one_draw", "mean")
@@ -33,7 +32,7 @@ VICTIM = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(Common):
     """What every cell of this paper says of its victim. The defaults are the paper's settings where it has any.
 
     Raises:
@@ -41,14 +40,14 @@ class Cell:
             which are the non-members of the attack that they are for.
     """
 
-    paper: str = "galinkin"
-    profile: str = "paper"
+    PAPER = "galinkin"
+    NETWORKS = ("lenet5", "lenet5_coded", "resnet18", "shadow_coded")
+
+    paper: str = PAPER
     dataset: str = "mnist"
     network: str = "lenet5"
     bayesian: bool = False  # with dropout after every layer
     attack: str = "hop_skip_jump"
-    seed: int = 0
-    version: int = 1  # of the experiment: raised when what it measures changes
     part: str = "whole"  # of the training data: all of it, or one of two disjoint halves
     copy: int = 0  # another network trained on the same images, by weights and batches of its own
     dropout: float = 0.5  # of a Bayesian network; 0.4 in a ResNet
@@ -60,24 +59,16 @@ class Cell:
     min_delta: float = 1e-3
     stop_on: str = "validation"  # which loss stops the training early; the paper's code watches that of the test set
     augmentation: str = "none"
-    precision: str = "bfloat16"
     answers: str = "off"
     draws: int = 10  # T, where answers are means
 
     def __post_init__(self) -> None:
-        check_choice("paper", self.paper, ["galinkin"])
-        check_choice("profile", self.profile, PROFILES)
-        check_choice("dataset", self.dataset, data.NAMES)
-        check_choice("network", self.network, NETWORKS)
-        check_choice("attack", self.attack, self.attacks())
+        super().__post_init__()
         check_choice("part", self.part, PARTS)
         check_choice("stop_on", self.stop_on, ["validation", "test"])
         check_choice("answers", self.answers, ANSWERS)
-        check_choice("precision", self.precision, PRECISIONS)
-        check_count("seed", self.seed, low=0)
         check_count("copy", self.copy, low=0)
         check_count("train_size", self.train_size, low=0)
-        check_count("version", self.version)
         check_count("draws", self.draws)
         if not isinstance(self.bayesian, bool):
             raise BadValue(f"bayesian: expected True or False, got {self.bayesian!r}")
@@ -87,16 +78,6 @@ class Cell:
             raise BadValue(f"stop_on: expected validation for a {self.part}, got 'test'")
         self.with_numbers(dropout=(0.0, 0.999), learning_rate=(0.0, 10.0), min_delta=(0.0, 1e3))
         training_config(self)
-
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """The attacks that cells of this class measure."""
-        raise NotImplementedError
-
-    def with_numbers(self, **bounds: tuple[float, float]) -> None:
-        """Check that each named field lies inside its bounds and keep it as a float: 0 and 0.0 must not have two keys."""
-        for name, (low, high) in bounds.items():
-            object.__setattr__(self, name, check_number(name, getattr(self, name), low=low, high=high))
 
     @property
     def estimator(self) -> str:

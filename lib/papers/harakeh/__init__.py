@@ -7,12 +7,13 @@ family of attacks is a module here, with the settings of its cells and the funct
 from __future__ import annotations
 
 from lib.evasion import FORMS
+from lib.papers.cell import PROFILES
 from lib.papers.harakeh.black_box import BlackBox
 from lib.papers.harakeh.fgsm import FGSM
 from lib.papers.harakeh.gradient import Gradient
 from lib.papers.harakeh.grid import SEEDS, VARIANTS, Deviation, deviations, grid, main
 from lib.papers.harakeh.targeted import CW, JSMA
-from lib.papers.harakeh.victims import PROFILES, VICTIM, Cell
+from lib.papers.harakeh.victims import VICTIM, Cell
 
 TITLE = "Adversarial Robustness of Uncertainty Aware Deep Neural Networks"
 RESUMES = False

@@ -8,11 +8,12 @@ from typing import Any
 
 from lib.errors import check_choice
 from lib.evasion import FORMS
+from lib.papers.cell import PROFILES
 from lib.papers.harakeh.black_box import BlackBox
 from lib.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from lib.papers.harakeh.gradient import Gradient
 from lib.papers.harakeh.targeted import CW, JSMA
-from lib.papers.harakeh.victims import PROFILES, Cell
+from lib.papers.harakeh.victims import Cell
 from lib.scores import OF_ESTIMATOR
 from lib.uncertainty import ESTIMATORS
 

@@ -10,13 +10,12 @@ from typing import Any
 from torch import nn
 
 from lib import checkpoints, data, models, seeds, training
-from lib.errors import check_choice, check_count, check_number
+from lib.errors import check_choice, check_count
 from lib.models import Network
+from lib.papers.cell import Common
 from lib.runs import key_of
 from lib.training import TrainingConfig
-from lib.uncertainty import ESTIMATORS, PRECISIONS, Ensemble, Victim, estimate
-
-PROFILES = ("smoke", "reduced", "paper")
+from lib.uncertainty import ESTIMATORS, Ensemble, Victim, estimate
 
 # The fields that a victim's weights depend on: cells that share them share one checkpoint.
 VICTIM = (
@@ -26,21 +25,21 @@ VICTIM = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(Common):
     """What every cell of this paper says: the victim, and how it answers. The defaults are the paper's settings.
 
     Raises:
         BadValue: a value outside its range.
     """
 
-    paper: str = "harakeh"
-    profile: str = "paper"
+    PAPER = "harakeh"
+    NETWORKS = tuple(models.ARCHITECTURES)
+
+    paper: str = PAPER
     dataset: str = "mnist"
     network: str = "basic_cnn"
     estimator: str = "none"
     attack: str = "fgsm"
-    seed: int = 0
-    version: int = 1  # of the experiment: raised when what it measures changes
     width: int = 64  # filters of the first convolution, or units of a dense layer
     dropout: float = 0.5  # of the epistemic estimator, after every convolution but the last of a head
     train_size: int = 0  # 0: the whole training set
@@ -50,33 +49,17 @@ class Cell:
     learning_rate: float = 1e-3
     label_smoothing: float = 0.1
     augmentation: str = "none"
-    precision: str = "bfloat16"
     draws: int = 10  # T; the members of an ensemble
 
     def __post_init__(self) -> None:
-        check_choice("paper", self.paper, ["harakeh"])
-        check_choice("profile", self.profile, PROFILES)
-        check_choice("dataset", self.dataset, data.NAMES)
-        check_choice("network", self.network, models.ARCHITECTURES)
+        super().__post_init__()
         check_choice("estimator", self.estimator, [*ESTIMATORS, "ensemble"])
-        check_choice("attack", self.attack, self.attacks())
-        for name in ("seed", "train_size", "test_size"):
+        for name in ("train_size", "test_size"):
             check_count(name, getattr(self, name), low=0)
-        for name in ("version", "width", "draws"):
+        for name in ("width", "draws"):
             check_count(name, getattr(self, name))
-        check_choice("precision", self.precision, PRECISIONS)
         self.with_numbers(dropout=(0.0, 0.999), learning_rate=(0.0, 10.0), label_smoothing=(0.0, 0.99))
         training_config(self)
-
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """The attacks that cells of this class measure."""
-        raise NotImplementedError
-
-    def with_numbers(self, **bounds: tuple[float, float]) -> None:
-        """Check that each named field lies inside its bounds and keep it as a float: 0 and 0.0 must not have two keys."""
-        for name, (low, high) in bounds.items():
-            object.__setattr__(self, name, check_number(name, getattr(self, name), low=low, high=high))
 
 
 def training_config(config: Cell) -> TrainingConfig:

@@ -6,10 +6,11 @@ module here, with the settings of its cells and the function that runs one.
 
 from __future__ import annotations
 
+from lib.papers.cell import PROFILES
 from lib.papers.song.grid import SEEDS, deviations, grid, main, variants
 from lib.papers.song.targeted import METHODS, Targeted
 from lib.papers.song.threshold import Threshold
-from lib.papers.song.victims import PROFILES, VICTIM, Cell
+from lib.papers.song.victims import VICTIM, Cell
 
 TITLE = "Privacy vs Robustness"
 RESUMES = True

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from lib.errors import check_choice
+from lib.papers.cell import PROFILES
 from lib.papers.song.targeted import Targeted
 from lib.papers.song.threshold import Threshold
-from lib.papers.song.victims import PROFILES, Cell
+from lib.papers.song.victims import Cell
 
 SEEDS = 3
 DATASETS = ("yale", "fashion_mnist", "cifar10")

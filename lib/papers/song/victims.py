@@ -11,16 +11,15 @@ from torch import Tensor, nn
 
 from lib import checkpoints, data, membership, models, robust_training
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.errors import BadValue, check_choice, check_count
 from lib.evasion.perturb import LOSSES, perturb
 from lib.metrics import accuracy
 from lib.models import Network
+from lib.papers.cell import Common
 from lib.robust_training import RobustConfig
 from lib.runs import key_of
 from lib.uncertainty import Deterministic
 
-PROFILES = ("smoke", "reduced", "paper")
-NETWORKS = ("yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short")
 # Images at once. On a CPU a larger batch is slower: its activations outgrow what the allocator keeps.
 BATCH = {"cpu": 100, "cuda": 1000}
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
@@ -43,20 +42,20 @@ VICTIM = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(Common):
     """What every cell of this paper says of its victim. The defaults are the paper's settings on Yale Face.
 
     Raises:
         BadValue: a value outside its range, or a part without a size.
     """
 
-    paper: str = "song"
-    profile: str = "paper"
+    PAPER = "song"
+    NETWORKS = ("yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short")
+
+    paper: str = PAPER
     dataset: str = "yale"
     network: str = "yale_cnn"
     attack: str = "threshold"
-    seed: int = 0
-    version: int = 1  # of the experiment: raised when what it measures changes
     width: int = 8
     train_size: int = 0  # images of the training set that the victim is trained on; 0: all of them
     part: int = 0  # which of the disjoint parts of that size
@@ -76,34 +75,23 @@ class Cell:
     step_size: float = 8 / 255 / 5
     ramp: int = 1000
     augmentation: str = "none"
-    precision: str = "bfloat16"
     observations: int = 10  # of accuracy and inference, evenly over the training
     eval_steps: int = 20  # of the attack on the trained victim
     attack_loss: str = "log_odds"  # whose gradient that attack follows; the paper's is the cross-entropy
 
     def __post_init__(self) -> None:
-        check_choice("paper", self.paper, ["song"])
-        check_choice("profile", self.profile, PROFILES)
-        check_choice("dataset", self.dataset, data.NAMES)
-        check_choice("network", self.network, NETWORKS)
-        check_choice("attack", self.attack, self.attacks())
-        for name in ("seed", "train_size", "part"):
+        super().__post_init__()
+        for name in ("train_size", "part"):
             check_count(name, getattr(self, name), low=0)
         check_choice("attack_loss", self.attack_loss, LOSSES)
-        for name in ("version", "width", "observations", "eval_steps"):
+        for name in ("width", "observations", "eval_steps"):
             check_count(name, getattr(self, name))
-        for name in ("train_epsilon", "epsilon"):
-            object.__setattr__(self, name, check_number(name, getattr(self, name), low=0.0, high=1.0))
+        self.with_numbers(train_epsilon=(0.0, 1.0), epsilon=(0.0, 1.0))
         training_config(self)
         for name in ("learning_rate", "second_rate", "third_rate", "l2", "step_size"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.part and not self.train_size:
             raise BadValue(f"part: expected 0 where all images are trained on, got {self.part}")
-
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """The attacks that cells of this class measure."""
-        raise NotImplementedError
 
     @property
     def estimator(self) -> str:
