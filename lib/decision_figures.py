@@ -31,7 +31,7 @@ DECEIVED = (("mean", False), ("one_draw", False))  # victims whose noise the att
 CLAIM: dict[str, Any] = {"markerfacecolor": "white"}
 LUCKY: dict[str, Any] = {**CLAIM, "linestyle": ":", "linewidth": 1.2, "alpha": 0.5}
 # Measurement: what it is called, and to which side of its victim its mark stands.
-CLAIMED = ("success", "claimed: one answer", -0.15)
+CLAIMED = ("found", "claimed by the attack", -0.15)
 CONFIRMED = ("success_vote", "confirmed: vote of fresh answers", 0.15)
 
 
@@ -93,7 +93,7 @@ def success_by_answers(panels: Mapping[str, Victims]) -> Figure:
 
 
 def noise_failure(panels: Mapping[str, Victims]) -> Figure:
-    """What attacks claim by one answer beside what fresh answers confirm: the mean over seeds and its 95 % interval.
+    """What attacks claim beside what fresh answers confirm: the mean over seeds and its 95 % interval.
 
     The two are joined by a dotted line: where it falls, the attack took noise for success.
 

@@ -9,7 +9,7 @@ from lib import claims, published
 from lib.reading import Reading
 from lib.results import measured
 from lib.runs import Record, Store
-from lib.tables import NOT_RUN, interval_of
+from lib.tables import NOT_RUN, evidence, interval_of
 from lib.verdicts import judge
 
 
@@ -37,6 +37,8 @@ def readings(
 ) -> dict[str, str]:
     """`paper-mnist-none-cw`, `text-mnist-none-cw`, `text-verdict-mnist-cw`, ...: what the tables and the claims say.
 
+    `text-estimate-mnist-cw` is what the verdict rests on.
+
     The first is the paper's own number; the others are ours under each reading of the paper, by the reading's name.
     """
     declared, printed = claims.load(paper), published.load(paper)
@@ -47,5 +49,7 @@ def readings(
             value = interval_of(kept[name]).mean if name in kept else None
             text[f"{one.name}-{name_of(name)}"] = percent(value)
         for claim in declared:
-            text[f"{one.name}-verdict-{claim.id}"] = judge(claim, kept, printed).word
+            found = judge(claim, kept, printed)
+            text[f"{one.name}-verdict-{claim.id}"] = found.word
+            text[f"{one.name}-estimate-{claim.id}"] = evidence(found)
     return text

@@ -87,8 +87,8 @@ def records_of(store: Store, paper: str, reading: Reading, published_id: str) ->
 
 def measurement(record: Record, reading: Reading, quantity: str) -> float | None:
     """What `record` measured for the published `quantity` under `reading`, if it did."""
-    random = record.config["estimator"] == "epistemic" and record.config["attack"] == "fgsm"
-    one_draw = random and reading.form == "one_draw" and quantity != "accuracy"
+    random = record.config["estimator"] != "none" and record.config["attack"] == "fgsm"
+    one_draw = random and reading.form == "one_draw" and quantity != "accuracy"  # of dropout alone it has been measured
     return record.measurements.get(f"{quantity}_one_draw" if one_draw else quantity)
 
 

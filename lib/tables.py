@@ -180,10 +180,15 @@ def _published(found: Verdict) -> str:
 
 
 def _verdict(found: Verdict) -> str:
-    if found.estimate is None or found.low is None or found.high is None:
-        return found.word
+    return found.word if found.estimate is None else f"**{found.word}**: {evidence(found)}"
+
+
+def evidence(found: Verdict) -> str:
+    """What a verdict rests on, such as "0.78 [-0.61, 2.17], 1 seed"."""
+    if found.estimate is None:
+        return NOT_RUN
     source = f"{found.seeds} seeds" if found.interval_from == "seeds" else "1 seed"
-    return f"**{found.word}**: {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {source}"
+    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {source}"
 
 
 def grid_table(store: Store, paper: str) -> Table:

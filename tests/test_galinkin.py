@@ -86,6 +86,7 @@ OTHER: dict[type[Cell], dict[str, Any]] = {
         "inputs": "raw",
         "nonmembers": "inverted",
         "members": 0,
+        "answer_precision": "bfloat16",
     },
 }
 # Settings that others need, each list a way from a cell to one with one setting more.

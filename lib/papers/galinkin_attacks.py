@@ -32,7 +32,8 @@ def noise_table(store: Store) -> Table:
                 for seen, kept in _seen(store, dataset, network, attack).items():
                     if not kept:
                         continue
-                    numbers = [of(kept, name) for name in ("success", "success_vote", "success_within")]
+                    counts = ("found", "success", "success_vote", "success_within")
+                    numbers = [of(kept, name) for name in counts]
                     spent = [
                         f"{fmean(record.measurements[name] for record in kept):,.0f}" for name in ("answers", "passes")
                     ]
@@ -40,8 +41,11 @@ def noise_table(store: Store) -> Table:
                     distance = f"{fmean(far):.3f}" if far else "–"
                     name = "plain" if seen[0] == "none" else SEEN[seen]
                     rows.append([named(dataset, network, kept), ATTACK_NAMES[attack], name, *numbers, distance, *spent])
-    head = "Victim,Attack,Answers,Claimed,By vote,By vote within the limit,Median change,Answers spent,Passes spent"
-    return Table(head.split(","), rows or [[NOT_RUN] * 9])
+    head = (
+        "Victim,Attack,It answers by,Claimed,By one fresh answer,By vote,By vote within the limit,Median change,"
+        "Answers an image,Passes an image"
+    )
+    return Table(head.split(","), rows or [[NOT_RUN] * 10])
 
 
 def _seen(store: Store, dataset: str, network: str, attack: str) -> dict[tuple[str, bool], list[Record]]:
@@ -112,7 +116,8 @@ def scan_table(store: Store) -> Table:
     for dataset, network, victim, attack in product(DATASETS, ("lenet5", "lenet5_coded", "resnet18"), VICTIMS, ATTACKS):
         for scale, pixels in (("raw", "0 to 255"), ("unit", "0 to 1")):
             kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", scale=scale)
-            if kept:
+            planned = network == "lenet5_coded" and dataset == "mnist" and scale == "raw"
+            if kept or planned:
                 counts = ("success", "success_untargeted", "success_targeted", "first_label_right")
                 dropout = {"plain": "no", "bayesian": "yes"}[victim]
                 name = named(dataset, network, kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import Any
 
 from lib import published
@@ -12,6 +12,8 @@ from lib.papers.galinkin_rows import NETWORKS, VICTIMS
 from lib.runs import Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, of
 
+MEMBERS = {"mnist": 6 / 7, "cifar10": 5 / 6}  # their share of all training and test images
+PRINTED_AREA = 64.0  # the one that the paper prints (section 4), in whole percent: LeNet-5 on CIFAR-10
 # One change each from membership inference as written.
 HYPOTHESES: dict[str, dict[str, Any]] = {
     "as written": {},
@@ -112,9 +114,23 @@ def equal_rates(dataset: str, accuracy: float) -> float:
 
     The share w of the judged images are members, and "member" is said of the share r of these and of the others.
     """
-    w = {"mnist": 6 / 7, "cifar10": 5 / 6}[dataset]
+    w = MEMBERS[dataset]
     # a = w r + (1 - w)(1 - r)  =>  r = (a - (1 - w)) / (2 w - 1)
     return 100 * (accuracy / 100 - (1 - w)) / (2 * w - 1)
+
+
+def implied_signal(dataset: str, accuracy: float, area: float) -> float:
+    """TPR - FPR in points of an attack that has, as the code counts, this accuracy and this area, all in percent."""
+    w = MEMBERS[dataset]
+    # a = w TPR + (1 - w)(1 - FPR),  A = (TPR + FPR) / 2  =>  TPR - FPR = 2 (a - w A - (1 - w)(1 - A))
+    return 2 * (accuracy - w * area - (1 - w) * (100 - area))
+
+
+def honest_area(accuracy: float) -> float:
+    """The area under the ROC curve, in percent, of normal scores of equal spread whose best balanced accuracy is this one."""
+    # accuracy = Phi(d / 2),  area = Phi(d / sqrt 2)
+    normal = NormalDist()
+    return 100 * normal.cdf(2**0.5 * normal.inv_cdf(accuracy / 100))
 
 
 def equal_rates_table() -> Table:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from itertools import product
 
-from lib import published
+from lib import claims, published
 from lib.papers.galinkin import Evasion, Membership, Scan
 from lib.papers.galinkin_attacks import SEEN
-from lib.papers.galinkin_membership import HYPOTHESES, POSTERIORS, equal_rates, written
+from lib.papers.galinkin_membership import (
+    HYPOTHESES,
+    POSTERIORS,
+    PRINTED_AREA,
+    equal_rates,
+    honest_area,
+    implied_signal,
+    written,
+)
 from lib.papers.galinkin_pages import DATASETS, PAPER, records
 from lib.papers.galinkin_rows import ATTACKS, NETWORKS, READINGS, VICTIMS
 from lib.prose import dashed, mean, percent, readings
+from lib.results import measured, reading
 from lib.runs import Record, Store
+from lib.tables import marked
 
 # Short names of the settings of `HYPOTHESES` and `POSTERIORS`, in their order.
 CHANGED = dict(zip(HYPOTHESES, ("written", "same", "raw", "inverted", "overfit"), strict=True))
@@ -30,16 +40,39 @@ FORMATS = {"answers": ",.0f", "passes": ",.0f", "training_epochs": ",.0f", "medi
 
 def prose(store: Store) -> dict[str, str]:
     """Every name and its text; what has no record says "not run"."""
-    return {**readings(store, PAPER, READINGS), **_equal_rates(), **_evasion(store), **_membership(store)}
+    return {
+        **readings(store, PAPER, READINGS),
+        **_equal_rates(),
+        **_coded(store),
+        **_evasion(store),
+        **_membership(store),
+    }
 
 
 def _equal_rates() -> dict[str, str]:
-    """`equal-rates-mnist-lenet5-plain-membership`, ...: what an attack that tells nothing would have to say."""
-    return {
+    """`equal-rates-mnist-lenet5-plain-membership`, ...: what an attack that tells nothing would have to say.
+
+    `implied-signal-low` and `-high`, `honest-area`: what the one printed area says with and without the code's way of counting.
+    """
+    printed = published.load(PAPER)
+    text = {
         f"equal-rates-{dashed(name)}": percent(equal_rates(name.split("/")[0], number.value))
-        for name, number in published.load(PAPER).items()
+        for name, number in printed.items()
         if name.endswith("/membership") and name.count("/") == 3
     }
+    accuracy = printed["cifar10/lenet5/plain/membership"].value
+    for end, rounded in (("low", 0.5), ("high", -0.5)):
+        text[f"implied-signal-{end}"] = f"{implied_signal('cifar10', accuracy, PRINTED_AREA + rounded):.1f}"
+    return {**text, "honest-area": percent(honest_area(accuracy))}
+
+
+def _coded(store: Store) -> dict[str, str]:
+    """`coded-recorded`, `coded-within`: how many of LeNet-5's numbers are on record as coded, and how many agree."""
+    found, close = measured(store, PAPER, reading(PAPER, "coded")), claims.tolerances(PAPER)
+    printed = published.load(PAPER)
+    names = [name for name in found if "/lenet5/" in name and not name.endswith("/accuracy")]
+    ticks = ["✓" in marked(printed[name], found[name], close[name]) for name in names]
+    return {"coded-recorded": str(len(ticks)), "coded-within": str(sum(ticks))}
 
 
 def _evasion(store: Store) -> dict[str, str]:

@@ -45,10 +45,9 @@ def table2(store: Store, *, attack: str) -> Table:
 
 
 def _is_same(one: Reading, name: str) -> bool:
-    """Whether a form makes no difference to a row: to a clean accuracy, and to what is not random or was not measured apart."""
-    _, attack, estimator, quantity = name.split("/")
-    plain = estimator == "none" or quantity == "accuracy"
-    return one.form != "mean" and (plain or (attack == "fgsm" and one.form == "one_draw" and estimator == "aleatoric"))
+    """Whether a form makes no difference to a row: to a clean accuracy, and to what is not random."""
+    _, _, estimator, quantity = name.split("/")
+    return one.form != "mean" and (estimator == "none" or quantity == "accuracy")
 
 
 def _runs(store: Store, one: Reading, name: str) -> str:

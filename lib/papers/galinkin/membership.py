@@ -23,7 +23,7 @@ from lib.membership import AttackNet, auc_as_coded, by_threshold, log_odds, memb
 from lib.metrics import accuracy
 from lib.papers.galinkin.victims import Cell, splits, trained_network, training_work, victim_of
 from lib.runs import Result
-from lib.uncertainty import MonteCarloDropout, Victim
+from lib.uncertainty import PRECISIONS, MonteCarloDropout, Victim
 
 ADVERSARIES = ("salem", "as_coded")
 FEATURES = ("top3", "top3_spread", "unsorted")
@@ -43,6 +43,9 @@ class Membership(Cell):
     shadow: str = "disjoint"  # what the shadow is trained on: the other half, or the target's own images
     inputs: str = "unit"  # the scale of the pixels that the target is asked about
     nonmembers: str = "test"  # or test images with dark and light exchanged: from another distribution
+    answer_precision: str = (
+        "float32"  # of the answers that are judged: bfloat16 would round them, and tie members with others
+    )
     members: int = 5000  # judged, and learnt from, on each side; 0: all training and all test images
 
     def __post_init__(self) -> None:
@@ -52,6 +55,7 @@ class Membership(Cell):
         check_choice("shadow", self.shadow, SHADOWS)
         check_choice("inputs", self.inputs, INPUTS)
         check_choice("nonmembers", self.nonmembers, NONMEMBERS)
+        check_choice("answer_precision", self.answer_precision, PRECISIONS)
         check_count("members", self.members, low=0)
         if self.shadow == "disjoint" and self.part == "whole":
             raise BadValue("shadow: expected same where the target is trained on the whole, got 'disjoint'")
@@ -102,7 +106,8 @@ def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = Fa
 
     def victim(cell: Membership) -> tuple[Victim, float, int]:
         network, notes = trained_network(cell, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-        return victim_of(cell, network, device=device), notes["seconds"], len(notes["losses"])
+        answers = victim_of(cell, network, device=device, precision=config.answer_precision)
+        return answers, notes["seconds"], len(notes["losses"])
 
     shadow, shadow_seconds, _ = victim(shadow_of(config))
     target, target_seconds, epochs = victim(config)

@@ -169,12 +169,16 @@ def trained_network(
     return network.to(device).eval(), notes
 
 
-def victim_of(config: Cell, network: Network, *, device: str) -> Victim:
-    """The victim that answers as `config` says: without draws, by one fresh draw, or by the mean of T."""
+def victim_of(config: Cell, network: Network, *, device: str, precision: str = "") -> Victim:
+    """The victim that answers as `config` says: without draws, by one fresh draw, or by the mean of T.
+
+    It computes in `precision` or, if that is empty, in the one that it was trained in.
+    """
+    precision = precision or config.precision
     if config.answers == "off":
-        return Deterministic(network, precision=config.precision)
+        return Deterministic(network, precision=precision)
     generator = seeds.generator(config.seed, "inference", device)
-    return MonteCarloDropout(network, generator=generator, draws=config.passes, precision=config.precision)
+    return MonteCarloDropout(network, generator=generator, draws=config.passes, precision=precision)
 
 
 def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:
