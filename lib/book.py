@@ -149,7 +149,7 @@ def write_pages(store: Store, folder: Path) -> None:
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
     (folder / "summary.md").write_text(tables.summary(store))
-    panels = harakeh_pages.panels(store, readings=["text"])
+    panels = harakeh_pages.panels(store, readings=["text", "tutorial"])
     figures.save(
         figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),
         folder / "first.png",

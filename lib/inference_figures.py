@@ -112,16 +112,23 @@ def inference_against_gap(victims: Victims) -> Figure:
         victims = victims or NOTHING
         figure, axes = panels_for(victims, "accuracy of inference (%)")
         for axis, lines in zip(axes, victims.values(), strict=True):
-            axis.plot([0, 60], [50, 80], **REFERENCE)
+            gaps = {training: [_gap(record) for record in records] for training, records in lines.items()}
+            widest = 1.1 * max([1.0, *(gap.max() for some in gaps.values() for gap in some)])
+            axis.plot([0, widest], [50, 50 + widest / 2], **REFERENCE)
             for training, records in lines.items():
-                for record in records:
-                    train, test = (np.array(record.curves[f"trace_{side}_accuracy"]) for side in ("train", "test"))
-                    axis.plot(train - test, record.curves["trace_inference"], alpha=0.7, **TRAININGS[training])
+                for gap, record in zip(gaps[training], records, strict=True):
+                    axis.plot(gap, record.curves["trace_inference"], alpha=0.7, **TRAININGS[training])
             axis.set(xlabel="training accuracy − test accuracy (points)")
             say_if_empty(axis, run=any(lines.values()), drawn=any(lines.values()))
         handles = [Line2D([], [], label=training, **look) for training, look in TRAININGS.items()]
         add_legend(figure, [*handles, Line2D([], [], label="gap attack", **REFERENCE)], across=4)
     return figure
+
+
+def _gap(record: Record) -> np.ndarray[Any, Any]:
+    """Training less test accuracy while the victim was trained."""
+    train, test = (np.array(record.curves[f"trace_{side}_accuracy"]) for side in ("train", "test"))
+    return np.asarray(train - test)
 
 
 def inference_against_budget(panels: Mapping[str, Sequence[Record]]) -> Figure:
@@ -143,9 +150,13 @@ def inference_against_budget(panels: Mapping[str, Sequence[Record]]) -> Figure:
             for name, look in looks.items():
                 of = {b: [r.measurements[name] for r in records if r.config["train_epsilon"] == b] for b in budgets}
                 found = [mean_interval(values) for values in of.values()]
-                axis.plot(budgets, [interval.mean for interval in found], **look)
+                line = (
+                    look if len(budgets) > 2 else {**look, "linestyle": "none"}
+                )  # two ends say nothing of what is between
+                axis.plot(budgets, [interval.mean for interval in found], **line)
                 axis.vlines(budgets, [i.low for i in found], [i.high for i in found], color=look["color"], lw=1)
             axis.set(xlabel=r"budget $\epsilon$ of the training ($\ell_\infty$, images in [0, 1])")
+            axis.set_xlim(-0.005, 1.1 * max([*budgets, 0.01]))
             say_if_empty(axis, run=bool(records), drawn=bool(records))
         add_legend(figure, [Line2D([], [], **look) for look in looks.values()], across=3)
     return figure

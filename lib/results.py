@@ -70,17 +70,16 @@ def records_of(store: Store, paper: str, reading: Reading, published_id: str) ->
     """The records, one a seed, that measure the published number `published_id` (data set/attack/estimator/quantity).
 
     The clean accuracy of a victim does not depend on the attack: CW's and JSMA's is that of the same victim's FGSM row. FGSM
-    in the form of an expectation is PGD with one step, on fewer images.
+    in the form of an expectation is PGD with one step, on fewer images, and so is that of the plain victim beside it.
     """
     dataset, attack, estimator, quantity = published_id.split("/")
-    one = {"dataset": dataset, "network": reading.networks.get(dataset), "estimator": estimator}
+    one: dict[str, Any] = {"dataset": dataset, "network": reading.networks.get(dataset), "estimator": estimator}
     if quantity == "accuracy" and attack in ("cw", "jsma"):
         return records(store, paper, reading.profile, attack="fgsm", **one)
     if attack in FORMLESS:
-        by_steps = attack == "fgsm" and reading.form == "expectation" and estimator != "none" and quantity != "accuracy"
-        if not by_steps:
+        if attack != "fgsm" or reading.form != "expectation" or quantity == "accuracy":
             return records(store, paper, reading.profile, attack=attack, **one)
-        return records(store, paper, reading.profile, attack="pgd", steps=1, form=reading.form, **one)
+        attack, one["steps"] = "pgd", 1
     form = "mean" if estimator == "none" else reading.form
     return records(store, paper, reading.profile, attack=attack, form=form, **one)
 

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lib.errors import BadValue
-from lib.membership import above_class, best_threshold, by_threshold, class_thresholds, gap_attack, log_odds, permuted
+from lib.membership import (
+    above_class,
+    best_by_chance,
+    best_threshold,
+    by_threshold,
+    class_thresholds,
+    gap_attack,
+    log_odds,
+    permuted,
+)
 
 SIDE = st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12)  # few values, so that most examples have ties
 
@@ -32,6 +41,40 @@ def normal(n: int, shift: float, seed: int) -> Tensor:
 
 def rate(side: list[float], threshold: float) -> float:
     return sum(score >= threshold for score in side) / len(side)
+
+
+# --- where there is nothing to find -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("members", "others"), [(400, 400), (950, 257)])
+def test_the_best_threshold_by_chance(members: int, others: int) -> None:
+    """Against scores that tell nothing: mean and 95 % quantile of 400 draws, within three of their standard errors."""
+    found = torch.tensor(
+        [best_threshold(normal(members, 0, 2 * i), normal(others, 0, 2 * i + 1))[1] for i in range(400)]
+    )
+    # The formula is for large numbers: for finite ones D is a little smaller.
+    assert abs(found.mean() - best_by_chance(members, others)) < 3 * found.std() / 20 + 0.25 / min(members, others)
+    share = (found > best_by_chance(members, others, quantile=0.95)).double().mean()
+    assert abs(share - 0.05) < 3 * (0.05 * 0.95 / 400) ** 0.5
+
+
+def test_chance_in_closed_form() -> None:
+    # N = 5000 / 2 = 2500: 1/2 + sqrt(pi / 20000) / 2,  1/2 + sqrt(ln 20 / 5000) / 2
+    assert best_by_chance(5000, 5000) == pytest.approx(0.5 + math.sqrt(math.pi / 20000) / 2)
+    assert best_by_chance(5000, 5000, quantile=0.95) == pytest.approx(0.5 + math.sqrt(math.log(20) / 5000) / 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"members": 0, "others": 5}, "members: expected"),
+        ({"members": 5, "others": -1}, "others: expected"),
+        ({"members": 5, "others": 5, "quantile": 1.0}, "quantile: expected"),
+    ],
+)
+def test_chance_of_nothing_is_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadValue, match=told):
+        best_by_chance(**settings)
 
 
 # --- one threshold ----------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def attacked(*rates: float, lucky: float = 30.0, norm: str = "linf") -> list[Rec
     limits, answers = LIMITS[norm], [float(n) for n in ANSWERS_SPENT]
     return [
         record(
-            measured={"success": rate + lucky, "success_vote": rate},
+            measured={"found": rate + lucky, "success_vote": rate},
             limit=limits,
             success_within=[rate * limit / max(limits) for limit in limits],
             success_one_answer_within=[rate * limit / max(limits) + lucky for limit in limits],
@@ -173,7 +173,7 @@ def test_legends_name_what_is_drawn_in_any_panel_in_one_order(kind: str) -> None
     first, *_, last = looks
     found = legend_of(drawn(make({"a": {last: panel[last], first: []}, "b": {first: panel[first]}})))
     if kind == "noise":
-        assert found == ["claimed: one answer", "confirmed: vote of fresh answers"]
+        assert found == ["claimed by the attack", "confirmed: vote of fresh answers"]
         return
     assert found == [looks[first]["label"], looks[last]["label"], *(["chance"] if "roc" in kind else [])]
 
@@ -469,12 +469,12 @@ def test_an_interval_of_claims_stays_within_0_and_100() -> None:
 
 
 def test_what_was_not_measured_has_no_mark() -> None:
-    only = record(measured={"success": 70.0})
+    only = record(measured={"found": 70.0})
     (axis,) = drawn(noise_failure({"one": {("mean", False): [only]}})).axes
     assert [(filled, height) for _, filled, _, height in marks(axis)] == [(False, 70)] and notes(axis) == []
 
 
-def test_marks_are_filled_where_the_vote_confirms_and_open_where_one_answer_claims() -> None:
+def test_marks_are_filled_where_the_vote_confirms_and_open_where_the_attack_claims() -> None:
     """In the figures of limits and of answers as in that of claims."""
     panels = {"one": {key: attacked(40.0) for key in VICTIMS}}
     (axis,) = drawn(success_within(panels, xlabel="limit")).axes
@@ -484,5 +484,5 @@ def test_marks_are_filled_where_the_vote_confirms_and_open_where_one_answer_clai
     entries = [line for line in figure.legends[0].get_lines() if isinstance(line, Line2D)]
     for line in [*figure.axes[0].lines, *entries]:
         assert to_hex(line.get_markerfacecolor()) == "#ffffff"
-    assert decision_figures.CLAIMED[0] == "success" and decision_figures.CONFIRMED[0] == "success_vote"
+    assert decision_figures.CLAIMED[0] == "found" and decision_figures.CONFIRMED[0] == "success_vote"
     assert {look["markerfacecolor"] for look in map(membership_figures._look, NETWORKS)} == {"white", "#0072B2"}

@@ -200,10 +200,11 @@ def test_the_attacker_of_one_draw_has_a_column_for_the_epistemic_network(store: 
     }
     # Wilson at p = 1/4 and n = 10,000: 0.2501 +- 1.96 sqrt(0.1875 / 10,000).
     assert found.pop(("epistemic", "attacked")) == "25.00 [24.16, 25.86] ×1 ✓"  # 2.08 from 22.92
+    assert found.pop(("aleatoric", "attacked")) == NOT_RUN  # random as well, and never attacked through one draw
     assert set(found.values()) == {pages.SAME}
     text = prose(store)
-    assert text["one_draw-verdict-mnist-fgsm-epistemic"] == "replicated"
-    assert text["text-verdict-mnist-fgsm-epistemic"] == "not replicated"
+    assert text["one_draw-verdict-mnist-fgsm-epistemic"] == "replicated, 1 seed"
+    assert text["text-verdict-mnist-fgsm-epistemic"] == "not replicated, 1 seed"
     assert text["text-mnist-epistemic-adversarial-accuracy-one-draw"] == "25.0 %"
 
 
@@ -234,8 +235,8 @@ def test_the_time_of_a_seed_is_the_median_with_training(store: Store) -> None:
     found = cells(dataset="mnist", network="basic_cnn", estimator="none")
     for cell, training in zip(found, (30.0, 90.0, 3000.0), strict=False):
         put(store, cell, training_seconds=training, attack_seconds=30.0, seconds=31.0)
-    assert line_of(store, "MNIST", "none", "clean")["Time a seed"] == "2.0 / – / – min"
-    assert line_of(store, "MNIST", "epistemic", "clean")["Time a seed"] == "–"
+    assert line_of(store, "MNIST", "none", "clean")["Time a seed: text’s / tutorial’s / `reduced`"] == "2.0 / – / – min"
+    assert line_of(store, "MNIST", "epistemic", "clean")["Time a seed: text’s / tutorial’s / `reduced`"] == "–"
 
 
 @pytest.mark.parametrize(
@@ -762,7 +763,7 @@ def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str
     put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
     put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
     (row,) = [row for row in beyond.checks_table(store).rows if row[0].startswith("black box less white box")]
-    assert row[1:] == ["2", f"{10 - white:.2f}", "MNIST, basic_cnn, aleatoric", holds]
+    assert row[1:] == ["2", f"{10 - white:.2f}", "0 to 100", "MNIST, basic cnn, aleatoric", holds]
 
 
 def test_checks_without_records_are_not_run(store: Store) -> None:

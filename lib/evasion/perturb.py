@@ -25,7 +25,8 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
     """The sum of the log-odds against the labels: the gradient of an image has the direction of its cross-entropy's.
 
     With p the probability of the label, the gradient of -log p is that of the log-odds against it times 1 - p. Steps by the sign
-    of the gradient are therefore the same for both, until 1 - p is 0 in floating point and those of the first are lost.
+    of the gradient are therefore the same for both, in exact arithmetic. In float32 p is 1 at log-odds of about 17, from where
+    the first lacks the label's own term, and beyond some 90 the probabilities of the other classes are 0 as well: it is lost.
     """
     # log (1 - p) / p = log sum_{c != y} exp z_c - z_y
     others = logits.scatter(1, y[:, None], -torch.inf).logsumexp(1)

@@ -35,7 +35,7 @@ from lib.membership.shadow import (
     train_attack,
     unsorted,
 )
-from lib.membership.threshold import Inference, above_class, by_threshold, class_thresholds, gap_attack
+from lib.membership.threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 
 __all__ = [
     "CONFIGS",
@@ -52,6 +52,7 @@ __all__ = [
     "auc_as_coded",
     "auc_interval",
     "balanced_accuracy",
+    "best_by_chance",
     "best_threshold",
     "by_threshold",
     "class_thresholds",

@@ -10,12 +10,13 @@ Song et al. report the worst case: tau is the best for the very points on which 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lib.errors import BadValue
+from lib.errors import BadValue, check_count, check_number
 from lib.membership.roc import advantage, auc, balanced_accuracy, best_threshold, tpr_at_fpr
 from lib.membership.scores import correctness
 
@@ -53,6 +54,22 @@ def by_threshold(member: Tensor, nonmember: Tensor, *, threshold: float | None =
         tpr_at_01pct=tpr_at_fpr(member, nonmember, 0.001),
         threshold=threshold,
     )
+
+
+def best_by_chance(members: int, others: int, *, quantile: float | None = None) -> float:
+    """The accuracy that the best threshold has where scores tell nothing, on average or, with `quantile`, at that quantile.
+
+    The best threshold is chosen on the points that judge it, so it exceeds 1/2 even there: by half of the one-sided
+    Kolmogorov-Smirnov statistic D, whose distribution for large numbers is P(D > d) = exp(-2 N d^2) with N = n m / (n + m).
+
+    Raises:
+        BadValue: a number below 1, or a quantile outside (0, 1).
+    """
+    n = check_count("members", members) * check_count("others", others) / (members + others)
+    if quantile is None:
+        return 0.5 + math.sqrt(math.pi / (8 * n)) / 2  # E[D] = sqrt(pi / (8 N))
+    quantile = check_number("quantile", quantile, low=1e-12, high=1 - 1e-12)
+    return 0.5 + math.sqrt(-math.log(1 - quantile) / (2 * n)) / 2
 
 
 def class_thresholds(

@@ -124,7 +124,7 @@ def checks_table(store: Store) -> Table:
     """Whether the attacks were adequate: each check, the worst number among the records it covers, and whether it holds."""
     everything = [r for r in store.all(PAPER) if r.config["profile"] in ("paper", "reduced")]
     rows = []
-    for title, attacks, measurement, worst, holds in _checks():
+    for title, attacks, measurement, worst, (low, high) in _checks():
         values = [
             (value, record)
             for record in everything
@@ -132,17 +132,20 @@ def checks_table(store: Store) -> Table:
         ]
         if values:
             value, record = worst(values, key=lambda pair: pair[0])
-            where = (
-                f"{DATASET_NAMES[record.config['dataset']]}, {record.config['network']}, {record.config['estimator']}"
-            )
-            rows.append([title, str(len(values)), f"{value:.2f}", where, "yes" if holds(value) else "**no**"])
+            config = record.config
+            network = config["network"].removesuffix("_tutorial").replace("_", " ")
+            whose = " (tutorial’s)" if config["network"].endswith("_tutorial") else ""
+            where = f"{DATASET_NAMES[config['dataset']]}, {network}{whose}, {config['estimator']}"
+            asked = f"{low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
+            holds = "yes" if low <= value <= high else "**no**"
+            rows.append([title, str(len(values)), f"{value:.2f}", asked, where, holds])
         else:
-            rows.append([title, "0", "–", "–", NOT_RUN])
-    return Table(["Check", "Records", "Worst value", "Found in", "Holds"], rows)
+            rows.append([title, "0", *["–"] * 3, NOT_RUN])
+    return Table(["Check", "Records", "Worst value", "Must be", "Found in", "Holds"], rows)
 
 
 def _checks() -> list[tuple[Any, ...]]:
-    """Each check: its words, attacks, what it reads from a record, which extreme is the worst, and what it should be."""
+    """Each check: its words, attacks, what it reads from a record, which extreme is the worst, and within what it must lie."""
 
     def number(name: str) -> Any:
         return lambda record: record.measurements.get(name)
@@ -162,24 +165,21 @@ def _checks() -> list[tuple[Any, ...]]:
     def over_budget(record: Record) -> float | None:
         return float(record.measurements["largest_perturbation"] - record.config["epsilon"])
 
-    def within(low: float, high: float) -> Any:
-        return lambda value: low <= value <= high
-
     return [
-        ("FGSM at ε = 0 leaves the clean accuracy: difference, points", ["fgsm"], at_zero, max, within(0, 2.5)),
-        ("FGSM images whose gradient vanished, %", ["fgsm"], number("unmoved"), max, within(0, 1)),
-        ("PGD: images whose whole gradient is zero, %", ["pgd"], number("zero_gradients"), max, within(0, 1)),
+        ("FGSM at ε = 0 leaves the clean accuracy: difference, points", ["fgsm"], at_zero, max, (0, 2.5)),
+        ("FGSM images whose gradient vanished, %", ["fgsm"], number("unmoved"), max, (0, 1)),
+        ("PGD: images whose whole gradient is zero, %", ["pgd"], number("zero_gradients"), max, (0, 1)),
         (
             "PGD: loss after the last of its steps less that after the first, nats",
             ["pgd"],
             loss_gained,
             min,
-            within(0, math.inf),
+            (0, math.inf),
         ),
-        ("FGSM, PGD: largest change less the budget", ["fgsm", "pgd", "aware"], over_budget, max, within(-1, 1e-5)),
-        ("CW, JSMA: distance outside the range of images", ["cw", "jsma"], number("outside"), max, within(0, 0)),
-        ("black box less white box: accuracy left, points", ["black_box"], black_less_white, min, within(0, 100)),
-        ("untrained network: accuracy, %", ["pgd"], number("untrained_accuracy"), max, within(0, 25)),
+        ("FGSM, PGD: largest change less the budget", ["fgsm", "pgd", "aware"], over_budget, max, (-1, 1e-5)),
+        ("CW, JSMA: distance outside the range of images", ["cw", "jsma"], number("outside"), max, (0, 0)),
+        ("black box less white box: accuracy left, points", ["black_box"], black_less_white, min, (0, 100)),
+        ("untrained network: accuracy, %", ["pgd"], number("untrained_accuracy"), max, (0, 25)),
     ]
 
 

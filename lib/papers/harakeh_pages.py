@@ -41,13 +41,14 @@ def table2(store: Store, *, attack: str) -> Table:
         costs = [] if attack != "fgsm" else [_cost(store, name)]
         rows.append([DATASET_NAMES[dataset], estimator, QUANTITIES[quantity], printed[name].text, *ours, *costs])
     head = ["Data", "Uncertainty", "%", "Paper", *(f"Ours: {one.title}" for one in readings)]
-    return Table([*head, *(["Time a seed"] if attack == "fgsm" else [])], rows)
+    return Table([*head, *(["Time a seed: text’s / tutorial’s / `reduced`"] if attack == "fgsm" else [])], rows)
 
 
 def _is_same(one: Reading, name: str) -> bool:
     """Whether a form makes no difference to a row: to a clean accuracy, and to what is not random."""
-    _, _, estimator, quantity = name.split("/")
-    return one.form != "mean" and (estimator == "none" or quantity == "accuracy")
+    _, attack, estimator, quantity = name.split("/")
+    plain = estimator == "none" and (attack, one.form) != ("fgsm", "expectation")  # that column has images of its own
+    return one.form != "mean" and (plain or quantity == "accuracy")
 
 
 def _runs(store: Store, one: Reading, name: str) -> str:

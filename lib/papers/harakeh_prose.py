@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 from lib.evasion import FORMS
-from lib.papers.harakeh_beyond import EVERY, VICTIMS, found
+from lib.papers.harakeh_beyond import EVERY, VICTIMS, first_judged, found
 from lib.papers.harakeh_pages import PAPER
 from lib.prose import dashed, mean, percent, readings
 from lib.results import READINGS, records_of
-from lib.runs import Store
+from lib.runs import Record, Store
 from lib.scores import OF_ESTIMATOR
-from lib.tables import NOT_RUN
+from lib.tables import NOT_RUN, over_seeds
 from lib.uncertainty import ESTIMATORS
 
 # Of what is no percentage.
@@ -33,7 +34,9 @@ def prose(store: Store) -> dict[str, str]:
         **readings(store, PAPER, READINGS[PAPER], name_of=_short),
         **_clean(store),
         **_black_box(store),
+        **_gains(store),
         **_beyond(store),
+        **_judged(store),
     }
 
 
@@ -63,6 +66,42 @@ def _black_box(store: Store) -> dict[str, str]:
     return text
 
 
+def _gains(store: Store) -> dict[str, str]:
+    """`text-mnist-one-draw-gain`, `dense-black-box-gain`, ...: what dropout keeps more than the plain network, paired by seed.
+
+    `text-mnist-one-draw-less-mean` is what FGSM through one draw leaves more than through the mean.
+    """
+    text, left = {}, "adversarial_accuracy"
+    for one, dataset in product(READINGS[PAPER], ("mnist", "cifar10")):
+        plain, dropout = (records_of(store, PAPER, one, f"{dataset}/fgsm/{e}/accuracy") for e in ("none", "epistemic"))
+        for name, less, more in (
+            ("mean-gain", (plain, left), (dropout, left)),
+            ("one-draw-gain", (plain, left), (dropout, f"{left}_one_draw")),
+            ("one-draw-less-mean", (dropout, left), (dropout, f"{left}_one_draw")),
+        ):
+            text[f"{one.name}-{dataset}-{name}"] = _paired(less, more)
+    for victim, short in VICTIM_IDS.items():
+        for attack in ("fgsm", "black_box"):
+            plain, dropout = (found(store, victim, estimator, attack) for estimator in ("none", "epistemic"))
+            text[dashed(f"{short}-{attack}-gain")] = _paired((plain, left), (dropout, left))
+    return text
+
+
+def _paired(less: tuple[Sequence[Record], str], more: tuple[Sequence[Record], str]) -> str:
+    """The difference of two measurements, in points, over the seeds that have both."""
+    values = [
+        {r.config["seed"]: r.measurements[name] for r in kept if name in r.measurements} for kept, name in (less, more)
+    ]
+    return over_seeds([values[1][seed] - values[0][seed] for seed in sorted(values[0].keys() & values[1].keys())])
+
+
+def _judged(store: Store) -> dict[str, str]:
+    """`judged-victim`: whose detection the figures show, and over how many seeds."""
+    victim = first_judged(store)
+    kept = found(store, victim, "epistemic", "pgd", form="mean", steps=20)
+    return {"judged-victim": f"{victim}, ×{len(kept)}" if kept else NOT_RUN}
+
+
 def _beyond(store: Store) -> dict[str, str]:
     """`reduced-mnist-epistemic-cw-one-draw-fooling-rate`, ...: the numbers of the tables beyond his."""
     text = {}
@@ -84,6 +123,7 @@ def _beyond(store: Store) -> dict[str, str]:
                 for attack, settings in (
                     ("pgd", {"form": "mean", "steps": 20}),
                     ("cw", {"form": "mean"}),
+                    ("jsma", {"form": "mean"}),
                     ("black_box", {}),
                 ):
                     kept = found(store, victim, estimator, attack, **settings)

@@ -31,29 +31,25 @@ METHOD_NAMES = {
     "model_targeted": "model (targeted)",
 }
 INPUTS = ("benign", "adversarial")
-# What an adversary could do, by the measurement that judges it.
-ADVERSARIES = {
-    "inference": "best threshold for these points",
-    "honest": "threshold from half of them",
-    "class_honest": "one a class, from half",
-    "shadow": "threshold from a shadow",
-    "entropy": "entropy, best threshold",
-    "modified_entropy": "modified entropy, best",
-    "gap": "gap attack",
-    "control": "control",
-}
 Victims = dict[str, dict[str, list[Record]]]  # title of a panel, then natural or robust, then seeds
 
 
+def scale(store: Store, dataset: str) -> str:
+    """The profile that a data set is shown at: the larger that has records of both victims, else of either, else the paper's."""
+    found = {
+        p: [records(store, p, dataset, training, Threshold) for training in TRAININGS] for p in ("paper", "reduced")
+    }
+    return next((p for enough in (all, any) for p, both in found.items() if enough(both)), "paper")
+
+
 def kept(store: Store, dataset: str, training: str) -> list[Record]:
-    """The records of a victim's thresholds, one a seed: at `paper` or, where there are none, at `reduced`."""
-    return next((r for p in ("paper", "reduced") if (r := records(store, p, dataset, training, Threshold))), [])
+    """The records of a victim's thresholds, one a seed, at the scale of its data set."""
+    return records(store, scale(store, dataset), dataset, training, Threshold)
 
 
-def title(dataset: str, found: Sequence[Record]) -> str:
+def title(store: Store, dataset: str) -> str:
     """A data set's name, with the profile where it is not the paper's."""
-    reduced = bool(found) and found[0].config["profile"] == "reduced"
-    return DATASET_NAMES[dataset] + (", reduced" if reduced else "")
+    return DATASET_NAMES[dataset] + (", reduced" if scale(store, dataset) == "reduced" else "")
 
 
 def table1(store: Store) -> Table:
@@ -98,32 +94,6 @@ def methods_table(store: Store) -> Table:
     return Table(["Inference by", "Paper", *(f"Ours: {one.title}" for one in READINGS)], rows)
 
 
-def adversaries_table(store: Store) -> Table:
-    """The accuracy of inference by what the adversary knows, on images and on adversarial images."""
-    rows = []
-    for dataset in DATASETS:
-        for training in TRAININGS:
-            found = kept(store, dataset, training)
-            for name, words in ADVERSARIES.items():
-                cells = [of(found, f"{name}_{inputs}") for inputs in INPUTS]
-                if name == "shadow" and found and set(cells) == {NOT_RUN}:
-                    cells = ["–", "–"]  # trained on all there is: no images are left for a shadow
-                rows.append([f"{title(dataset, found)}, {training}", words, *cells])
-    return Table(["Victim", "Adversary", "Benign, %", "Adversarial, %"], rows)
-
-
-def beyond_table(store: Store) -> Table:
-    """Beyond accuracy: area, advantage, and the members found where hardly any other is called one."""
-    rows = []
-    for dataset in DATASETS:
-        for training in TRAININGS:
-            found = kept(store, dataset, training)
-            for inputs in INPUTS:
-                names = [f"{name}_{inputs}" for name in ("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")]
-                rows.append([f"{title(dataset, found)}, {training}", inputs, *(of(found, name) for name in names)])
-    return Table("Victim,Inputs,AUC,Advantage,TPR at 1 % FPR,TPR at 0.1 % FPR".split(","), rows)
-
-
 def by_loss(store: Store, dataset: str, training: str) -> tuple[str, dict[str, list[Record]]]:
     """The scale that has records of the attack on the cross-entropy, or else of any attack, and the records by loss."""
     for profile in ("paper", "reduced"):
@@ -135,8 +105,7 @@ def by_loss(store: Store, dataset: str, training: str) -> tuple[str, dict[str, l
         other = [r for c in cells if c.attack_loss == "cross_entropy" and (r := store.get(c)) is not None]
         if other:
             return profile, {"log_odds": records(store, profile, dataset, training, Threshold), "cross_entropy": other}
-    usual = kept(store, dataset, training)
-    return usual[0].config["profile"] if usual else "", {"log_odds": usual, "cross_entropy": []}
+    return scale(store, dataset), {"log_odds": kept(store, dataset, training), "cross_entropy": []}
 
 
 def losses_table(store: Store) -> Table:
@@ -159,7 +128,7 @@ def victims(store: Store, datasets: Sequence[str] = DATASETS) -> Victims:
     for dataset in datasets:
         lines = {training: kept(store, dataset, training) for training in TRAININGS}
         if any(lines.values()):
-            found[title(dataset, next(filter(None, lines.values())))] = lines
+            found[title(store, dataset)] = lines
     return found
 
 

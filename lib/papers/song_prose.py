@@ -5,9 +5,10 @@ from __future__ import annotations
 from statistics import fmean
 
 from lib.papers.song import METHODS, Targeted
-from lib.papers.song_pages import ADVERSARIES, INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept
+from lib.papers.song_inference import ADVERSARIES
+from lib.papers.song_pages import INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept
 from lib.papers.song_rows import DATASETS, READINGS, TRAININGS, records
-from lib.prose import dashed, mean, readings
+from lib.prose import dashed, mean, percent, readings
 from lib.runs import Store
 from lib.tables import NOT_RUN
 
@@ -30,9 +31,10 @@ def _thresholds(store: Store) -> dict[str, str]:
             text |= {dashed(f"{one}-{name}"): mean(found, name) for name in (*names, *QUANTITIES)}
             other = by_loss(store, dataset, training)[1]["cross_entropy"]
             text |= {dashed(f"{one}-cross-entropy-{name}"): mean(other, name) for name in QUANTITIES}
+            best = [max(trace) for r in found if (trace := r.curves.get("trace_test_accuracy"))]
+            text[dashed(f"{one}-best-test-accuracy")] = percent(fmean(best)) if best else NOT_RUN
             gaps = [r.measurements["train_accuracy"] - r.measurements["test_accuracy"] for r in found]
             text[dashed(f"{one}-gap-of-accuracies")] = f"{fmean(gaps):.1f} points" if gaps else NOT_RUN
-            text[dashed(f"{one}-scale")] = f"`{found[0].config['profile']}`" if found else NOT_RUN
     return text
 
 
