@@ -22,10 +22,11 @@ from lib.errors import BadValue
 from lib.evasion.decision import Decided
 from lib.membership import roc
 from lib.models import Network
-from lib.papers import galinkin, galinkin_rows
+from lib.papers import galinkin, galinkin_membership, galinkin_pages, galinkin_rows
 from lib.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, membership, scan, victims
 from lib.papers.galinkin_rows import READINGS, rows_of, sources, values_of
 from lib.runs import Record, Result, Store, key_of, settings
+from lib.tables import NOT_RUN
 from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Victim
 
 KINDS = list(galinkin.CELLS)
@@ -1216,3 +1217,32 @@ def test_what_the_data_cannot_give_is_refused_before_training(
     monkeypatch.setattr(victims.training, "fit", never)
     with pytest.raises(BadValue, match=f"^{told}"):
         papers.run(cell, device="cpu", cache=None)
+
+
+# --- what the code's way of counting makes of an attack ---------------------------------------------------------------
+
+
+@given(tpr=st.floats(0, 100), fpr=st.floats(0, 100), dataset=st.sampled_from(["mnist", "cifar10"]))
+def test_accuracy_and_area_as_coded_give_back_what_they_were_made_of(tpr: float, fpr: float, dataset: str) -> None:
+    w = galinkin_membership.MEMBERS[dataset]
+    accuracy, area = w * tpr + (1 - w) * (100 - fpr), (tpr + fpr) / 2
+    assert galinkin_membership.implied_signal(dataset, accuracy, area) == pytest.approx(tpr - fpr, abs=1e-9)
+    blind = w * tpr + (1 - w) * (100 - tpr)
+    assert galinkin_membership.equal_rates(dataset, blind) == pytest.approx(tpr, abs=1e-9)
+
+
+def test_the_area_of_an_honest_attack() -> None:
+    assert galinkin_membership.honest_area(50) == pytest.approx(50)
+    # accuracy Phi(1/2), area Phi(1 / sqrt 2), for scores one standard deviation apart
+    assert galinkin_membership.honest_area(69.146) == pytest.approx(76.025, abs=1e-2)
+
+
+def test_nothing_is_ticked_within_limits_that_are_ours() -> None:
+    """Even where all is as printed; and a plain victim has no noise to be aware of."""
+    printed = Stub(lambda cell: as_printed(replace(cell, seed=0)))
+    table = galinkin_pages.table1(cast(Store, printed), quantities=["hop_skip_jump"])
+    rows = {row[0]: row[3:] for row in table.rows}
+    written, _, naive, aware, *_ = rows["MNIST, LeNet-5, plain"]
+    assert "✓" in written and "✓" not in naive and naive != NOT_RUN and aware == galinkin_pages.SAME
+    *_, aware, _, _ = rows["MNIST, LeNet-5, Bayesian"]
+    assert "✓" not in aware and aware.startswith("52.00 ")
