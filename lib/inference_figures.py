@@ -156,7 +156,8 @@ def inference_against_budget(panels: Mapping[str, Sequence[Record]]) -> Figure:
                 axis.plot(budgets, [interval.mean for interval in found], **line)
                 axis.vlines(budgets, [i.low for i in found], [i.high for i in found], color=look["color"], lw=1)
             axis.set(xlabel=r"budget $\epsilon$ of the training ($\ell_\infty$, images in [0, 1])")
-            axis.set_xlim(-0.005, 1.1 * max([*budgets, 0.01]))
+            widest = max([*budgets, 8 / 255])
+            axis.set_xlim(-0.05 * widest, 1.05 * widest)
             say_if_empty(axis, run=bool(records), drawn=bool(records))
         add_legend(figure, [Line2D([], [], **look) for look in looks.values()], across=3)
     return figure
