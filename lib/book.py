@@ -21,7 +21,7 @@ import nbformat
 import papermill
 import yaml
 
-from lib import cost_page, figures, papers, tables
+from lib import cost_page, figures, front_page, papers, tables
 from lib.chapter import DOWNLOADS, parameters
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue, check_choice
@@ -148,7 +148,7 @@ def write_pages(store: Store, folder: Path) -> None:
     for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
-    (folder / "summary.md").write_text(tables.summary(store))
+    (folder / "summary.md").write_text(front_page.summary(store))
     panels = harakeh_pages.panels(store, readings=["text", "tutorial"])
     figures.save(
         figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),

@@ -9,17 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from lib import claims, papers, provenance, published
 from lib.costs import cost
 from lib.metrics import Interval, mean_interval, proportion_interval
-from lib.results import READINGS, measured, reading
+from lib.results import READINGS, measured
 from lib.runs import Record, Store
-from lib.verdicts import SLACK, Measured, Verdict, Word, judge
+from lib.verdicts import SLACK, Measured, Verdict, judge
 
 NOT_RUN = "not run"
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
@@ -135,17 +134,6 @@ def claims_table(store: Store, paper: str) -> Table:
         )
     head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in READINGS[paper])]
     return Table(head, rows)
-
-
-def summary(store: Store) -> str:
-    """How many of each paper's claims have which verdict, as a Markdown list."""
-    lines = []
-    for paper in papers.NAMES:
-        found, printed = measured(store, paper, reading(paper)), published.load(paper)
-        words = Counter(judge(claim, found, printed).word for claim in claims.load(paper))
-        counts = ", ".join(f"{words[word]} {word}" for word in get_args(Word) if words[word])
-        lines.append(f"- **{papers.get(paper).TITLE}**: of {words.total()} claims, {counts}.")
-    return "\n".join(lines) + "\n"
 
 
 def _rule(claim: claims.Claim) -> str:

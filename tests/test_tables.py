@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from lib import book, claims, costs, figures, papers, provenance, published, results, tables
+from lib import book, claims, costs, figures, front_page, papers, provenance, published, results, tables
 from lib.papers import harakeh
 from lib.papers import harakeh_beyond as beyond
 from lib.papers import harakeh_pages as pages
@@ -250,13 +250,13 @@ def test_a_changed_cell_enters_no_table(store: Store, changes: dict[str, Any]) -
 
 def test_smoke_records_enter_no_table(store: Store) -> None:
     put(store, cells(dataset="mnist", network="basic_cnn", estimator="none")[0])
-    before, counts = every_table(store), tables.summary(store)
+    before, counts = every_table(store), front_page.summary(store)
     for cell in cells("smoke"):
         put(store, cell, 12.34, 56.78)
     # And one that claims to be of the smoke profile but is of the real data.
     put(store, FGSM(profile="smoke"), 12.34, 56.78)
     assert {name: table.rows for name, table in every_table(store).items()} == {n: t.rows for n, t in before.items()}
-    assert tables.summary(store) == counts
+    assert front_page.summary(store) == counts
     assert not any("12.34" in cell for table in before.values() for row in table.rows for cell in row)
 
 
@@ -344,14 +344,23 @@ def test_each_rule_names_its_cells_and_its_limit(store: Store) -> None:
         assert "/" not in rule and "_" not in rule
 
 
+@pytest.mark.parametrize("paper", papers.NAMES)
+def test_the_first_page_quotes_only_numbers_that_the_chapters_know(store: Store, paper: str) -> None:
+    """Without a record each of them says so, but the paper's own."""
+    known = front_page.PROSE[paper](store)
+    quoted = re.findall(r"\{([^}]+)\}", front_page.FINDINGS[paper])
+    assert quoted and set(quoted) <= known.keys()
+    assert {known[name] for name in quoted if not name.startswith("paper-")} == {NOT_RUN}
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_the_summary_adds_up_to_the_number_of_claims(store: Store, full: bool) -> None:
     for cell in cells() if full else []:
         put(store, cell, 90.0)
-    lines = tables.summary(store).splitlines()
+    lines = front_page.summary(store).splitlines()
     assert len(lines) == len(papers.NAMES)
     (line,) = [line for line in lines if papers.get("harakeh").TITLE in line]
-    total, counts = re.search(r"of (\d+) claims, (.*)\.$", line).groups()  # type: ignore[union-attr]
+    total, counts = re.search(r"Of (\d+) claims, (.*)\.$", line).groups()  # type: ignore[union-attr]
     found = dict(re.fullmatch(r"(\d+) (.+)", part).groups()[::-1] for part in counts.split(", "))  # type: ignore[union-attr]
     assert sum(map(int, found.values())) == int(total) == len(claims.load("harakeh"))
     assert set(found) <= set(get_args(Word))

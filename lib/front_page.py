@@ -1,0 +1,43 @@
+"""What the first page says of each paper: what was found so far, in a few sentences, and how many claims have which verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import get_args
+
+from lib import claims, papers, published
+from lib.papers import galinkin_prose, harakeh_prose, song_prose
+from lib.results import measured, reading
+from lib.runs import Store
+from lib.verdicts import Word, judge
+
+PROSE = {"galinkin": galinkin_prose.prose, "harakeh": harakeh_prose.prose, "song": song_prose.prose}
+# Names in braces are those by which the chapters quote their numbers.
+FINDINGS = {
+    "harakeh": """On MNIST, FGSM through a single draw of the dropout masks leaves more images right than through the mean of
+ten draws (points: {text-mnist-one-draw-less-mean}), with the same weights, images and judge: much of what looked like
+protection is an attacker who looks at noise. CW through the network's own answer fools {text-mnist-epistemic-cw} of the images, where
+the paper has {paper-mnist-epistemic-cw}. Aleatoric uncertainty hardly changes anything, because hardly any is learnt.""",
+    "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it is right in
+{mnist-lenet5-plain-written-membership} of all cases (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions,
+counted as the published code counts, score {mnist-lenet5-plain-written-membership-as-coded}. Asked for one draw of dropout at
+a time, HopSkipJump claims {mnist-lenet5-hop-skip-jump-one-draw-naive-found} of its images and a vote of fresh draws confirms
+{mnist-lenet5-hop-skip-jump-one-draw-naive-success-vote}; an attack that knows of the noise gets
+{mnist-lenet5-hop-skip-jump-one-draw-aware-success-vote}. So far of one seed.""",
+    "song": """The paper's own scale has been reached on Yale Face alone, by natural training: there the inference is right in
+{yale-natural-inference-benign} of all cases (paper: {paper-yale-natural-inference-benign}). On Fashion-MNIST at the reduced
+scale the robust victim leaks less than the natural one (points: {reduced-estimate-fashion-mnist-robust-leaks}), the opposite
+of the paper's direction; but it also fits its training images worse, and the chapter shows what that does.""",
+}
+
+
+def summary(store: Store) -> str:
+    """A Markdown list: each paper's title, what was found, and the count of its verdicts."""
+    lines = []
+    for paper, finding in FINDINGS.items():
+        found, printed = measured(store, paper, reading(paper)), published.load(paper)
+        words = Counter(judge(claim, found, printed).word for claim in claims.load(paper))
+        counts = ", ".join(f"{words[word]} {word}" for word in get_args(Word) if words[word])
+        said = " ".join(finding.format_map(PROSE[paper](store)).split())
+        lines.append(f"- **{papers.get(paper).TITLE}**: {said} Of {words.total()} claims, {counts}.")
+    return "\n".join(lines) + "\n"
