@@ -100,6 +100,8 @@ def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
         torch.set_num_threads(job.threads)
     device = check_device(job.device)
     torch.use_deterministic_algorithms(torch.device(device).type == "cpu")
+    # What is computed in float32 on a GPU is to be float32: TF32 has the ten bits of mantissa of a half.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     start, begun = time.perf_counter(), time.process_time()
     result = papers.run(cell, device=device, cache=job.cache, fresh=job.fresh, progress=job.progress)
     spent = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - begun}

@@ -1,8 +1,9 @@
 """What turns a network into a victim: a module from images (n, c, h, w) in [0, 1] to log-probabilities (n, k).
 
 A random victim draws afresh at every call. `draws` is the number T of draws behind one answer; they are folded into the
-batch, not looped over, in pieces of at most `max_batch` images. `sample` gives the logits draw by draw, and `combine` makes
-one answer of them: whoever judges a victim, attacks one draw of it or measures its spread starts from these two.
+batch, not looped over, in pieces of at most `max_batch` images and of one draw at least. `sample` gives the logits draw by
+draw, and `combine` makes one answer of them: whoever judges a victim, attacks one draw of it or measures its spread starts
+from these two.
 
 Claim: where the draws of dropout share what stands before the first mask, an answer of T = 10 draws comes 1.9 times as fast from
 LeNet-5, 1.1 to 1.4 times from the tutorial's basic CNN and no slower from the text's, whose first layer is cheap (60 images at
@@ -87,6 +88,7 @@ class Ensemble(Victim):
 
     def sample(self, x: Tensor, draws: int) -> Tensor:
         """The logits of the first `draws` members, or of all if there are fewer: (m, n, k)."""
+        set_sampling(self.members, sampling=False)
         with self.autocast(x):
             return torch.stack([member(x).float() for member in self.members[:draws]])
 
@@ -130,7 +132,7 @@ class MonteCarloDropout(RandomVictim):
                 repeats = min(at_once, draws - start)
                 folded = torch.cat([shared] * repeats)  # keeps channels last, as Tensor.repeat would not
                 logits = self.network.from_dropout(folded)  # (repeats * n, k)
-                pieces.append(logits.float().view(repeats, len(x), -1))
+                pieces.append(logits.float().view(repeats, len(x), logits.shape[-1]))
         return torch.cat(pieces)
 
 

@@ -78,6 +78,7 @@ OTHER: dict[type[Cell], dict[str, Any]] = {
         "start_tries": 99,
         "judges": 51,
         "test_size": 1000,
+        "answer_precision": "bfloat16",
     },
     Scan: {"attack": "boundary_scan", "stop_on": "test", "scale": "unit", "attempts": 99, "longest": 10},
     Membership: {

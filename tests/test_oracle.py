@@ -190,7 +190,7 @@ def test_counts_outgrow_the_type_of_the_labels() -> None:
         ({"y": torch.tensor([[0]])}, "y: "),
         ({"lead": 0}, "lead: expected a whole number of at least 1, got 0"),
         ({"lead": 2.0}, "lead: "),
-        ({"lead": 9, "max_answers": 8}, "max_answers: expected a whole number of at least 9, got 8"),
+        ({"lead": 9, "max_answers": 8}, "lead: expected at most 8, the answers that a question may take, got 9"),
         ({"max_batch": 0}, "max_batch: "),
     ],
 )

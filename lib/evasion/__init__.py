@@ -4,7 +4,8 @@
 
 `victim` is a module from images (n, c, h, w) to logits or log-probabilities (n, k), `y` (n,) the labels to move away from or,
 for a targeted attack, to reach. What comes back has the shape of `x`, lies inside the victim's bounds and the stated budget,
-and, for a victim that is not random, does not depend on the batch it was computed in.
+and, for a victim that is not random, does not depend on the batch it was computed in. (CleverHans averages the loss of FGSM and
+PGD over the batch, so that where a victim is surer than log-odds of some 95, a gradient underflows sooner in a larger one.)
 
 A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack of `substitute` trains a
 network on the victim's labels, which any of these then attacks.

@@ -123,7 +123,7 @@ def boundary(
     point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
     if checking:
         tries = start_tries if start is None else 0
-        point, found = _sure_starts(oracle, x, point, found, checking, tries=tries, sources=sources)
+        point, found = _sure_starts(oracle, x, point, found, checking, start=start, tries=tries, sources=sources)
     kept, least = point.clone(), distances(x, point).masked_fill(~found, torch.inf)  # the closest points, that passed
     started = everyone[found & (least > 0)]
     point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
@@ -142,7 +142,14 @@ def boundary(
     noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
     candidates = 0
     while True:
-        open_ = found & (least > 0) & (done < rounds) & (tried < patience) & (epsilon >= min_epsilon)
+        open_ = (
+            found
+            & (least > 0)
+            & (distances(x, point) > 0)
+            & (done < rounds)
+            & (tried < patience)
+            & (epsilon >= min_epsilon)
+        )
         going = everyone[open_ & (oracle.answers < limit)]
         if len(going) == 0:
             break
@@ -235,19 +242,23 @@ def _sure_starts(
     found: Tensor,
     answers: int,
     *,
+    start: Tensor | None,
     tries: int,
     sources: list[torch.Generator],
 ) -> tuple[Tensor, Tensor]:
-    """Starts that are clearly adversarial by SURE times `answers`, other random ones where those at hand are not."""
+    """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
     sure = torch.zeros_like(found)
     unsure = found.nonzero()[:, 0]
-    for _ in range(RESTARTS):
+    for attempt in range(RESTARTS):
         clear = oracle.margin(point[unsure], unsure, SURE * answers) >= CLEAR
         sure[unsure[clear]], unsure = True, unsure[~clear]
-        if not tries or len(unsure) == 0:
+        if len(unsure) == 0 or attempt == (RESTARTS - 1 if start is None else 1):
             break
-        point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
-        unsure = unsure[again]
+        if start is None:
+            point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
+            unsure = unsure[again]
+        else:
+            point[unsure] = start[unsure]  # the image itself may have passed as adversarial by a fluke
     return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
 
 

@@ -27,7 +27,7 @@ def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
         victim: images to logits or log-probabilities.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) whose loss is increased.
-        epsilon: l_inf budget, in units of the image range.
+        epsilon: l_inf budget, in the units of `x`.
 
     Raises:
         BadValue: epsilon not a number in [0, 1]; labels that do not match the images; images outside the bounds.
@@ -61,7 +61,7 @@ def pgd(
         victim: images to logits or log-probabilities.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) whose loss is increased.
-        epsilon: l_inf budget, in units of the image range.
+        epsilon: l_inf budget, in the units of `x`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps.
         generator: where the random start comes from; None starts at `x`.

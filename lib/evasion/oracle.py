@@ -60,7 +60,9 @@ class DecisionOracle:
         self.victim, self.y, self.targeted = victim, y.long(), targeted
         check_count("lead", lead)
         self.lead = lead if victim.random else 1
-        self.max_answers = check_count("max_answers", max_answers, low=self.lead)
+        self.max_answers = check_count("max_answers", max_answers)
+        if self.lead > max_answers:
+            raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")
         self.max_batch = check_count("max_batch", max_batch)
         self.answers = torch.zeros_like(self.y)  # (n,) answers of the victim, the published attacks' "queries"
         self.calls = 0  # of the victim, whatever the number of images

@@ -31,7 +31,7 @@ def jsma(victim: nn.Module, x: Tensor, target: Tensor, *, theta: float = 1.0, ga
         victim: images to logits, or a `Look` at a random victim.
         x: images (n, c, h, w) inside the victim's bounds.
         target: the labels (n,) to reach.
-        theta: change of a feature, in units of the image range; negative to decrease features.
+        theta: change of a feature, in the units of `x`; negative to decrease features.
         gamma: largest share of the features that may change.
 
     Raises:

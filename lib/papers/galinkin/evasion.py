@@ -23,7 +23,7 @@ from lib.evasion.decision import NORMS, Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
 from lib.runs import Result
-from lib.uncertainty import Victim
+from lib.uncertainty import PRECISIONS, Victim
 
 # Limits on the change in each norm, on the scale of images in [0, 1]. `LIMIT` is the one that a single number is given for.
 LIMITS = {
@@ -53,10 +53,12 @@ class Evasion(Cell):
     start_tries: int = 100
     judges: int = 50  # fresh answers that vote
     test_size: int = 0  # of the accuracy; 0: the whole test set
+    answer_precision: str = "float32"  # bfloat16 would round away the small changes by which the attacks feel their way
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("norm", self.norm, NORMS)
+        check_choice("answer_precision", self.answer_precision, PRECISIONS)
         if self.attack == "boundary" and self.norm != "l2":
             raise BadValue(f"norm: expected l2 for the Boundary attack, got {self.norm!r}")
         if not isinstance(self.aware, bool):
@@ -92,7 +94,7 @@ def run(config: Evasion, *, device: str, cache: Path | None, fresh: bool = False
     """
     dataset = data.loaded(config.dataset)
     network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-    victim = victim_of(config, network, device=device)
+    victim = victim_of(config, network, device=device, precision=config.answer_precision)
     test = dataset.test.first(config.test_size or None).to(device)
     accuracy, recognised = accuracy_of(victim, test)
     x, y = test.take(draw_images(config, victim, test, recognised))
@@ -133,14 +135,15 @@ def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor
     """
     indices = recognised.nonzero().flatten()
     order = torch.randperm(len(indices), generator=seeds.generator(config.seed, "attacked images"))
-    drawn = indices[order[: 2 * config.attempts].to(indices.device)]
-    x, y = test.take(drawn)
-    chosen = drawn[votes(victim, x, config.judges).argmax(1) == y][: config.attempts]
-    if len(chosen) < config.attempts:
-        raise BadValue(
-            f"attempts: expected at most {len(chosen)}, of {len(indices)} recognised images, got {config.attempts}"
-        )
-    return chosen
+    chosen = indices[:0]
+    for drawn in torch.split(indices[order.to(indices.device)], 2 * config.attempts):
+        x, y = test.take(drawn)
+        chosen = torch.cat([chosen, drawn[~outvoted(votes(victim, x, config.judges), y)]])
+        if len(chosen) >= config.attempts:
+            return chosen[: config.attempts]
+    raise BadValue(
+        f"attempts: expected at most {len(chosen)}, of {len(indices)} recognised images, got {config.attempts}"
+    )
 
 
 def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:
@@ -153,13 +156,19 @@ def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:
     )
 
 
+def outvoted(counts: Tensor, y: Tensor) -> Tensor:
+    """Whether some class has more of the votes (n, k) than class y (n,): a tie is won by y."""
+    own = counts.gather(1, y[:, None])[:, 0]
+    return counts.scatter(1, y[:, None], -1).amax(1) > own
+
+
 def judge(
     config: Evasion, victim: Victim, x: Tensor, y: Tensor, found: Decided
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Success by one answer and by vote, without a limit and within limits; what was spent; shares in percent."""
     with torch.no_grad():
         by_one = victim(found.adversarial).argmax(1) != y
-    by_vote = votes(victim, found.adversarial, config.judges).argmax(1) != y
+    by_vote = outvoted(votes(victim, found.adversarial, config.judges), y)
     order = NORMS[config.norm]
     distance = torch.linalg.vector_norm((found.adversarial - x).flatten(1), order, dim=1)  # measured afresh
     limits = LIMITS[config.norm]

@@ -82,11 +82,14 @@ def run(config: BlackBox, *, device: str, cache: Path | None, fresh: bool = Fals
     start = time.perf_counter()
     at_once = images_at_once(device, draws_of(config))
     oracle = Oracle(lambda x: torch.cat([victim(part).argmax(1) for part in torch.split(x, at_once)]))
+    # Version 1 draws the substitute's weights as the victim's are drawn: no matter where the two have different shapes, but a
+    # fully connected victim has the substitute's own, and both would start from the same weights.
+    own = seeds.derive(config.seed, "substitute weights") % 2**31
     substitute = models.build(
         "fully_connected",
         shape=dataset.shape,
         classes=len(dataset.classes),
-        seed=config.seed,
+        seed=config.seed if config.version == 1 else own,
         width=config.substitute_width,
     ).to(device)
     held_out, _ = test.take(indices[: config.held_out])

@@ -174,12 +174,20 @@ def success(found: Judgement, targets: Tensor, labels: Tensor, *, runs: int) -> 
 
 
 def norms(x: Tensor, adversarial: Tensor, fooled: Tensor) -> dict[str, float]:
-    """What was changed, measured afresh: mean l2 norm and share of changed features among those that fool, and the range."""
+    """What was changed, measured afresh: mean l2 norm and share of changed features among those that fool, and the range.
+
+    Where none fools, there is nothing to say of the first two.
+    """
     change = (adversarial - x).flatten(1).double()
-    some = fooled if fooled.any() else torch.ones_like(fooled)
-    return {
-        "l2": change.norm(dim=1)[some].mean().item(),
-        "changed_features": 100 * (change != 0).double().mean(1)[some].mean().item(),
+    among = (
+        {}
+        if not fooled.any()
+        else {
+            "l2": change.norm(dim=1)[fooled].mean().item(),
+            "changed_features": 100 * (change != 0).double().mean(1)[fooled].mean().item(),
+        }
+    )
+    return among | {
         "unmoved": 100 * (change == 0).all(1).double().mean().item(),
         "outside": (-adversarial.min()).clamp_min(0).item() + (adversarial.max() - 1).clamp_min(0).item(),
     }
