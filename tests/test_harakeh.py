@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lib import data, evaluation, papers
+from lib import data, evaluation, models, papers
 from lib.data import Dataset, Split
 from lib.errors import BadValue
 from lib.judging import Judgement
+from lib.models import Network
 from lib.papers import harakeh
 from lib.papers.harakeh import CW, FGSM, JSMA, BlackBox, Cell, Gradient, targeted, victims
 from lib.papers.harakeh.black_box import substitute_config
@@ -659,3 +661,23 @@ def test_a_score_that_the_victim_lacks_is_refused_before_training(tmp_path: Path
     with pytest.raises(BadValue, match="score: unknown 'variance'; expected one of entropy"):
         papers.run(cell, device="cpu", cache=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("version", "same"), [(1, True), (2, False)])
+def test_a_substitute_of_the_victims_shape_has_a_start_of_its_own(
+    version: int, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 1 of the experiment started both from the same weights."""
+    built: list[Network] = []
+    build = models.build
+
+    def watched(*arguments: Any, **settings: Any) -> Network:
+        built.append(deepcopy(network := build(*arguments, **settings)))
+        return network
+
+    monkeypatch.setattr(models, "build", watched)
+    changes = {"network": "fully_connected", "width": 8, "version": version, "substitute_width": 8}
+    papers.run(BlackBox(**{**TINY, **SMALL[BlackBox], **changes}), device="cpu", cache=None)
+    victim, substitute = (dict(network.named_parameters()) for network in built)
+    weights = [name for name, weight in victim.items() if weight.dim() > 1]
+    assert len(weights) == 3 and {torch.equal(victim[name], substitute[name]) for name in weights} == {same}

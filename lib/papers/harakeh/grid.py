@@ -112,7 +112,7 @@ def _attacked(one: dict[str, Any]) -> Iterator[Cell]:
             yield from (
                 kind(estimator=estimator, form=form, **one, **sizes) for estimator in ("aleatoric", "epistemic")
             )
-    yield from (BlackBox(estimator=estimator, **one, **tests) for estimator in ESTIMATORS)
+    yield from (BlackBox(estimator=estimator, **one, **tests, **_own_start(one)) for estimator in ESTIMATORS)
     for estimator in ESTIMATORS:
         yield from _within_budget(one, few, estimator)
 
@@ -125,7 +125,12 @@ def _ensemble(one: dict[str, Any]) -> Iterator[Cell]:
     for kind in (CW, JSMA):
         yield kind(**five, **_of_kind(kind, small))
     yield from _within_budget(five, few, "ensemble")
-    yield BlackBox(**five, **tests)
+    yield BlackBox(**five, **tests, **_own_start(one))
+
+
+def _own_start(one: dict[str, Any]) -> dict[str, Any]:
+    """The version of the black box in which a substitute of the victim's own shape has a start of its own."""
+    return {"version": 2} if one["network"] == "fully_connected" else {}
 
 
 def _of_kind(kind: type[CW | JSMA], small: dict[str, Any]) -> dict[str, Any]:
