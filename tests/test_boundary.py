@@ -353,6 +353,20 @@ def test_what_cannot_stand_its_check_is_reported() -> None:
     assert not aware.found.any() and torch.equal(aware.adversarial, x) and bool(aware.distance.isinf().all())
 
 
+def test_a_start_is_not_lost_to_a_fluke() -> None:
+    """Often an answer calls the image itself adversarial, and the check refuses it: then the start is asked about."""
+
+    class Fluke(Noisy):
+        def forward(self, x: Tensor) -> Tensor:
+            sure = Halfspace.forward(self, x)
+            return torch.where((x.amax((1, 2, 3)) > 0.99)[:, None], sure, super().forward(x))
+
+    victim = halfspace(Fluke, 0.4)
+    x, y = problem(20, victim)
+    start = (x + 100 * ((1 - 2 * y).view(-1, 1, 1, 1) * victim.w.sign().float().view(1, *SHAPE))).clamp(0, 1)
+    assert attack(victim, x, y, start=start, iterations=1, check_answers=50, budget=2000).found.all()
+
+
 def test_a_point_that_fails_is_called_back_no_further_than_it_must() -> None:
     """To the boundary on the line between the point and one that passed, to 1/32 of that line."""
     victim = halfspace(Noisy, 0.05)

@@ -743,6 +743,19 @@ def test_one_lucky_answer_does_not_recognise_an_image() -> None:
         evasion.draw_images(Evasion(attempts=2, judges=3), Alternating([1, 0, 0]), test, torch.ones(3).bool())
 
 
+def test_images_are_drawn_until_enough_pass_the_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the vote recognises one in five, twice the attempts hold too few."""
+    test = split_of(grey(*torch.linspace(0, 0.4, 50).tolist()), [int(i % 5 == 0) for i in range(50)])
+    monkeypatch.setattr(evasion, "votes", lambda victim, x, judges: torch.tensor([[0, 3]]).expand(len(x), 2))
+    chosen = evasion.draw_images(Evasion(attempts=9, judges=3), Shade(3), test, torch.ones(50).bool())
+    assert len(set(chosen.tolist())) == 9 and bool((chosen % 5 == 0).all())
+
+
+def test_a_tie_is_won_by_the_label_whichever_its_number() -> None:
+    counts = torch.tensor([[25, 25, 0], [25, 25, 0], [24, 26, 0], [26, 24, 0]])
+    assert evasion.outvoted(counts, torch.tensor([0, 1, 1, 1])).tolist() == [False, False, False, True]
+
+
 def test_votes_are_counted() -> None:
     assert evasion.votes(Alternating([0, 1, 1, 2]), grey(0.1, 0.2), 8).tolist() == [[2, 4, 2]] * 2
     assert evasion.votes(Shade(3), grey(0.1, 0.9), 8).tolist() == [[1, 0, 0], [0, 1, 0]]  # nothing is random: one

@@ -293,6 +293,14 @@ def test_an_ensemble_is_not_random_and_leaves_its_members_as_they_were(untrained
         assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
+def test_an_ensemble_is_not_random_after_its_member_has_been(untrained: Callable[..., Network]) -> None:
+    network = untrained(dropout=0.5)
+    x = torch.rand(3, 1, 28, 28)
+    MonteCarloDropout(network, generator=torch.Generator().manual_seed(0), draws=2)(x)
+    ensemble = Ensemble([network])
+    assert torch.equal(ensemble(x), ensemble(x))
+
+
 def test_an_ensemble_of_one_is_that_network(trained: Network) -> None:
     x = images()
     with torch.no_grad():
