@@ -78,7 +78,9 @@ def run(options: argparse.Namespace) -> int:
     store.check()
     if local:
         execution.check_data(cells)
-    price = _prices(store, device)
+    price = _prices(
+        store, "cuda" if options.slurm is not None and device == "auto" else device
+    )  # Slurm is asked for GPUs
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):

@@ -11,17 +11,21 @@ from lib.runs import Record
 
 
 def cost(record: Record) -> float:
-    """Seconds that the cell takes from nothing: the training of its network counts also where it came from the cache."""
+    """Seconds that the cell takes from nothing: the training of its network counts also where it came from the cache.
+
+    Of this run the seconds that its threads had a processor; of a training in an earlier run, those of the clock.
+    """
     parts = [
         record.measurements[name] for name in ("training_seconds", "attack_seconds") if name in record.measurements
     ]
     seconds = float(record.provenance["seconds"])
-    return max(sum(parts), seconds) * _share(record, seconds)
+    return seconds * _share(record, seconds) + max(0.0, sum(parts) - seconds)
 
 
 def is_gpu(record: Record) -> bool:
-    """Whether a record was computed on a GPU."""
-    return "NVIDIA" in str(record.provenance.get("device", ""))
+    """Whether a record was computed on a GPU; records from before its kind was recorded tell by the name of the device."""
+    named = "cuda" if "NVIDIA" in str(record.provenance.get("device", "")) else "cpu"
+    return bool(record.provenance.get("device_type", named) != "cpu")
 
 
 def _share(record: Record, seconds: float) -> float:

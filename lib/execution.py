@@ -44,7 +44,7 @@ class Report:
     over_budget: list[Any] = field(default_factory=list)
 
 
-class OutOfTime(Exception):
+class OutOfTime(BaseException):  # no Exception: what runs, such as torch.compile, must not make another one of it
     """The budget ended while a cell was computed; its training goes on from its last snapshot the next time."""
 
 
@@ -133,7 +133,8 @@ def run(
             while waiting and len(running) < workers:
                 cell = waiting.pop(0)
                 left = float("inf") if deadline is None else deadline - time.monotonic()
-                resumes = isinstance(executor, InProcess) and papers.get(cell.paper).RESUMES
+                keeps = not job.fresh and job.cache is not None
+                resumes = keeps and isinstance(executor, InProcess) and papers.get(cell.paper).RESUMES
                 if left <= (0.0 if resumes else price(cell) or 0.0):
                     report.over_budget.append(cell)
                     continue
@@ -150,7 +151,7 @@ def run(
                 cell = running.pop(future)
                 try:
                     outcome: Record | BaseException = store.put(cell, *future.result())
-                except Exception as error:
+                except (Exception, OutOfTime) as error:
                     outcome = error
                 if isinstance(outcome, OutOfTime):
                     report.over_budget.append(cell)
@@ -174,7 +175,7 @@ class InProcess(Executor):
         future: Future[Any] = Future()
         try:
             future.set_result(function(*arguments, **keywords))
-        except Exception as error:
+        except (Exception, OutOfTime) as error:
             future.set_exception(error)
         return future
 

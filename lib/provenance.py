@@ -32,6 +32,7 @@ def describe(module: str, *, device: str, seconds: float, processor_seconds: flo
         "fingerprint": fingerprint(module),
         "versions": versions(),
         "device": device_name(device),
+        "device_type": torch.device(device).type,
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "seconds": round(seconds, 2),

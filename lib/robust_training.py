@@ -1,10 +1,11 @@
-"""Natural and PGD-adversarial training by steps, as Song et al. (2019) train: resumable to the bit, on a CPU or a GPU.
+"""Natural and PGD-adversarial training by steps, as Song et al. (2019) train: resumable, on a CPU to the bit.
 
     min_theta  sum_(x, y) max_{||x' - x||_inf <= epsilon} loss(F_theta(x'), y) + l2 ||theta||² / 2   (their eq. 4, alpha 0)
 
 The data stay on the device. Whatever is random in a step comes from the seed and the number of the step, so that a run that was
 interrupted and goes on from its snapshot, on this machine or another of the same kind, ends with the same weights as one that
-was not. Batch norm uses and updates the statistics of the batch, adversarial or not, in the attack as in the step (Madry's code).
+was not; on a GPU, whose kernels may add in any order, but for rounding. Batch norm uses and updates the statistics of the batch,
+adversarial or not, in the attack as in the step (Madry's code).
 """
 
 from __future__ import annotations
@@ -118,7 +119,8 @@ def fit(
         config: see `RobustConfig`.
         seed: of the order of the batches, of augmentation and of the attack's starts.
         device: where to train.
-        snapshot: a file to go on from if it exists; removed at the end. The caller names it after all that weights depend on.
+        snapshot: a file to go on from if it exists. The caller names it after all that weights depend on, and removes it once
+            the trained weights are safe.
         every: seconds between snapshots.
         observe: called `observations` times, evenly, with the number of steps done; the network is then not training.
         observations: how often.
@@ -158,8 +160,6 @@ def fit(
             saved = now
     history.seconds = round(state.seconds + time.perf_counter() - start, 2)
     network.eval()
-    if snapshot is not None:
-        snapshot.unlink(missing_ok=True)
     return history
 
 

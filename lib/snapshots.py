@@ -38,12 +38,13 @@ def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
-    write_atomically(path, to_bytes(kept, metadata={"state": json.dumps(asdict(state)), "sha256": digest(kept)}))
+    told = json.dumps(asdict(state))
+    write_atomically(path, to_bytes(kept, metadata={"state": told, "sha256": digest(kept, told)}))
 
 
-def digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names and bytes."""
-    found = hashlib.sha256()
+def digest(tensors: dict[str, Tensor], state: str) -> str:
+    """SHA-256 over the state, and over names and bytes of the tensors."""
+    found = hashlib.sha256(state.encode())
     for name in sorted(tensors):
         found.update(name.encode())
         found.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())
@@ -60,7 +61,7 @@ def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> St
         with safe_open(path, framework="pt") as file:
             state = State(**json.loads(file.metadata()["state"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-            if digest(tensors) != file.metadata()["sha256"]:
+            if digest(tensors, file.metadata()["state"]) != file.metadata()["sha256"]:
                 raise ValueError("damaged, its checksum is not the recorded one")
         prefix = "network/"
         network.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})

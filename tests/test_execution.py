@@ -315,9 +315,12 @@ def test_records_of_an_older_experiment_set_no_price(tiny_cell: CellMaker) -> No
 
 
 def test_a_training_that_goes_on_from_snapshots_is_stopped_when_the_time_is_up(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is started although its price is higher than what is left, and counts as left over, not as failed."""
+    """It is started although its price is higher than what is left, and counts as left over, not as failed.
+
+    What keeps no snapshot, because it is to be fresh or has nowhere to keep one, would only waste the time.
+    """
     began: list[int] = []
 
     def compute(cell: Any, job: Job) -> Any:
@@ -329,9 +332,11 @@ def test_a_training_that_goes_on_from_snapshots_is_stopped_when_the_time_is_up(
     monkeypatch.setattr(execution, "compute", compute)
     cells = [cell for cell in papers.get("song").main("reduced") if cell.attack == "threshold"][:2]
     before, start = signal.getsignal(signal.SIGALRM), time.monotonic()
-    report = execution.run(
-        cells, store=store, executor=execution.local_processes(1), job=Job(), budget=0.5, price=lambda cell: 1e6
-    )
+    settings: dict[str, Any] = {"store": store, "budget": 0.5, "price": lambda cell: 1e6}
+    for job in (Job(), Job(cache=tmp_path, fresh=True)):
+        report = execution.run(cells, executor=execution.local_processes(1), job=job, **settings)
+        assert began == [] and report.over_budget == cells
+    report = execution.run(cells, executor=execution.local_processes(1), job=Job(cache=tmp_path), **settings)
     assert time.monotonic() - start < 10
     assert len(began) == 1 and report.over_budget == cells and not report.failed and not report.done
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL)[0] == 0

@@ -441,19 +441,14 @@ def test_points_are_those_of_the_data() -> None:
 
 def test_a_shadow_s_threshold_is_learnt_on_the_shadow_s_points_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its scores is a number of our own: the threshold that parts them judges the victim's points."""
-    dataset, machine = numbered(300), Machine("cpu", None, False, False)
+    dataset = numbered(300)
     cell = Threshold(dataset="cifar10", train_size=60, part=1, seed=1, shadow=True)
     victim, shadow = nn.Identity(), nn.Identity()
-    trained: list[Cell] = []
     inside = {
         name: set(numbers(victims.members(replace(cell, part=i), dataset)))
         for i, name in ((1, "victim"), (2, "shadow"), (3, "third"))
     }
     asked: list[tuple[str, bool, frozenset[int]]] = []
-
-    def train(config: Cell, *_: Any) -> tuple[nn.Module, dict[str, Any]]:
-        trained.append(config)
-        return shadow, {}
 
     def answer(of: nn.Module, split: Split, *, attack: Attack | None, **_: Any) -> Tensor:
         who, found = "shadow" if of is shadow else "victim", numbers(split)
@@ -470,12 +465,11 @@ def test_a_shadow_s_threshold_is_learnt_on_the_shadow_s_points_alone(monkeypatch
         scores[torch.arange(len(found)), split.labels % 2] = torch.tensor(odds)
         return scores
 
-    monkeypatch.setattr(threshold, "trained_network", train)
     monkeypatch.setattr(threshold, "logits", answer)
     monkeypatch.setattr(threshold, "log_odds", lambda z, y: membership.log_odds(z, y % 2))
     sides = {"train": victims.members(cell, dataset), "test": dataset.test}
-    told = threshold.by_shadow(cell, dataset, victim, sides, machine)  # type: ignore[arg-type]
-    assert trained == [replace(cell, seed=2, part=2)]
+    told = threshold.by_shadow(cell, dataset, victim, shadow, sides, device="cpu")  # type: ignore[arg-type]
+    assert victims.shadow_of(cell) == replace(cell, seed=2, part=2)
     shown = {(who, attacked): set[frozenset[int]]() for who in ("victim", "shadow") for attacked in (False, True)}
     for who, attacked, found in asked:
         shown[who, attacked].add(found)

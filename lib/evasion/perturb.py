@@ -57,7 +57,8 @@ def perturb(
         epsilon: budget.
         step_size: length of a step.
         steps: number of steps.
-        start: where the first step is taken from, x itself if None; may lie outside [0, 1], as in the paper's code.
+        start: where the first step is taken from, x itself if None; may lie outside [0, 1], as in the paper's code for
+            faces and Fashion-MNIST.
         targeted: whether `y` are targets.
         loss: "cross_entropy", whose gradient vanishes in floating point where the network is sure of its answer, or "log_odds".
 

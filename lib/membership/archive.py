@@ -105,7 +105,7 @@ def _arrays(path: Path) -> dict[str, Tensor]:
             return {name: _tensor(name, loaded[name]) for name in ARRAYS}
     except BadValue:
         raise
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise BadValue(f"cannot be read as an .npz file of plain arrays ({error})") from error
 
 

@@ -66,9 +66,10 @@ def victim_of(name: str) -> tuple[str, str]:
 def records(store: Store, dataset: str, network: str, victim: str, kind: type[Cell], **wanted: Any) -> list[Record]:
     """The records, one a seed, of the cells on one victim with these settings, at `paper` or, where it has none, at `reduced`.
 
-    Unless a dropout rate is named, it is the usual one.
+    Unless a dropout rate or a precision of the answers is named, it is the usual one.
     """
-    wanted = {"dropout": galinkin.DROPOUT.get(network, galinkin.DROPOUT["lenet5"]), **wanted}
+    usual = {"dropout": galinkin.DROPOUT.get(network, galinkin.DROPOUT["lenet5"]), "answer_precision": "float32"}
+    wanted = {name: value for name, value in usual.items() if hasattr(kind, name)} | wanted
     for one in ("paper", "reduced"):
         cells = by_victim(galinkin.grid, one).get((dataset, network, victim, kind), [])
         chosen = [cell for cell in cells if wanted.items() <= settings(cell).items()]

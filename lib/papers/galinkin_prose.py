@@ -85,6 +85,9 @@ def _evasion(store: Store) -> dict[str, str]:
             kept = records(store, dataset, network, victim, Evasion, attack=attack, **seen)
             name = f"{dataset}-{network}-{attack}-{answers}-{'aware' if aware else 'naive'}"
             text |= _all(name, kept, OF_EVASION)
+        rounded = {"attack": attack, "answer_precision": "bfloat16"}
+        kept = records(store, dataset, network, "plain", Evasion, **rounded)
+        text |= _all(f"{dataset}-{network}-plain-{attack}-bfloat16", kept, OF_EVASION)
     for dataset, network, victim, attack in product(DATASETS, (*NETWORKS, "lenet5_coded"), VICTIMS, ATTACKS):
         for scale in ("raw", "unit"):
             kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", scale=scale)

@@ -80,6 +80,10 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
         members(replace(shadow_of(config), part=config.part + 2), dataset)
     machine = Machine(device, cache, fresh, progress)
     network, notes = trained_network(config, dataset, machine)
+    training_seconds, shadow = notes["seconds"], None
+    if config.shadow:
+        shadow, shadow_notes = trained_network(shadow_of(config), dataset, machine)
+        training_seconds += shadow_notes["seconds"]
     start = time.perf_counter()
     sides = {"train": members(config, dataset), "test": dataset.test}
     sides = {name: side.first(config.judged or None) for name, side in sides.items()}
@@ -95,10 +99,10 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
         measured |= {f"{prefix}{name}_accuracy": accuracy(answers[name], labels[name]) for name in sides}
         measured |= told_by(answers, labels, inputs, seed=config.seed, classes=len(dataset.classes))
         curves |= curves_of(answers, labels, inputs)
-    if config.shadow:
-        measured |= by_shadow(config, dataset, network, sides, machine)
+    if shadow is not None:
+        measured |= by_shadow(config, dataset, network, shadow, sides, device=device)
     measured |= {
-        "training_seconds": notes["seconds"],
+        "training_seconds": training_seconds,
         "attack_seconds": round(time.perf_counter() - start, 2),
         "test_points": float(min(map(len, sides.values()))),
     }
@@ -167,20 +171,19 @@ def halved_by_class(member: Tensor, nonmember: Tensor, labels: dict[str, Tensor]
 
 
 def by_shadow(
-    config: Threshold, dataset: data.Dataset, network: Network, sides: dict[str, Split], machine: Machine
+    config: Threshold, dataset: data.Dataset, network: Network, shadow: Network, sides: dict[str, Split], *, device: str
 ) -> dict[str, float]:
-    """Accuracy on the victim with the threshold that is best on a shadow, which is trained on other images.
+    """Accuracy on the victim with the threshold that is best on `shadow`, which was trained on other images.
 
     The shadow's non-members are the training images of a third part: none of them is judged on the victim.
     """
     other = shadow_of(config)
-    shadow, _ = trained_network(other, dataset, machine)
     known = {"train": members(other, dataset), "test": members(replace(other, part=other.part + 1), dataset)}
     known = {name: side.first(config.judged or None) for name, side in known.items()}
 
     def scores(of: Network, split: Split, chosen: Attack | None) -> Tensor:
-        answers = logits(of, split, device=machine.device, attack=chosen, precision=config.precision)
-        return log_odds(answers, split.labels.to(machine.device))
+        answers = logits(of, split, device=device, attack=chosen, precision=config.precision)
+        return log_odds(answers, split.labels.to(device))
 
     told, attack = {}, attack_of(config)
     for inputs, chosen in (("benign", None), ("adversarial", attack)):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lib import checkpoints, data, membership, models, robust_training
+from lib import checkpoints, data, membership, models, robust_training, seeds
 from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count
 from lib.evasion.perturb import LOSSES, perturb
@@ -147,6 +147,7 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
         config.network, shape=dataset.shape, classes=len(dataset.classes), seed=config.seed, width=config.width
     )
     key = key_of(config, only=VICTIM)
+    snapshot = None if cache is None or fresh else cache / f"{key}.snapshot"
 
     def train(untrained: nn.Module) -> dict[str, Any]:
         assert untrained is network
@@ -157,7 +158,7 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
             training_config(config),
             seed=config.seed,
             device=device,
-            snapshot=None if cache is None or fresh else cache / f"{key}.snapshot",
+            snapshot=snapshot,
             observe=lambda step: watch(network, inside, dataset.test, device=device),
             observations=config.observations,
             compiled=torch.device(device).type == "cuda",
@@ -166,12 +167,14 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
         return vars(history)
 
     notes = checkpoints.trained(network, key, train, cache=cache, fresh=fresh)
+    if snapshot is not None:
+        snapshot.unlink(missing_ok=True)  # not before: the weights are safe now
     return network.to(device).eval(), notes
 
 
 def watch(network: Network, inside: Split, test: Split, *, device: str) -> dict[str, float]:
     """How right the network is on some members and others, and how well a threshold tells them apart, in percent."""
-    sides = [split.first(WATCHED) for split in (inside, test)]
+    sides = [watched(split) for split in (inside, test)]
     answers = [logits(network, side, device=device) for side in sides]
     scores = [membership.log_odds(z, side.labels.to(device)) for z, side in zip(answers, sides, strict=True)]
     train, held_out = (accuracy(z, side.labels.to(device)) for z, side in zip(answers, sides, strict=True))
@@ -180,6 +183,12 @@ def watch(network: Network, inside: Split, test: Split, *, device: str) -> dict[
         "test_accuracy": held_out,
         "inference": 100 * membership.best_threshold(*scores)[1],
     }
+
+
+def watched(split: Split) -> Split:
+    """Some of its images, the same each time, of all classes alike: faces lie person by person."""
+    order = torch.randperm(len(split), generator=seeds.generator(0, "watched"))[:WATCHED]
+    return split.subset(order.to(split.labels.device))
 
 
 def logits(
