@@ -11,7 +11,7 @@ from lib import papers
 from lib.errors import BadValue, check_count
 
 # Settings that are named where they are not what they are in most cells.
-UNUSUAL = "answers aware adversary features shadow inputs nonmembers scale dropout patience".split()
+UNUSUAL = "answers aware answer_precision adversary features shadow inputs nonmembers scale dropout patience".split()
 
 
 class NoCell(BadValue):
