@@ -16,9 +16,9 @@ PROSE = {"galinkin": galinkin_prose.prose, "harakeh": harakeh_prose.prose, "song
 FINDINGS = {
     "harakeh": """On MNIST, FGSM through a single draw of the dropout masks leaves more images right than through the mean
 of ten draws (points: {text-mnist-one-draw-less-mean}), with the same weights, images and judge: much of what looked like
-protection is an attacker who looks at noise. CW through the network's own answer fools {text-mnist-epistemic-cw} of the
-images, where the paper has {paper-mnist-epistemic-cw}. Aleatoric uncertainty hardly changes anything, because hardly any is
-learnt.""",
+protection is an attacker who looks at noise. CW fools the network with dropout in {text-mnist-epistemic-cw} of its attempts
+where it looks at the network's own answer, and in {expectation-mnist-epistemic-cw} where it averages the gradients of ten
+draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything, because hardly any is learnt.""",
     "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it is right in
 {mnist-lenet5-plain-written-membership} of all cases (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions,
 counted as the published code counts, score {mnist-lenet5-plain-written-membership-as-coded}. Asked for one draw of dropout at
