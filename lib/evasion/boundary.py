@@ -122,8 +122,7 @@ def boundary(
     checking = check_answers if victim.random else 0
     point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
     if checking:
-        tries = start_tries if start is None else 0
-        point, found = _sure_starts(oracle, x, point, found, checking, start=start, tries=tries, sources=sources)
+        point, found = _sure_starts(oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources)
     kept, least = point.clone(), distances(x, point).masked_fill(~found, torch.inf)  # the closest points, that passed
     started = everyone[found & (least > 0)]
     point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)

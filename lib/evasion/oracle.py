@@ -33,6 +33,11 @@ def error_rate(p: float, lead: int) -> float:
     return (1 - p) ** lead / (p**lead + (1 - p) ** lead)
 
 
+def tally(votes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Of votes (m, k) those for class y (m,), and those for its strongest rival: (m,) each."""
+    return votes.gather(1, y[:, None])[:, 0], votes.scatter(1, y[:, None], -1).amax(1)
+
+
 class DecisionOracle:
     """A victim that says of images whether they are adversarial; answers and passes are counted for each attacked image.
 
@@ -108,8 +113,7 @@ class DecisionOracle:
 
     def _tally(self, votes: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
         """The votes for class y and for its strongest rival: (m,) each."""
-        y = self.y[owner][:, None]
-        return votes.gather(1, y)[:, 0], votes.scatter(1, y, -1).amax(1)
+        return tally(votes, self.y[owner])
 
     def _votes(self, x: Tensor, owner: Tensor, answers: Tensor) -> Tensor:
         """How many of the fresh `answers` (m,) to each question name each class: (m, k)."""

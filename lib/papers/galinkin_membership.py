@@ -5,14 +5,15 @@ from __future__ import annotations
 from statistics import NormalDist, fmean
 from typing import Any
 
-from lib import published
+from lib import data, published
 from lib.papers.galinkin import Membership
 from lib.papers.galinkin_pages import DATASETS, PAPER, VICTIM_NAMES, Panels, named, records, victim_of
 from lib.papers.galinkin_rows import NETWORKS, VICTIMS
 from lib.runs import Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, of
 
-MEMBERS = {"mnist": 6 / 7, "cifar10": 5 / 6}  # their share of all training and test images
+# The share of members among all training and test images.
+MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}
 PRINTED_AREA = 64.0  # the one that the paper prints (section 4), in whole percent: LeNet-5 on CIFAR-10
 # One change each from membership inference as written.
 HYPOTHESES: dict[str, dict[str, Any]] = {

@@ -21,6 +21,7 @@ from lib.errors import BadValue, check_choice, check_count
 from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
+from lib.evasion.oracle import tally
 from lib.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
 from lib.runs import Result
 from lib.uncertainty import PRECISIONS, Victim
@@ -53,7 +54,7 @@ class Evasion(Cell):
     start_tries: int = 100
     judges: int = 50  # fresh answers that vote
     test_size: int = 0  # of the accuracy; 0: the whole test set
-    answer_precision: str = "float32"  # bfloat16 would round away the small changes by which the attacks feel their way
+    answer_precision: str = "float32"  # bfloat16 would round away the attacks' small changes
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,8 +159,8 @@ def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:
 
 def outvoted(counts: Tensor, y: Tensor) -> Tensor:
     """Whether some class has more of the votes (n, k) than class y (n,): a tie is won by y."""
-    own = counts.gather(1, y[:, None])[:, 0]
-    return counts.scatter(1, y[:, None], -1).amax(1) > own
+    own, rival = tally(counts, y)
+    return rival > own
 
 
 def judge(

@@ -43,9 +43,7 @@ class Membership(Cell):
     shadow: str = "disjoint"  # what the shadow is trained on: the other half, or the target's own images
     inputs: str = "unit"  # the scale of the pixels that the target is asked about
     nonmembers: str = "test"  # or test images with dark and light exchanged: from another distribution
-    answer_precision: str = (
-        "float32"  # of the answers that are judged: bfloat16 would round them, and tie members with others
-    )
+    answer_precision: str = "float32"  # of the judged answers: bfloat16 would tie members with others
     members: int = 5000  # judged, and learnt from, on each side; 0: all training and all test images
 
     def __post_init__(self) -> None:
