@@ -11,6 +11,7 @@ adversarial or not, in the attack as in the step (Madry's code).
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,7 @@ def fit(
         every: seconds between snapshots.
         observe: called `observations` times, evenly, with the number of steps done; the network is then not training.
         observations: how often.
-        compiled: by `torch.compile`, which pays on a GPU.
+        compiled: by `torch.compile`; see `can_compile`.
         progress: show a bar.
 
     Raises:
@@ -211,6 +212,21 @@ class Run:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach()
+
+
+def can_compile(device: str | torch.device) -> bool:
+    """Whether `torch.compile` works here, found out by a network of one layer; if not, a warning says why.
+
+    On a CPU it takes a C++ compiler and Python's headers, which many machines lack. Compiled training is a quarter shorter there.
+    """
+    layer = torch.compile(nn.Linear(2, 2).to(device))
+    try:
+        layer(torch.zeros(1, 2, device=device))
+    except (RuntimeError, OSError) as error:  # as PyTorch's own errors of compilation are
+        why = str(error).strip().partition("\n")[0]
+        warnings.warn(f"torch.compile does not work on {device}, so training takes longer: {why}", stacklevel=2)
+        return False
+    return True
 
 
 def _optimizer(network: nn.Module, config: RobustConfig) -> torch.optim.Optimizer:

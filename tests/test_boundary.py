@@ -15,7 +15,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion.boundary import CLOSER, ORTHOGONAL, SURE, adapted, boundary, called_back, distances, orthogonal
+from lib.evasion.boundary import (
+    CLOSER,
+    ORTHOGONAL,
+    OUTWARD,
+    SURE,
+    adapted,
+    boundary,
+    called_back,
+    distances,
+    orthogonal,
+)
 from lib.evasion.decision import Decided
 from lib.evasion.oracle import DecisionOracle
 
@@ -116,7 +126,7 @@ def test_a_factor_of_one_leaves_the_steps_as_they_are() -> None:
     start = x + 50 * (1 - 2 * y).view(-1, 1, 1, 1) * (victim.w / victim.w.norm()).float().view(1, *SHAPE)
     trace = attack(victim, x, y, start=start, epsilon=0.1, step_adapt=1.0, iterations=20, trials=50).trace_distance
     ratios = trace[1:] / trace[:-1]
-    assert bool(((ratios - 0.9).abs().minimum((ratios - 1).abs()) < 1e-4).all())
+    assert bool(((ratios - 0.9).abs().minimum((ratios - 1).abs()) < 1.1 * OUTWARD).all())  # the last lies farther out
 
 
 # --- an image and not its batch ---------------------------------------------------------------------------------------
@@ -176,15 +186,15 @@ def test_answers_and_calls_are_the_victims_own_count(kind: Any, flips: tuple[flo
 
 
 def test_a_start_costs_seven_answers_of_bisection() -> None:
-    """One for the image, one for the start handed in, and those that halve the way to a share of .01."""
+    """One for the image, one for the start handed in, those that halve the way to a share of .01, and one farther out."""
     victim = halfspace()
     x, y = problem(6, victim)
     start = (x + 0.3 * ((1 - 2 * y).view(-1, 1, 1, 1) * victim.w.sign().float().view(1, *SHAPE))).clamp(0, 1)
     found = attack(victim, x, y, start=start, iterations=0)
-    assert found.answers.tolist() == [1 + 1 + 7] * 6
+    assert found.answers.tolist() == [1 + 1 + 7 + 1] * 6
     share = victim.score(x) / (victim.score(x) - victim.score(start))  # of the way, where the boundary is
     excess = found.distance / distances(x, start) - share
-    assert bool((excess > 0).all()) and bool((excess <= 2**-7 + 1e-6).all())
+    assert bool((excess > 0).all()) and bool((excess <= (2**-7 + 1e-6) * (1 + OUTWARD) + OUTWARD).all())
 
 
 def test_every_image_ends_after_its_own_iterations() -> None:
@@ -193,6 +203,25 @@ def test_every_image_ends_after_its_own_iterations() -> None:
     found = attack(victim, x, y, iterations=torch.tensor([0, 2, 5]))
     assert (found.trace_distance.diff(dim=0) < 0).sum(0).tolist() == [0, 2, 5]
     assert (found.trace_answers.diff(dim=0) >= 2).sum(0).tolist() == [0, 2, 5] and found.trace_answers.shape == (6, 3)
+
+
+class Rounded(Halfspace):
+    """Its score is rounded otherwise in batches of another size, as a network's is in float32."""
+
+    def score(self, x: Tensor) -> Tensor:
+        return super().score(x) + 1e-6 * math.sin(len(x))
+
+
+def test_what_a_plain_victim_is_shown_again_in_other_batches_it_answers_the_same() -> None:
+    victim = halfspace(Rounded)
+    x, y = problem(20, victim)
+    found = attack(victim, x, y, iterations=150)
+    exact = (Halfspace.score(victim, x).abs() / victim.w.norm()).float()
+    assert float((found.distance / exact).median()) < 1 + 2 * OUTWARD  # the walk was at the boundary
+    assert bool((Halfspace.score(victim, found.adversarial).abs() > 2e-6).all())
+    for batch in (1, 2, 5, 20):
+        for part, labels in zip(found.adversarial.split(batch), y.split(batch), strict=True):
+            assert bool((victim(part).argmax(1) != labels).all())
 
 
 class Wall(Halfspace):
@@ -206,7 +235,7 @@ def test_an_image_ends_after_its_own_number_of_candidates_in_vain() -> None:
     victim = Wall(torch.ones(16), 0.0)
     x, start = torch.full((3, *SHAPE), 0.3), torch.ones(3, *SHAPE)
     found = attack(victim, x, torch.zeros(3).long(), start=start, trials=torch.tensor([1, 10, 40]))
-    assert found.answers.tolist() == [9 + 1, 9 + 10, 9 + 40] and found.trace_answers[-1].tolist() == [10, 19, 49]
+    assert found.answers.tolist() == [10 + 1, 10 + 10, 10 + 40] and found.trace_answers[-1].tolist() == [11, 20, 50]
     assert torch.equal(found.adversarial, start) and bool(found.found.all())
 
 
@@ -426,7 +455,8 @@ def test_images_stay_inside_the_bounds_distances_only_fall_and_what_is_found_is_
     assert bool(reached[found.found].all())
     assert torch.equal(found.adversarial[~found.found], x[~found.found])
     assert torch.equal(found.distance.isinf(), ~found.found)
-    falls = found.trace_distance[1:] <= found.trace_distance[:-1]
+    last = found.trace_distance[1:] == found.distance  # may lie a little farther out, where nothing is random
+    falls = found.trace_distance[1:] <= found.trace_distance[:-1] * torch.where(last, 1 + 2 * OUTWARD, 1.0)
     assert bool(falls.all()) and bool((found.trace_answers.diff(dim=0) >= 0).all())
     assert torch.equal(found.trace_distance[-1], found.distance) and torch.equal(found.trace_answers[-1], found.answers)
     torch.testing.assert_close(found.distance[found.found], distances(x, found.adversarial)[found.found])

@@ -22,7 +22,7 @@ from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion import pgd
 from lib.models import Network
-from lib.robust_training import History, RobustConfig, fit
+from lib.robust_training import History, RobustConfig, can_compile, fit
 from lib.snapshots import State
 from lib.training import TrainingFailed
 
@@ -540,6 +540,36 @@ def test_a_run_may_be_interrupted_again_and_again(
     trained, history = run(name, settings, path)
     assert same(state(trained), state(whole)) and interrupts.calls == 7 + 5
     assert (history.losses, history.observed) == (expected.losses, expected.observed)
+
+
+def test_compiled_training_is_the_same_but_for_rounding() -> None:
+    if not can_compile("cpu"):
+        pytest.skip("torch.compile does not work here")
+    trained = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(0.1), nn.Flatten(), nn.Linear(144, 3)
+        )
+        history = fit(net, images(), config(epsilon=0.2), seed=0, compiled=compiled)
+        trained.append((state(net), history.losses))
+    (plain, losses), (compiled_state, compiled_losses) = trained
+    assert plain.keys() == compiled_state.keys() and compiled_losses == pytest.approx(losses, rel=1e-3)
+    for name in plain:
+        torch.testing.assert_close(compiled_state[name], plain[name], rtol=1e-3, atol=1e-4)
+
+
+def test_where_compiling_fails_a_warning_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(network: nn.Module) -> nn.Module:
+        def forward(x: Tensor) -> Tensor:
+            raise RuntimeError("No working C++ compiler found\nand more")
+
+        network.forward = forward  # type: ignore[method-assign]
+        return network
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    with pytest.warns(UserWarning, match="does not work on cpu.*: No working C.. compiler found$"):
+        assert can_compile("cpu") is False
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])

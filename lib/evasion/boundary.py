@@ -14,6 +14,8 @@ an iteration is, as there, a step closer that succeeds. Different from ART:
 5. An image ends early after `trials` candidates without a step closer; ART after 25 times its 20.
 6. The image itself is asked about first, and is the answer if it is adversarial.
 7. All images are attacked at once, each with random numbers of its own.
+8. Where nothing is random, the last point moves OUTWARD by that share of its distance if it is adversarial there too. The walk
+   ends so near to the boundary that the same question in another batch, rounded otherwise, may be answered otherwise.
 
 A random victim deceives the walk: one lucky draw is enough for a step, none undoes it, and so it ends where the true label
 wins. With `lead` the oracle asks until it is sure of a step, and with `check_answers` the walk is held to account: whenever it
@@ -54,6 +56,7 @@ NEWS = 0.1  # by what share the walk must have come closer to be checked
 BISECTIONS = 5  # of the line back to the last point that passed
 COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
 SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
+OUTWARD = 1e-3  # of its distance: far above rounding in float32, far below what tells attacks apart
 RESTARTS = 10  # where a random start does not pass
 
 
@@ -170,6 +173,11 @@ def boundary(
         tried[on], done[on] = 0, done[on] + 1
         trace_answers[done[on], on], trace_distance[done[on], on] = oracle.answers[on], least[on]
     keep(started)
+    if not victim.random:
+        outside = torch.lerp(x[started], kept[started], 1 + OUTWARD).clamp(low, high)
+        safe = oracle(outside, started)
+        kept[started[safe]] = outside[safe]
+        least[started] = distances(x[started], kept[started])
     # An image that has ended repeats its last entries; what it cost and came to after its last step belongs to these.
     trace_answers[done, everyone], trace_distance[done, everyone] = oracle.answers, least
     rows = torch.minimum(torch.arange(len(trace_answers), device=x.device)[:, None], done)

@@ -27,7 +27,7 @@ ANSWERS = ("off", "one_draw", "mean")
 # The fields that a victim's weights depend on: cells that share them share one checkpoint.
 VICTIM = (
     "paper dataset network bayesian seed part copy dropout train_size epochs batch_size learning_rate patience min_delta "
-    "stop_on augmentation precision version"
+    "stop_on augmentation precision"
 ).split()
 
 

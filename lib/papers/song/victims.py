@@ -22,6 +22,7 @@ from lib.uncertainty import Deterministic
 
 # Images at once. On a CPU a larger batch is slower: its activations outgrow what the allocator keeps.
 BATCH = {"cpu": 100, "cuda": 1000}
+LONG = 200_000  # images through the network, from where compiling saves more time than it takes
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
 
 TRAINING = tuple(field.name for field in fields(RobustConfig) if field.name != "epsilon")
@@ -161,7 +162,7 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
             snapshot=snapshot,
             observe=lambda step: watch(network, inside, dataset.test, device=device),
             observations=config.observations,
-            compiled=torch.device(device).type == "cuda",
+            compiled=training_work(config) >= LONG and robust_training.can_compile(device),
             progress=machine.progress,
         )
         return vars(history)
