@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from statistics import fmean
+from typing import Any
 
-from lib.papers.galinkin import DROPOUT, RARE, Evasion, Membership, Scan
+from lib.papers.galinkin import DROPOUT, LONGEST, RARE, Evasion, Membership, Scan
 from lib.papers.galinkin_membership import written
 from lib.papers.galinkin_pages import DATASETS, Panels, named, records
 from lib.papers.galinkin_rows import ATTACKS, NETWORKS, VICTIMS
@@ -20,6 +21,13 @@ SEEN: dict[tuple[str, bool], str] = {
     ("mean", True): "mean of T, aware",
     ("one_draw", False): "one draw, naive",
     ("one_draw", True): "one draw, aware",
+}
+
+# What of a scan is looked at: as coded, on pixels of the right scale, and ended after a few iterations.
+SCANNED: dict[str, dict[str, Any]] = {
+    "0 to 255": {"scale": "raw"},
+    "0 to 1": {"scale": "unit"},
+    f"0 to 255, {LONGEST['reduced']} iterations": {"scale": "raw", "profile": "paper", "longest": LONGEST["reduced"]},
 }
 
 
@@ -111,12 +119,12 @@ def rates_table(store: Store) -> Table:
 
 
 def scan_table(store: Store) -> Table:
-    """The attacks as coded, by whether an attempt had a class to reach, and on which scale of pixels and network."""
+    """The attacks as coded, by whether an attempt had a class to reach, on which scale of pixels and network; and cut short."""
     rows = []
     for dataset, network, victim, attack in product(DATASETS, ("lenet5", "lenet5_coded", "resnet18"), VICTIMS, ATTACKS):
-        for scale, pixels in (("raw", "0 to 255"), ("unit", "0 to 1")):
-            kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", scale=scale)
-            planned = network == "lenet5_coded" and dataset == "mnist" and scale == "raw"
+        for pixels, changes in SCANNED.items():
+            kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
+            planned = network == "lenet5_coded" and dataset == "mnist" and pixels == "0 to 255"
             if kept or planned:
                 counts = ("success", "success_untargeted", "success_targeted", "first_label_right")
                 dropout = {"plain": "no", "bayesian": "yes"}[victim]

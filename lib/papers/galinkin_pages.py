@@ -66,13 +66,14 @@ def victim_of(name: str) -> tuple[str, str]:
 def records(store: Store, dataset: str, network: str, victim: str, kind: type[Cell], **wanted: Any) -> list[Record]:
     """The records, one a seed, of the cells on one victim with these settings, at `paper` or, where it has none, at `reduced`.
 
-    Unless a dropout rate or a precision of the answers is named, it is the usual one.
+    Unless a dropout rate, a precision of the answers or the longest attempt of a scan is named, it is the usual one.
     """
     usual = {"dropout": galinkin.DROPOUT.get(network, galinkin.DROPOUT["lenet5"]), "answer_precision": "float32"}
-    wanted = {name: value for name, value in usual.items() if hasattr(kind, name)} | wanted
     for one in ("paper", "reduced"):
+        settled = {**usual, "longest": galinkin.LONGEST[one]}
+        settled = {name: value for name, value in settled.items() if hasattr(kind, name)} | wanted
         cells = by_victim(galinkin.grid, one).get((dataset, network, victim, kind), [])
-        chosen = [cell for cell in cells if wanted.items() <= settings(cell).items()]
+        chosen = [cell for cell in cells if settled.items() <= settings(cell).items()]
         if found := [record for cell in chosen if (record := store.get(cell)) is not None]:
             return found
     return []

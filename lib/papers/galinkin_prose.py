@@ -6,7 +6,7 @@ from itertools import product
 
 from lib import claims, published
 from lib.papers.galinkin import Evasion, Membership, Scan
-from lib.papers.galinkin_attacks import SEEN
+from lib.papers.galinkin_attacks import SCANNED, SEEN
 from lib.papers.galinkin_membership import (
     HYPOTHESES,
     POSTERIORS,
@@ -89,9 +89,9 @@ def _evasion(store: Store) -> dict[str, str]:
         kept = records(store, dataset, network, "plain", Evasion, **rounded)
         text |= _all(f"{dataset}-{network}-plain-{attack}-bfloat16", kept, OF_EVASION)
     for dataset, network, victim, attack in product(DATASETS, (*NETWORKS, "lenet5_coded"), VICTIMS, ATTACKS):
-        for scale in ("raw", "unit"):
-            kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", scale=scale)
-            text |= _all(f"{dataset}-{network}-{victim}-{attack}-scan-{scale}", kept, OF_SCAN)
+        for name, changes in zip(("raw", "unit", "short"), SCANNED.values(), strict=True):
+            kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
+            text |= _all(f"{dataset}-{network}-{victim}-{attack}-scan-{name}", kept, OF_SCAN)
     return text
 
 

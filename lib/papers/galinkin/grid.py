@@ -19,6 +19,9 @@ PROBE = {"linf": 10.0, "l2": 1.0}  # of an aware HopSkipJump: nearer to the boun
 ITERATIONS = {"hop_skip_jump": 50, "boundary": 5000}  # Counterfit's
 VERSION = {"hop_skip_jump": 1, "boundary": 2}  # since 2 its last point lies a little farther out, clear of rounding
 DROPOUT = {"lenet5": 0.5, "resnet18": 0.4}  # of the evasion code
+# The most iterations of an attempt of the scan; 0: what Counterfit draws. Without a limit on the change an attempt is decided at
+# its start, so that few tell as much.
+LONGEST = {"smoke": 3, "reduced": 10, "paper": 0}
 RARE = 0.05  # of the membership code
 # Digits are few: with the paper's batches and rate a network learns nothing of them.
 _SMOKE: dict[str, Any] = {
@@ -29,8 +32,8 @@ _SMOKE: dict[str, Any] = {
     "train_size": 300,
     "dropout": 0.1,
 }
-# What `reduced` leaves out: images, epochs, draws, iterations and half of the attempts. LeNet-5 is small enough to need none
-# of that: it is run at `paper` alone.
+# What `reduced` leaves out: images, epochs, draws, iterations and, but for scans, half of the attempts. LeNet-5 is small enough
+# to need none of that: it is run at `paper` alone.
 # 5,120 images make 40 whole batches: on a last one of 8, batch norm and a step of SGD would wreck the network each epoch.
 _FEW: dict[str, Any] = {"train_size": 5120, "epochs": 12, "draws": 5}
 
@@ -148,10 +151,12 @@ def _hypotheses(usual: dict[str, Any]) -> list[Cell]:
 
 
 def _as_coded_otherwise(usual: dict[str, Any]) -> Iterator[Cell]:
-    """The scan on pixels of the right scale; on MNIST also against the network that the code calls LeNet."""
+    """The scan on pixels of the right scale, and cut short; on MNIST also against the network that the code calls LeNet."""
     whole = {**usual, "stop_on": "test", "part": "whole", **_scan_sizes(usual)}
     for attack in NORM:
         yield Scan(attack=f"{attack}_scan", scale="unit", **whole)
+        if usual["profile"] == "paper":
+            yield Scan(attack=f"{attack}_scan", **{**whole, "longest": LONGEST["reduced"]})
         if "mnist" in usual["dataset"]:
             yield Scan(attack=f"{attack}_scan", **{**whole, "network": "lenet5_coded"})
 
@@ -171,7 +176,7 @@ def _sizes(usual: dict[str, Any], attack: str) -> dict[str, Any]:
     """How much of an attack a profile runs."""
     sizes: dict[str, Any] = {"norm": NORM[attack], "iterations": ITERATIONS[attack], "version": VERSION[attack]}
     if usual["profile"] == "reduced":
-        sizes |= {"iterations": sizes["iterations"] // 5, "attempts": 50}
+        sizes |= {"iterations": {"hop_skip_jump": 10, "boundary": 500}[attack], "attempts": 50}
     if usual["profile"] == "smoke":
         sizes |= {"iterations": {"hop_skip_jump": 1, "boundary": 5}[attack], "initial_evaluations": 20}
         sizes |= {"attempts": 5, "judges": 5, "check_answers": 10, "start_tries": 10}
@@ -179,9 +184,8 @@ def _sizes(usual: dict[str, Any], attack: str) -> dict[str, Any]:
 
 
 def _scan_sizes(usual: dict[str, Any]) -> dict[str, Any]:
-    return {"smoke": {"attempts": 6, "longest": 3}, "reduced": {"attempts": 50, "longest": 400}, "paper": {}}[
-        usual["profile"]
-    ]
+    """How much of a scan a profile runs."""
+    return {"longest": LONGEST[usual["profile"]], **({"attempts": 6} if usual["profile"] == "smoke" else {})}
 
 
 def _pools(usual: dict[str, Any]) -> dict[str, Any]:

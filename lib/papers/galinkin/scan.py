@@ -50,7 +50,10 @@ class Scan(Cell):
 
 def work(config: Scan) -> float:
     """Images that pass through the network, forward and backward counted three."""
-    answers = 25.0 * 1100 if config.attack == "boundary_scan" else 105 * 2 / 3 * 55**1.5
+    boundary_scan = config.attack == "boundary_scan"
+    usual = 1100 if boundary_scan else 55  # iterations on average
+    iterations = min(usual, config.longest or usual)
+    answers = 25.0 * iterations if boundary_scan else 105 * 2 / 3 * iterations**1.5
     return training_work(config) + config.passes * (10_000 + config.attempts * answers)
 
 
