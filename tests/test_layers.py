@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from lib import seeds
 from lib.errors import BadValue
-from lib.layers import Dropout, Flatten, set_sampling
+from lib.layers import Conv2d, Dropout, Flatten, set_sampling
 
 RATES = [0.1, 0.4, 0.5, 0.9]
 N = 200_000
@@ -167,3 +168,43 @@ def test_flatten_is_tensorflows_order_and_a_view_of_channels_last() -> None:
     assert torch.equal(Flatten()(x), expected.view(2, 60))
     last = x.contiguous(memory_format=torch.channels_last)
     assert torch.equal(Flatten()(last), expected.view(2, 60)) and Flatten()(last).data_ptr() == last.data_ptr()
+
+
+# --- convolutions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("size", "k", "stride", "padding", "dense"),
+    [
+        ((1, 1), 3, 1, 1, True), ((2, 2), 3, 1, 1, True), ((2, 2), 3, 2, 1, True), ((1, 2), 3, 1, 1, True),
+        ((3, 3), 3, 1, 0, True), ((2, 3), 5, 1, 2, True), ((3, 3), 5, 2, 2, True), ((4, 4), 3, 4, 0, False),
+        ((3, 3), 3, 1, 1, False), ((2, 3), 3, 1, 1, False), ((8, 8), 3, 2, 1, False), ((7, 5), 1, 1, 0, False),
+    ],
+)  # fmt: skip
+def test_a_convolution_is_pytorch_s_and_a_dense_layer_where_every_pixel_sees_every_pixel(
+    size: tuple[int, int], k: int, stride: int, padding: int, dense: bool, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    ours = Conv2d(3, 4, k, stride, padding, bias=bias).double()
+    theirs = nn.Conv2d(3, 4, k, stride, padding, bias=bias).double()
+    theirs.load_state_dict(ours.state_dict())
+    asked = []
+    monkeypatch.setattr(Conv2d, "_conv_forward", lambda self, *a: asked.append(1) or F.conv2d(*a, stride, padding))
+    x = torch.randn(5, 3, *size).double().requires_grad_()
+    for source in (x, x.contiguous(memory_format=torch.channels_last)):
+        results = []
+        for layer in (ours, theirs):
+            out = layer(source)
+            (out * torch.linspace(-1, 2, out.numel()).double().view(out.shape)).sum().backward()
+            results.append([out.detach(), x.grad, *(p.grad for p in layer.parameters())])
+            x.grad = None
+            layer.zero_grad()
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other)
+    assert bool(asked) != dense
+
+
+def test_an_image_too_small_for_its_kernel_is_pytorch_s_error() -> None:
+    with pytest.raises(RuntimeError, match=r"[Kk]ernel size can't be greater"):
+        Conv2d(1, 1, 5)(torch.zeros(1, 1, 2, 2))

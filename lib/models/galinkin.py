@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import nn
 
 from lib.errors import BadValue
-from lib.layers import Dropout, Flatten
+from lib.layers import Conv2d, Dropout, Flatten
 from lib.models.parts import Parts, Shape
 
 
@@ -72,6 +72,9 @@ def resnet_18(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     for module in list(network.modules()):
         if hasattr(module, "relu"):  # of the stem, and one for both activations of each block
             module.relu = nn.Sequential(nn.ReLU(inplace=True), Dropout(dropout))
+        for name, part in module.named_children():
+            if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
+                setattr(module, name, Conv2d(part.in_channels, part.out_channels, 3, part.stride[0], 1, bias=False))
     return Parts(network, lambda: nn.Linear(features, classes))
 
 

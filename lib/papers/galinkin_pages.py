@@ -44,8 +44,8 @@ def _beside(store: Store, names: Sequence[str], *, limits: bool) -> Table:
         for one, found in zip(readings, columns, strict=True):
             if one.name in ("naive", "aware") and name.rsplit("/", 1)[1] not in ATTACKS:
                 ours.append("–")  # no limit applies
-            elif one.profile == "reduced" and "lenet5" in name:
-                ours.append(SAME)  # LeNet-5 is run at the paper's scale alone
+            elif one.profile == "reduced" and ("lenet5" in name or name.endswith("/membership")):
+                ours.append(SAME)  # run at the paper's scale alone
             elif one.name == "aware" and "plain" in name:
                 ours.append(SAME)  # nothing is random
             elif one.name in ("naive", "aware"):

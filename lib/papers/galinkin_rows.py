@@ -22,8 +22,8 @@ READINGS = (
     Reading("coded", "as coded", "paper"),
     Reading("naive", "within a limit, naive", "paper"),
     Reading("aware", "within a limit, aware of noise", "paper"),
-    Reading("reduced", "as written, ResNet-18 at `reduced`", "reduced"),
-    Reading("coded_reduced", "as coded, ResNet-18 at `reduced`", "reduced"),
+    Reading("reduced", "as written, ResNet-18 attacked at `reduced`", "reduced"),
+    Reading("coded_reduced", "as coded, ResNet-18 attacked at `reduced`", "reduced"),
 )
 ATTACKS = ("hop_skip_jump", "boundary")
 NETWORKS = ("lenet5", "resnet18")
@@ -85,9 +85,9 @@ def _with(name: str, found: list[Record]) -> list[tuple[Record, str]]:
 def records(store: Store, one: Reading, row: Row, kind: type[Cell], **settings: Any) -> list[Record]:
     """The records of the main cells of one kind on the victim of a row that have these settings, one a seed.
 
-    LeNet-5 is small enough for the paper's scale everywhere: a reading of `reduced` takes it from there.
+    LeNet-5 and membership can be had at the paper's scale everywhere: a reading of `reduced` takes them from there.
     """
-    profile = "paper" if row[1] == "lenet5" else one.profile
+    profile = "paper" if row[1] == "lenet5" or kind is Membership else one.profile
     cells = by_victim(galinkin.main, profile).get((*row[:3], kind), [])
     chosen = [cell for cell in cells if all(getattr(cell, name) == value for name, value in settings.items())]
     return [record for cell in chosen if (record := store.get(cell)) is not None]
