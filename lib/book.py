@@ -105,7 +105,8 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
     _execute_all(source / "notebooks", given)
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
-    done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], cwd=folder, capture_output=True, text=True)
+    with _environment({"PYTHONPATH": str(ROOT)}):  # the library's page is made of docstrings
+        done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildFailed(f"jupyter-book: {(done.stdout + done.stderr)[-4000:]}")
     site = folder / "html"
