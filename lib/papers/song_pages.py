@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean, median
 
 from lib import claims, published
@@ -120,6 +121,21 @@ def losses_table(store: Store) -> Table:
                 text = printed[f"{dataset}/{training}/{quantity}"].text
                 rows.append([f"{name}, {training}", QUANTITIES[quantity], text, *ours])
     return Table(["Victim", "%", "Paper", "Ours: log-odds", "Ours: cross-entropy"], rows)
+
+
+def suspects_table(store: Store) -> Table:
+    """The natural Yale Face victim as trained and with one thing changed: its test accuracy on the way and what it comes to."""
+    usual = next(cell for cell in song.main("paper") if (cell.dataset, cell.estimator) == ("yale", "natural"))
+    rows = []
+    for name, change in {"as trained": {}, **song.SUSPECTS}.items():
+        record = store.get(replace(usual, **change))
+        if record is None:
+            rows.append([name, *[NOT_RUN] * 4])
+            continue
+        best = f"{max(record.curves['trace_test_accuracy']):.1f}"
+        ends = (f"{record.measurements[one]:.1f}" for one in ("test_accuracy", "train_accuracy", "inference_benign"))
+        rows.append([name, best, *ends])
+    return Table("Victim,Best test accuracy,Test accuracy,Training accuracy,Benign inference".split(","), rows)
 
 
 def victims(store: Store, datasets: Sequence[str] = DATASETS) -> Victims:
