@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -69,20 +69,22 @@ class Flatten(nn.Module):
 class Conv2d(nn.Conv2d):
     """A convolution that is computed as the dense layer it is where every pixel of its output sees every pixel of its image.
 
-    Of such images PyTorch's spends most of its time on a CPU rearranging weights. Square kernels, no groups, no dilation.
+    Of such images PyTorch's spends most of its time on a CPU rearranging weights. Square kernels, without groups or dilation.
     """
+
+    def __init__(self, c: int, d: int, k: int, stride: int = 1, padding: int = 0, *, bias: bool = True) -> None:
+        super().__init__(c, d, k, stride, padding, bias=bias)
+        self.taps = partial(_taps, k=k, stride=stride, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, d, u, v)."""
-        assert not isinstance(self.padding, str)
         n, c, h, w = x.shape
-        rows, columns = (_taps(size, self.kernel_size[0], self.stride[0], self.padding[0]) for size in (h, w))
+        rows, columns = self.taps(h), self.taps(w)
         if rows is None or columns is None:
             return super().forward(x)
         # out_duv = sum_chw weight_dc,h-su+p,w-sv+p x_chw
-        seen = self.weight.permute(0, 2, 3, 1)[
-            :, rows[:, None, :, None], columns[None, :, None, :]
-        ]  # (d, u, v, h, w, c)
+        weight = self.weight.permute(0, 2, 3, 1)  # (d, k, k, c)
+        seen = weight[:, rows[:, None, :, None], columns[None, :, None, :]]  # (d, u, v, h, w, c)
         d, u, v = seen.shape[:3]
         dense = seen.permute(1, 2, 0, 3, 4, 5).reshape(u * v * d, h * w * c)
         out = F.linear(x.permute(0, 2, 3, 1).flatten(1), dense)
