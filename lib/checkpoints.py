@@ -60,7 +60,7 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
 def trained(
     network: nn.Module,
     key: str,
-    train: Callable[[nn.Module], dict[str, Any]],
+    train: Callable[[nn.Module, Path | None], dict[str, Any]],
     *,
     cache: Path | None,
     fresh: bool = False,
@@ -70,7 +70,8 @@ def trained(
     Args:
         network: filled in place.
         key: names everything the weights depend on.
-        train: trains the network and returns notes to keep with it (losses, seconds).
+        train: trains the network and returns notes to keep with it (losses, seconds). It is told of a file for a snapshot to
+            go on from, which is removed once the weights are safe; None if nothing is kept or the training is to be fresh.
         cache: folder of the cache; None keeps nothing.
         fresh: train again even if there are weights, as a verification does.
     """
@@ -78,9 +79,12 @@ def trained(
     # The weights are written before their notes: a file without notes is an interrupted write, not a checkpoint.
     if path is not None and path.with_suffix(".json").exists() and not fresh:
         return load_weights(network, path)
-    notes = train(network)
+    snapshot = None if path is None or fresh else path.with_suffix(".snapshot")
+    notes = train(network, snapshot)
     if path is not None:
         save_weights(network, path, notes)
+    if snapshot is not None:
+        snapshot.unlink(missing_ok=True)
     return notes
 
 

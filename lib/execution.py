@@ -122,7 +122,7 @@ def run(
     """Compute `cells` on `executor`, `workers` at a time, and record each as it comes.
 
     With a `budget` in seconds, a cell is started only if its price fits into what is left, and none is started after that;
-    a cell without a price is started as long as anything is left. A cell whose training goes on from snapshots is started
+    a cell without a price is started as long as anything is left. A cell that is mostly training (`RESUMES`) is started
     whatever its price where it is computed in this process, and stopped when the time is up: it goes on the next time.
     A cell that fails is reported and costs no other its record.
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.evasion.perturb import perturb
 from lib.progress import track
-from lib.snapshots import State, load, save
+from lib.snapshots import History, State, load, save
 from lib.training import AUGMENTATIONS, TrainingFailed
 from lib.uncertainty import PRECISIONS
 
@@ -87,15 +87,6 @@ class RobustConfig:
         """Epsilon and the size of the attack's steps at a step of the training."""
         grown = min(1.0, step / (self.ramp - 1)) if self.ramp > 1 else 1.0
         return grown * self.epsilon, grown * self.step_size
-
-
-@dataclass
-class History:
-    """What a run leaves besides its weights: the mean loss between observations, what was observed, and seconds spent."""
-
-    losses: list[float] = field(default_factory=list)
-    observed: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def fit(

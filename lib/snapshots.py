@@ -1,10 +1,11 @@
-"""A training run half-way: weights, the optimiser's state and where it stands, in one safetensors file written atomically."""
+"""A training run half-way: weights, the optimiser's state, generators and where it stands, in one file written atomically."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,11 +17,20 @@ from lib.checkpoints import write_atomically
 from lib.errors import BadValue
 
 
+@dataclass
+class History:
+    """What a run leaves besides its weights: mean losses, between observations or of epochs, what was observed, seconds spent."""
+
+    losses: list[float] = field(default_factory=list)
+    observed: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class State:
     """Where a run stands."""
 
-    step: int  # the next one
+    step: int  # the next one, or the next epoch
     losses: list[float]
     observed: list[dict[str, float]]
     seconds: float
@@ -32,11 +42,18 @@ class State:
         return cls(0, [], [], 0.0, 0.0)
 
 
-def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+def save(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    generators: Mapping[str, torch.Generator] | None = None,
+) -> None:
     """Write all of a run to `path`; what stood there before is replaced whole."""
     tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
+    tensors |= {f"generator/{name}": source.get_state() for name, source in (generators or {}).items()}
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
     told = json.dumps(asdict(state))
     write_atomically(path, to_bytes(kept, metadata={"state": told, "sha256": digest(kept, told)}))
@@ -51,8 +68,13 @@ def digest(tensors: dict[str, Tensor], state: str) -> str:
     return found.hexdigest()
 
 
-def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """Put the run at `path` into `network` and `optimizer`, on the device where the network is.
+def load(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generators: Mapping[str, torch.Generator] | None = None,
+) -> State:
+    """Put the run at `path` into `network`, on the device where it is, `optimizer` and `generators`.
 
     Raises:
         BadValue: the file is damaged, or of another network.
@@ -71,6 +93,8 @@ def load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> St
             if kind == "optimizer":
                 index, _, what = rest.partition("/")
                 values.setdefault(int(index), {})[what] = tensor
+        for name, source in (generators or {}).items():
+            source.set_state(tensors[f"generator/{name}"])
         # A fused optimiser walks over weights and moments by their place in memory, so both need one layout.
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         for index, of_weight in values.items():

@@ -9,8 +9,10 @@ the config says so; weights, loss and optimiser stay in float32.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.layers import set_sampling
 from lib.models import Network
 from lib.progress import track
+from lib.snapshots import History, State, load, save
 from lib.uncertainty import PRECISIONS
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -132,12 +135,24 @@ def fit(
     seed: int,
     validation: Split | None = None,
     device: str | torch.device = "cpu",
+    snapshot: Path | None = None,
     progress: bool = False,
-) -> list[float]:
-    """Train `network` in place on `split`; returns the mean training loss of every epoch.
+) -> History:
+    """Train `network` in place on `split`; returns the mean training loss of every epoch and, if it is watched, the validation's.
+
+    Args:
+        network: its weights are where training starts, unless there is a snapshot.
+        split: what to train on.
+        config: see `TrainingConfig`.
+        seed: of the order of the batches, and of all noise.
+        validation: what early stopping watches.
+        device: where to train.
+        snapshot: a file to go on from if it exists, written after each epoch but the last. The caller names it after all that
+            weights depend on, and removes it once the trained weights are safe.
+        progress: show a bar.
 
     Raises:
-        BadValue: patience without a validation split.
+        BadValue: patience without a validation split, or a snapshot that is damaged or of another network.
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
     if config.patience and not validation:
@@ -151,9 +166,12 @@ def fit(
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
     optimizer = kind(network.parameters(), config.learning_rate, fused=True)
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
-    losses: list[float] = []
-    held_out: list[float] = []  # validation loss of every epoch
-    for epoch in track(range(config.epochs), "training, epochs", enabled=progress):
+    streams = {"order": order, "noise": noise}
+    state = State.begin()
+    if snapshot is not None and snapshot.exists():
+        state = load(snapshot, network, optimizer, streams)
+    history, start = History(state.losses, state.observed, state.seconds), time.perf_counter()
+    for epoch in track(range(state.step, config.epochs), "training, epochs", enabled=progress):
         total = torch.zeros((), device=device)
         batches = torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size)
         for step, batch in enumerate(batches):
@@ -167,13 +185,17 @@ def fit(
             total += loss.detach() * len(y)
             if step == 0:
                 _check_finite(loss.item(), epoch, "first step")
-        losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
+        history.losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
         if config.patience and validation:
-            held_out.append(loss_on(network, validation.to(device), config))
-            if _is_stale(held_out, config):
+            history.observed.append({"validation_loss": loss_on(network, validation.to(device), config)})
+            if _is_stale([seen["validation_loss"] for seen in history.observed], config):
                 break
+        if snapshot is not None and epoch + 1 < config.epochs:
+            spent = state.seconds + time.perf_counter() - start
+            save(snapshot, network, optimizer, State(epoch + 1, history.losses, history.observed, spent, 0.0), streams)
+    history.seconds = round(state.seconds + time.perf_counter() - start, 2)
     network.eval()
-    return losses
+    return history
 
 
 def loss_on(network: Network, split: Split, config: TrainingConfig) -> float:

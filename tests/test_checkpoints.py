@@ -151,7 +151,7 @@ class Trainer:
     def __init__(self, value: float = 1.0) -> None:
         self.calls, self.value = 0, value
 
-    def __call__(self, network: nn.Module) -> dict[str, Any]:
+    def __call__(self, network: nn.Module, snapshot: Path | None) -> dict[str, Any]:
         self.calls += 1
         with torch.no_grad():
             for parameter in network.parameters():

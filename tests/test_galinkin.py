@@ -26,6 +26,7 @@ from lib.papers import galinkin, galinkin_membership, galinkin_pages, galinkin_r
 from lib.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, membership, scan, victims
 from lib.papers.galinkin_rows import READINGS, rows_of, sources, values_of
 from lib.runs import Record, Result, Store, key_of, settings
+from lib.snapshots import History
 from lib.tables import NOT_RUN
 from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Victim
 
@@ -620,9 +621,9 @@ def test_a_copy_has_weights_of_its_own_and_the_batches_of_another(
 ) -> None:
     told: list[tuple[int, list[int]]] = []
 
-    def fit(network: Network, split: Split, *_: Any, seed: int, **__: Any) -> list[float]:
+    def fit(network: Network, split: Split, *_: Any, seed: int, **__: Any) -> History:
         told.append((seed, split.labels.tolist()))
-        return [1.0]
+        return History([1.0])
 
     monkeypatch.setattr(victims.training, "fit", fit)
     cells = [Evasion(**TINY, copy=copy) for copy in (0, 1, 2)]

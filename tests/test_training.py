@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,7 @@ IDS = ["none", "epistemic", "aleatoric"]
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
 def test_the_loss_falls(kind: dict[str, Any], precision: str, untrained: Callable[..., Network], few: Split) -> None:
     network = untrained("basic_cnn", **kind)
-    losses = fit(network, few, config(epochs=4, batch_size=32, learning_rate=0.01, precision=precision), seed=0)
+    losses = fit(network, few, config(epochs=4, batch_size=32, learning_rate=0.01, precision=precision), seed=0).losses
     assert len(losses) == 4 and losses[-1] < 0.6 * losses[0] and losses[-1] < math.log(10)
     assert not network.training and {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
@@ -67,7 +69,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_images(untrained: Callable[..., N
     """Also where the last batch is a small one: at a learning rate of zero it is the loss of the whole set."""
     network = untrained()
     before = weights(network)
-    losses = fit(network, few, config(batch_size=77, learning_rate=0.0, label_smoothing=0.0), seed=0)
+    losses = fit(network, few, config(batch_size=77, learning_rate=0.0, label_smoothing=0.0), seed=0).losses
     x, y = few.take(torch.arange(len(few)))
     with torch.no_grad():
         expected = F.cross_entropy(network(x), y).item()
@@ -170,7 +172,7 @@ def test_a_seed_repeats_the_training_to_the_bit(
 
     def run(seed: int) -> tuple[Tensor, list[float]]:
         network = untrained(**kind)
-        losses = fit(network, few, settings, seed=seed)
+        losses = fit(network, few, settings, seed=seed).losses
         return weights(network), losses
 
     before = torch.get_rng_state()
@@ -180,6 +182,43 @@ def test_a_seed_repeats_the_training_to_the_bit(
     torch.set_rng_state(before)
     assert torch.equal(first[0], again[0]) and first[1] == again[1]
     assert not torch.equal(first[0], other[0]) and first[1] != other[1]
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("killed", [5, 14])
+def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
+    killed: int, optimizer: str, patience: int, untrained: Callable[..., Network], few: Split, digits: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """To the bit: weights, losses and the end; interrupted at a step, once and again at the same one of what is left."""
+    settings = config(
+        epochs=5, batch_size=77, optimizer=optimizer, augmentation="flip_and_shift", patience=patience, min_delta=0.05,
+    )  # fmt: skip
+    validation = digits.test.first(50)
+    whole, interrupted = untrained(dropout=0.5), untrained(dropout=0.5)
+    expected = fit(whole, few, settings, seed=0, validation=validation)
+    snapshot, original, calls = tmp_path / "run.snapshot", training.cross_entropy, list[int]()
+
+    def kill(*arguments: Any, **named: Any) -> Tensor:
+        calls.append(1)
+        if len(calls) == killed:
+            raise KeyboardInterrupt
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(training, "cross_entropy", kill)
+    for _ in range(2):
+        calls.clear()
+        with contextlib.suppress(KeyboardInterrupt):
+            fit(interrupted, few, settings, seed=0, validation=validation, snapshot=snapshot)
+        interrupted = untrained(dropout=0.5, seed=9)  # a process anew: nothing but the file is left
+        torch.manual_seed(1)
+        if not snapshot.exists():
+            interrupted = untrained(dropout=0.5)
+    monkeypatch.setattr(training, "cross_entropy", original)
+    found = fit(interrupted, few, settings, seed=0, validation=validation, snapshot=snapshot)
+    assert (found.losses, found.observed) == (expected.losses, expected.observed)
+    assert torch.equal(weights(whole), weights(interrupted)) and not interrupted.training
 
 
 def test_no_purpose_shares_a_stream_with_another() -> None:
@@ -282,7 +321,7 @@ def epochs_with(losses: Sequence[float], monkeypatch: pytest.MonkeyPatch, **chan
     with monkeypatch.context() as patch:
         patch.setattr(training, "loss_on", lambda *_: next(told))
         settings = config(epochs=len(losses), optimizer="sgd", learning_rate=0.0, **changes)
-        return len(fit(network, four, settings, seed=0, validation=four))
+        return len(fit(network, four, settings, seed=0, validation=four).losses)
 
 
 @pytest.mark.parametrize(
@@ -326,12 +365,12 @@ def test_watching_a_validation_split_changes_nothing_until_it_stops(
     settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": 0.01, "epochs": 3}
     alone, unwatched, watched, stopped = (untrained(dropout=0.5) for _ in range(4))
     validation = digits.test.first(50)
-    losses = fit(alone, few, config(**settings), seed=0)
-    assert fit(unwatched, few, config(**settings), seed=0, validation=validation) == losses
-    assert fit(watched, few, config(**settings, patience=9), seed=0, validation=validation) == losses
+    losses = fit(alone, few, config(**settings), seed=0).losses
+    assert fit(unwatched, few, config(**settings), seed=0, validation=validation).losses == losses
+    assert fit(watched, few, config(**settings, patience=9), seed=0, validation=validation).losses == losses
     assert torch.equal(weights(alone), weights(unwatched)) and torch.equal(weights(alone), weights(watched))
     impatient = config(**{**settings, "epochs": 9}, patience=2, min_delta=100.0)  # which only the first epoch satisfies
-    assert fit(stopped, few, impatient, seed=0, validation=validation) == losses
+    assert fit(stopped, few, impatient, seed=0, validation=validation).losses == losses
     assert torch.equal(weights(alone), weights(stopped)) and not stopped.training
 
 

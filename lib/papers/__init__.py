@@ -24,7 +24,7 @@ class Paper(Protocol):
     TITLE: str
     PROFILES: tuple[str, ...]
     SEEDS: int
-    RESUMES: bool  # whether a training that was interrupted goes on from a snapshot
+    RESUMES: bool  # whether a cell is mostly training, so that one that a budget interrupts has not been in vain
     TOLERANCES: dict[
         str, float
     ]  # by how much, in percentage points, a recomputed measurement may differ from its record

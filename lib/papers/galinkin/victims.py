@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,20 +148,20 @@ def trained_network(
         dropout=config.dropout if config.bayesian else 0.0,
     )
 
-    def train(untrained: nn.Module) -> dict[str, Any]:
+    def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
         assert untrained is network
-        start = time.perf_counter()
         train_on, validation = splits(config, dataset)
-        losses = training.fit(
+        history = training.fit(
             network,
             train_on,
             training_config(config),
             seed=seed,
             validation=validation,
             device=device,
+            snapshot=snapshot,
             progress=progress,
         )
-        return {"losses": losses, "seconds": round(time.perf_counter() - start, 2)}
+        return vars(history)
 
     usual = replace(config, dropout=0.0) if not config.bayesian else config  # plain networks share one checkpoint
     notes = checkpoints.trained(network, key_of(usual, only=tuple(VICTIM)), train, cache=cache, fresh=fresh)

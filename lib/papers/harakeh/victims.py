@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -136,18 +135,18 @@ def trained_network(
     """The network of `config` with its trained weights on `device`, and the notes of its training."""
     network = untrained_network(config, dataset)
 
-    def train(untrained: nn.Module) -> dict[str, Any]:
+    def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
         assert untrained is network
-        start = time.perf_counter()
-        losses = training.fit(
+        history = training.fit(
             network,
             dataset.train.first(config.train_size or None),
             training_config(config),
             seed=config.seed,
             device=device,
+            snapshot=snapshot,
             progress=progress,
         )
-        return {"losses": losses, "seconds": round(time.perf_counter() - start, 2)}
+        return vars(history)
 
     notes = checkpoints.trained(network, key_of(config, only=tuple(VICTIM)), train, cache=cache, fresh=fresh)
     return network.to(device).eval(), notes

@@ -139,18 +139,13 @@ class Machine(NamedTuple):
 
 
 def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tuple[Network, dict[str, Any]]:
-    """The network of `config` with its trained weights on the machine's device, and the notes of its training.
-
-    Training that was interrupted goes on from a snapshot in the cache, unless it is to be fresh.
-    """
+    """The network of `config` with its trained weights on the machine's device, and the notes of its training."""
     device, cache, fresh = machine.device, machine.cache, machine.fresh
     network = models.build(
         config.network, shape=dataset.shape, classes=len(dataset.classes), seed=config.seed, width=config.width
     )
-    key = key_of(config, only=VICTIM)
-    snapshot = None if cache is None or fresh else cache / f"{key}.snapshot"
 
-    def train(untrained: nn.Module) -> dict[str, Any]:
+    def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
         assert untrained is network
         inside = members(config, dataset)
         history = robust_training.fit(
@@ -167,9 +162,7 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
         )
         return vars(history)
 
-    notes = checkpoints.trained(network, key, train, cache=cache, fresh=fresh)
-    if snapshot is not None:
-        snapshot.unlink(missing_ok=True)  # not before: the weights are safe now
+    notes = checkpoints.trained(network, key_of(config, only=VICTIM), train, cache=cache, fresh=fresh)
     return network.to(device).eval(), notes
 
 
