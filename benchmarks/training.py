@@ -21,7 +21,7 @@ from lib import data, models
 from lib.data import Split
 from lib.papers import song
 from lib.papers.song.victims import training_config, training_work
-from lib.robust_training import Run
+from lib.robust_training import Run, can_compile
 
 SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 
@@ -56,7 +56,7 @@ def run_of(cell: song.Cell, *, device: str) -> Run:
     images = torch.randint(0, 256, (4 * config.batch_size, *shape), dtype=torch.uint8, device=device)
     split = Split(images, torch.randint(0, 10, (len(images),), device=device))
     network = models.build(cell.network, shape=shape, classes=len(data.CLASSES[cell.dataset]), seed=0, width=cell.width)
-    return Run(network.to(device).train(), split, config, seed=0, device=device, compiled=device == "cuda")
+    return Run(network.to(device).train(), split, config, seed=0, device=device, compiled=can_compile(device))
 
 
 def operations(cell: song.Cell, *, device: str) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -74,32 +73,25 @@ class Conv2d(nn.Conv2d):
 
     def __init__(self, c: int, d: int, k: int, stride: int = 1, padding: int = 0, *, bias: bool = True) -> None:
         super().__init__(c, d, k, stride, padding, bias=bias)
-        self.taps = partial(_taps, k=k, stride=stride, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, d, u, v)."""
-        n, c, h, w = x.shape
-        rows, columns = self.taps(h), self.taps(w)
-        if rows is None or columns is None:
+        n, _, h, w = x.shape
+        rows, columns = self._first_taps(h), self._first_taps(w)
+        if not rows or not columns:
             return super().forward(x)
         # out_duv = sum_chw weight_dc,h-su+p,w-sv+p x_chw
         weight = self.weight.permute(0, 2, 3, 1)  # (d, k, k, c)
-        seen = weight[:, rows[:, None, :, None], columns[None, :, None, :]]  # (d, u, v, h, w, c)
-        d, u, v = seen.shape[:3]
-        dense = seen.permute(1, 2, 0, 3, 4, 5).reshape(u * v * d, h * w * c)
-        out = F.linear(x.permute(0, 2, 3, 1).flatten(1), dense)
-        out = out.view(n, u, v, d).permute(0, 3, 1, 2)
-        return out if self.bias is None else out + self.bias[:, None, None]
+        dense = torch.cat([weight[:, r : r + h, q : q + w].flatten(1) for r in rows for q in columns])  # (u v d, h w c)
+        bias = None if self.bias is None else self.bias.repeat(len(rows) * len(columns))
+        out = F.linear(x.permute(0, 2, 3, 1).flatten(1), dense, bias)
+        return out.view(n, len(rows), len(columns), -1).permute(0, 3, 1, 2)
 
-
-@cache
-def _taps(size: int, k: int, stride: int, padding: int) -> Tensor | None:
-    """By which tap of `k` each pixel of a row of the output sees each of `size` pixels of the image; None if some see not all."""
-    out = (size + 2 * padding - k) // stride + 1
-    if out < 1:
-        return None
-    taps = torch.arange(size) - stride * torch.arange(out)[:, None] + padding  # (out, size)
-    return taps if taps.min() >= 0 and taps.max() < k else None
+    def _first_taps(self, size: int) -> list[int]:
+        """By which tap each pixel of a row of the output sees the first of `size` pixels; empty if some see not all of them."""
+        k, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        first = [padding - stride * u for u in range((size + 2 * padding - k) // stride + 1)]
+        return first if first and first[-1] >= 0 and first[0] + size <= k else []
 
 
 def set_sampling(network: nn.Module, *, sampling: bool, generator: torch.Generator | None = None) -> None:

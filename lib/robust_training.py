@@ -168,7 +168,11 @@ class Run:
         device: str | torch.device,
         compiled: bool,
     ) -> None:
-        self.plain, self.network = network, torch.compile(network) if compiled else network
+        if (
+            compiled
+        ):  # each for its own shapes: what was compiled of networks before would make them dynamic, and then end it
+            torch.compiler.reset()
+        self.plain, self.network = network, torch.compile(network, dynamic=False) if compiled else network
         self.split, self.config, self.seed, self.device = split, config, seed, torch.device(device)
         self.optimizer = _optimizer(network, config)
         # What is left of a permutation is dropped, as in the paper's code.
@@ -210,8 +214,8 @@ def can_compile(device: str | torch.device) -> bool:
 
     On a CPU it takes a C++ compiler and Python's headers, which many machines lack. Compiled training is a quarter shorter there.
     """
-    layer = torch.compile(nn.Linear(2, 2).to(device))
     try:
+        layer = torch.compile(nn.Linear(2, 2).to(device))
         layer(torch.zeros(1, 2, device=device))
     except (RuntimeError, OSError) as error:  # as PyTorch's own errors of compilation are
         why = str(error).strip().partition("\n")[0]

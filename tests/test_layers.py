@@ -205,6 +205,13 @@ def test_a_convolution_is_pytorch_s_and_a_dense_layer_where_every_pixel_sees_eve
     assert bool(asked) != dense
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_dense_layer_answers_in_the_precision_of_a_convolution(bias: bool) -> None:
+    for size in (2, 8):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert Conv2d(3, 4, 3, padding=1, bias=bias)(torch.rand(2, 3, size, size)).dtype == torch.bfloat16
+
+
 def test_an_image_too_small_for_its_kernel_is_pytorch_s_error() -> None:
     with pytest.raises(RuntimeError, match=r"[Kk]ernel size can't be greater"):
         Conv2d(1, 1, 5)(torch.zeros(1, 1, 2, 2))

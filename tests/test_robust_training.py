@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -543,7 +544,10 @@ def test_a_run_may_be_interrupted_again_and_again(
 
 
 def test_compiled_training_is_the_same_but_for_rounding() -> None:
-    if not can_compile("cpu"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        works = can_compile("cpu")
+    if not works:
         pytest.skip("torch.compile does not work here")
     trained = []
     for compiled in (False, True):
@@ -557,6 +561,16 @@ def test_compiled_training_is_the_same_but_for_rounding() -> None:
     assert plain.keys() == compiled_state.keys() and compiled_losses == pytest.approx(losses, rel=1e-3)
     for name in plain:
         torch.testing.assert_close(compiled_state[name], plain[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_is_compiled_for_its_own_shapes_whatever_was_compiled_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: asked.append("reset"))
+    monkeypatch.setattr(torch, "compile", lambda network, **named: asked.append(named) or network)
+    fit(network(), images(), config(), seed=0, compiled=True)
+    assert asked == ["reset", {"dynamic": False}]
+    fit(network(), images(), config(), seed=0)
+    assert len(asked) == 2
 
 
 def test_where_compiling_fails_a_warning_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from lib.papers.song import Cell, Targeted, Threshold, targeted, threshold, vict
 from lib.papers.song.victims import Attack, Machine
 from lib.robust_training import RobustConfig
 from lib.runs import key_of, settings
+from lib.snapshots import History
 
 KINDS = list(song.CELLS)
 PROFILES = pytest.mark.parametrize("profile", song.PROFILES)
@@ -889,6 +890,21 @@ def test_a_cell_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     assert (notes["losses"], notes["observed"]) == (expected["losses"], expected["observed"])
     first, second = whole.state_dict(), found.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("steps", "works", "compiled"), [(9, True, False), (100_000, True, True), (100_000, False, False)]
+)
+def test_a_long_training_is_compiled_where_that_works(
+    steps: int, works: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(victims.robust_training, "fit", lambda *_, **named: told.update(named) or History())
+    monkeypatch.setattr(victims.robust_training, "can_compile", lambda device: works)
+    cell = Threshold(**{**TINY, "steps": steps})
+    assert (victims.training_work(cell) >= victims.LONG) == (steps > 9)
+    _, notes = victims.trained_network(cell, data.load(TINY["dataset"]), Machine("cpu", None, False, False))
+    assert told["compiled"] == notes["compiled"] == compiled
 
 
 def test_fresh_training_looks_at_no_snapshot(tmp_path: Path) -> None:

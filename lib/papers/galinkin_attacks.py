@@ -25,9 +25,9 @@ SEEN: dict[tuple[str, bool], str] = {
 
 # What of a scan is looked at: as coded, on pixels of the right scale, and ended after a few iterations.
 SCANNED: dict[str, dict[str, Any]] = {
-    "0 to 255": {"scale": "raw"},
-    "0 to 1": {"scale": "unit"},
-    f"0 to 255, {LONGEST['reduced']} iterations": {"scale": "raw", "profile": "paper", "longest": LONGEST["reduced"]},
+    "raw": {"scale": "raw"},
+    "unit": {"scale": "unit"},
+    "short": {"scale": "raw", "profile": "paper", "longest": LONGEST["reduced"]},
 }
 
 
@@ -122,13 +122,17 @@ def scan_table(store: Store) -> Table:
     """The attacks as coded, by whether an attempt had a class to reach, on which scale of pixels and network; and cut short."""
     rows = []
     for dataset, network, victim, attack in product(DATASETS, ("lenet5", "lenet5_coded", "resnet18"), VICTIMS, ATTACKS):
-        for pixels, changes in SCANNED.items():
+        for changes in SCANNED.values():
             kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
-            planned = network == "lenet5_coded" and dataset == "mnist" and pixels == "0 to 255"
+            planned = network == "lenet5_coded" and dataset == "mnist" and changes == SCANNED["raw"]
             if kept or planned:
                 counts = ("success", "success_untargeted", "success_targeted", "first_label_right")
                 dropout = {"plain": "no", "bayesian": "yes"}[victim]
                 name = named(dataset, network, kept)
-                rows.append([name, dropout, ATTACK_NAMES[attack], pixels, *(of(kept, one) for one in counts)])
-    head = "Network,Dropout in training,Attack,Pixels,Success,Untargeted,Targeted,First label right"
-    return Table(head.split(","), rows or [[NOT_RUN] * 8])
+                pixels = {"raw": "0 to 255", "unit": "0 to 1"}[changes["scale"]]
+                longest = kept[0].config["longest"] if kept else 0
+                iterations = f"at most {longest}" if longest else "as drawn"
+                row = [name, dropout, ATTACK_NAMES[attack], pixels, iterations]
+                rows.append([*row, *(of(kept, one) for one in counts)])
+    head = "Network,Dropout in training,Attack,Pixels,Iterations,Success,Untargeted,Targeted,First label right"
+    return Table(head.split(","), rows or [[NOT_RUN] * 9])

@@ -89,7 +89,7 @@ def _evasion(store: Store) -> dict[str, str]:
         kept = records(store, dataset, network, "plain", Evasion, **rounded)
         text |= _all(f"{dataset}-{network}-plain-{attack}-bfloat16", kept, OF_EVASION)
     for dataset, network, victim, attack in product(DATASETS, (*NETWORKS, "lenet5_coded"), VICTIMS, ATTACKS):
-        for name, changes in zip(("raw", "unit", "short"), SCANNED.values(), strict=True):
+        for name, changes in SCANNED.items():
             kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
             text |= _all(f"{dataset}-{network}-{victim}-{attack}-scan-{name}", kept, OF_SCAN)
     return text

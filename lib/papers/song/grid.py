@@ -48,7 +48,7 @@ _CIFAR: dict[str, Any] = {
 }
 PAPER = {"yale": _YALE, "fashion_mnist": _FASHION, "cifar10": _CIFAR}
 
-# What `reduced` changes: networks that are narrower or shorter, a tenth of the images, so that a network as small can learn
+# What `reduced` changes: networks that are narrower or shorter, a twelfth of the images, so that networks as small can learn
 # them by heart, fewer steps of training and, in it, fewer and longer ones of the attack. Yale is run at `paper` alone.
 _FEW: dict[str, dict[str, Any]] = {
     "fashion_mnist": {

@@ -88,6 +88,7 @@ def run(config: Targeted, *, device: str, cache: Path | None, fresh: bool = Fals
     measured |= {method: fmean(told[method] for told in by_class) for method in by_class[0]}
     measured |= {
         "training_seconds": notes["seconds"],
+        "training_compiled": float(notes.get("compiled", False)),
         "attack_seconds": round(time.perf_counter() - start, 2),
         "test_points": float(fewest_judged(config, sides)),
     }

@@ -22,7 +22,7 @@ from lib.uncertainty import Deterministic
 
 # Images at once. On a CPU a larger batch is slower: its activations outgrow what the allocator keeps.
 BATCH = {"cpu": 100, "cuda": 1000}
-LONG = 200_000  # images through the network, from where compiling saves more time than it takes
+LONG = 1_000_000  # images through the network, from where compiling saves more time than it takes
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
 
 TRAINING = tuple(field.name for field in fields(RobustConfig) if field.name != "epsilon")
@@ -148,6 +148,7 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
     def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
         assert untrained is network
         inside = members(config, dataset)
+        compiled = training_work(config) >= LONG and robust_training.can_compile(device)
         history = robust_training.fit(
             network,
             inside,
@@ -157,10 +158,10 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
             snapshot=snapshot,
             observe=lambda step: watch(network, inside, dataset.test, device=device),
             observations=config.observations,
-            compiled=training_work(config) >= LONG and robust_training.can_compile(device),
+            compiled=compiled,
             progress=machine.progress,
         )
-        return vars(history)
+        return {**vars(history), "compiled": compiled}
 
     notes = checkpoints.trained(network, key_of(config, only=VICTIM), train, cache=cache, fresh=fresh)
     return network.to(device).eval(), notes
