@@ -25,7 +25,7 @@ from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.evasion.perturb import perturb
 from lib.progress import track
-from lib.snapshots import History, State, load, save
+from lib.snapshots import History, State, resume, save
 from lib.training import AUGMENTATIONS, TrainingFailed
 from lib.uncertainty import PRECISIONS
 
@@ -127,7 +127,7 @@ def fit(
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()
     run = Run(network, split.to(device), config, seed=seed, device=device, compiled=compiled)
-    state = State.begin() if snapshot is None or not snapshot.exists() else load(snapshot, network, run.optimizer)
+    state = resume(snapshot, network, run.optimizer)
     history = History(state.losses, state.observed, state.seconds)
     total = torch.tensor(state.total, device=device)
     marks = [round(config.steps * i / observations) for i in range(1, observations + 1)]
@@ -168,9 +168,8 @@ class Run:
         device: str | torch.device,
         compiled: bool,
     ) -> None:
-        if (
-            compiled
-        ):  # each for its own shapes: what was compiled of networks before would make them dynamic, and then end it
+        if compiled:
+            # What was compiled of other networks would make shapes dynamic, and after eight of them end the compiling.
             torch.compiler.reset()
         self.plain, self.network = network, torch.compile(network, dynamic=False) if compiled else network
         self.split, self.config, self.seed, self.device = split, config, seed, torch.device(device)

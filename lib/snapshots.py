@@ -68,6 +68,16 @@ def digest(tensors: dict[str, Tensor], state: str) -> str:
     return found.hexdigest()
 
 
+def resume(
+    path: Path | None,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generators: Mapping[str, torch.Generator] | None = None,
+) -> State:
+    """`load` what is at `path`; if there is nothing, or no path, the run begins."""
+    return State.begin() if path is None or not path.exists() else load(path, network, optimizer, generators)
+
+
 def load(
     path: Path,
     network: nn.Module,

@@ -24,7 +24,7 @@ from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.layers import set_sampling
 from lib.models import Network
 from lib.progress import track
-from lib.snapshots import History, State, load, save
+from lib.snapshots import History, State, resume, save
 from lib.uncertainty import PRECISIONS
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -167,9 +167,7 @@ def fit(
     optimizer = kind(network.parameters(), config.learning_rate, fused=True)
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
     streams = {"order": order, "noise": noise}
-    state = State.begin()
-    if snapshot is not None and snapshot.exists():
-        state = load(snapshot, network, optimizer, streams)
+    state = resume(snapshot, network, optimizer, streams)
     history, start = History(state.losses, state.observed, state.seconds), time.perf_counter()
     for epoch in track(range(state.step, config.epochs), "training, epochs", enabled=progress):
         total = torch.zeros((), device=device)
