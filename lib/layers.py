@@ -23,11 +23,13 @@ class Dropout(nn.Module):
     """Dropout whose masks come from its own generator, and that can stay on at inference (`sampling`).
 
     Each random 64-bit word serves eight units when `p` is a multiple of 1/256 and four otherwise, so `p` is exact to 2^-17.
+    With `channels` a unit is a whole channel, as in `torch.nn.Dropout2d`.
     """
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, *, channels: bool = False) -> None:
         super().__init__()
         self.p = check_number("dropout", p, low=0.0, high=0.999)
+        self.channels = channels
         self.sampling = False
         self.generator: torch.Generator | None = None
         fine = self.p * 256 != round(self.p * 256)
@@ -37,7 +39,7 @@ class Dropout(nn.Module):
         """`x` of any shape, masked and scaled by 1 / (1 - p) while training or sampling, unchanged otherwise."""
         if not (self.training or self.sampling) or self.p == 0:
             return x
-        return x * self._mask(x)
+        return x * self._mask(x.new_empty((*x.shape[:2], *[1] * (x.dim() - 2))) if self.channels else x)
 
     def _mask(self, x: Tensor) -> Tensor:
         per_word = 64 // self._bits

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lib.errors import check_choice, check_count
+from lib import models
+from lib.errors import BadValue, check_choice, check_count
 from lib.layers import set_sampling
 from lib.models import Network
 
@@ -174,14 +175,26 @@ ESTIMATORS = ("none", "epistemic", "aleatoric")
 
 
 def estimate(
-    estimator: str, network: Network, *, generator: torch.Generator, draws: int, precision: str = "float32"
+    estimator: str, network: nn.Module, *, generator: torch.Generator, draws: int, precision: str = "float32"
 ) -> Victim:
     """The victim that `estimator` makes of `network`: `none`, `epistemic` (MC dropout) or `aleatoric` (Gaussian logits).
 
+    Args:
+        estimator: one of `ESTIMATORS`.
+        network: from `lib.models.build`, or any module from images to logits, which is adopted: see `lib.models.adopt`.
+        generator: where the draws come from.
+        draws: T, how many make one answer.
+        precision: `float32`, or `bfloat16` for what is inside.
+
     Raises:
-        BadValue: unknown estimator.
+        BadValue: unknown estimator; one that needs what the network has not, dropout or a second head.
     """
     check_choice("estimator", estimator, ESTIMATORS)
+    network = network if isinstance(network, Network) else models.adopt(network)
+    if estimator == "epistemic" and not models.draws(network):
+        raise BadValue("estimator: epistemic needs a network with dropout layers, and this one has none")
+    if estimator == "aleatoric" and network.noise is None:
+        raise BadValue("estimator: aleatoric needs a network with a second head (heteroscedastic=True)")
     if estimator == "none":
         return Deterministic(network, precision=precision)
     kind = MonteCarloDropout if estimator == "epistemic" else Heteroscedastic

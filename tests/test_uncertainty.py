@@ -426,7 +426,7 @@ def test_random_victims_draw_afresh_and_the_seed_repeats_them(
 
 @KINDS
 def test_a_victim_is_in_evaluation_mode(kind: str, expected: type[Victim], untrained: Callable[..., Network]) -> None:
-    network = untrained(heteroscedastic=True).train()
+    network = untrained(heteroscedastic=True, dropout=0.5).train()
     assert not estimate(kind, network, generator=generator(), draws=1).network.training
 
 

@@ -32,7 +32,7 @@ other jobs, one run). Foolbox's, which asks about the closer candidate only, get
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_number
@@ -47,7 +47,6 @@ from lib.evasion.decision import (
     to_boundary,
 )
 from lib.evasion.oracle import DecisionOracle
-from lib.uncertainty import Victim
 
 ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
 CLOSER = 0.42
@@ -61,7 +60,7 @@ RESTARTS = 10  # where a random start does not pass
 
 
 def boundary(
-    victim: Victim,
+    victim: nn.Module,
     x: Tensor,
     y: Tensor,
     *,
@@ -86,7 +85,7 @@ def boundary(
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
 
     Args:
-        victim: images to log-probabilities; a random one answers afresh at every call.
+        victim: images to scores of classes; a random one, see `lib.uncertainty`, answers afresh at every call.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to leave or, if `targeted`, to reach.
         generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
@@ -122,7 +121,7 @@ def boundary(
     everyone = torch.arange(len(x), device=x.device)
     sources = streams(generator, everyone if ids is None else ids, x.device)
 
-    checking = check_answers if victim.random else 0
+    checking = check_answers if oracle.random else 0
     point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
     if checking:
         point, found = _sure_starts(oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources)
@@ -173,7 +172,7 @@ def boundary(
         tried[on], done[on] = 0, done[on] + 1
         trace_answers[done[on], on], trace_distance[done[on], on] = oracle.answers[on], least[on]
     keep(started)
-    if not victim.random:
+    if not oracle.random:
         outside = torch.lerp(x[started], kept[started], 1 + OUTWARD).clamp(low, high)
         safe = oracle(outside, started)
         kept[started[safe]] = outside[safe]

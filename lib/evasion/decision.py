@@ -9,13 +9,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lib import seeds
 from lib.errors import BadValue, check_count
 from lib.evasion.gradient import check_images
 from lib.evasion.oracle import DecisionOracle
-from lib.uncertainty import Victim
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
@@ -39,7 +38,7 @@ class Decided:
 
 
 def check_request(
-    victim: Victim, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None
+    victim: nn.Module, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None
 ) -> tuple[float, float]:
     """The victim's bounds, once the images, their labels, starts and ids fit each other and lie inside them.
 
@@ -113,7 +112,7 @@ def random_starts(
     Returns:
         The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
     """
-    low, high = oracle.victim.bounds
+    low, high = oracle.bounds
     points, found = x[owner], torch.zeros_like(owner, dtype=torch.bool)
     tried = 0
     while tried < tries and not found.all():

@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import check_choice, check_count, check_number
@@ -44,7 +44,6 @@ from lib.evasion.decision import (
     to_boundary,
 )
 from lib.evasion.oracle import DecisionOracle
-from lib.uncertainty import Victim
 
 HALVINGS = 30  # of a step's length, after which the image stays where it is
 FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
@@ -52,7 +51,7 @@ BACK = (0.1, 0.2, 0.4, 0.7)  # and then how far along the way back to the start
 
 
 def hop_skip_jump(
-    victim: Victim,
+    victim: nn.Module,
     x: Tensor,
     y: Tensor,
     *,
@@ -76,7 +75,7 @@ def hop_skip_jump(
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
 
     Args:
-        victim: images to log-probabilities; a random one answers afresh at every call.
+        victim: images to scores of classes; a random one, see `lib.uncertainty`, answers afresh at every call.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to leave or, if `targeted`, to reach.
         generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
@@ -105,12 +104,12 @@ def hop_skip_jump(
     features = x[0].numel() if n else 1
     check_number("probe", probe, low=1e-6, high=math.sqrt(features))
     check_count("check_answers", check_answers, low=0)
-    check_answers = check_answers if victim.random else 0
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
     limit = torch.full_like(rounds, 2**62) if budget is None else for_each("budget", budget, y)
     oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
+    check_answers = check_answers if oracle.random else 0
     sources = streams(generator, torch.arange(n) if ids is None else ids, x.device)
 
     tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
@@ -164,7 +163,7 @@ def directions(
     One answer is asked for each of `evaluations` points (m,) at `radius` (m,) around it, in a random direction: the estimate
     leads from the mean of those that are not adversarial to the mean of those that are.
     """
-    low, high = oracle.victim.bounds
+    low, high = oracle.bounds
     # Images share calls of the victim, in groups that make few of them and yet fit into memory.
     group = (evaluations.cumsum(0) - evaluations) // (4 * oracle.max_batch)
     found = torch.empty_like(point)

@@ -14,11 +14,10 @@ the same test in fewer calls of the victim.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_number
-from lib.uncertainty import Victim
 
 
 def error_rate(p: float, lead: int) -> float:
@@ -42,7 +41,7 @@ class DecisionOracle:
     """A victim that says of images whether they are adversarial; answers and passes are counted for each attacked image.
 
     Args:
-        victim: images to log-probabilities; a random one answers afresh at every call.
+        victim: images to scores of classes; one whose attribute `random` is true answers afresh at every call.
         y: (n,) of each attacked image, the class to leave or, for a targeted attack, to reach.
         targeted: whether `y` is to be reached.
         lead: how many answers the leading class must be ahead; 1 believes the first answer. No use where nothing is random.
@@ -52,7 +51,7 @@ class DecisionOracle:
 
     def __init__(
         self,
-        victim: Victim,
+        victim: nn.Module,
         y: Tensor,
         *,
         targeted: bool = False,
@@ -63,8 +62,10 @@ class DecisionOracle:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
         self.victim, self.y, self.targeted = victim, y.long(), targeted
+        self.random: bool = getattr(victim, "random", False)
+        self.bounds: tuple[float, float] = getattr(victim, "bounds", (0.0, 1.0))
         check_count("lead", lead)
-        self.lead = lead if victim.random else 1
+        self.lead = lead if self.random else 1
         self.max_answers = check_count("max_answers", max_answers)
         if self.lead > max_answers:
             raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")

@@ -1,4 +1,4 @@
-"""The papers' networks. `build(name, ...)` makes any of them, with its weights drawn from a seed.
+"""The papers' networks. `build(name, ...)` makes any of them, with its weights drawn from a seed; `adopt` takes yours.
 
 Every network is a body of features, a head that gives logits, and, for a heteroscedastic one, a second head of the same
 shape that gives the standard deviation of the logits. The architectures stand in one module a paper.
@@ -6,7 +6,7 @@ shape that gives the standard deviation of the logits. The architectures stand i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,10 @@ from lib import seeds
 from lib.errors import check_choice, check_count
 from lib.layers import Dropout
 from lib.models import galinkin, harakeh, song
+from lib.models.adopted import adopted
 from lib.models.parts import Parts, Shape
 
-__all__ = ["ARCHITECTURES", "WIDTHS", "Network", "Parts", "Shape", "build"]
+__all__ = ["ARCHITECTURES", "WIDTHS", "Network", "Parts", "Shape", "adopt", "build", "draws"]
 
 
 class Network(nn.Module):
@@ -49,7 +50,7 @@ class Network(nn.Module):
         """The layers of the body before the first dropout, and the others; of a body that is no sequence, none and all."""
         if not isinstance(self.body, nn.Sequential):
             return nn.Identity(), self.body
-        first = next((i for i, layer in enumerate(self.body) if isinstance(layer, Dropout)), len(self.body))
+        first = next((i for i, layer in enumerate(self.body) if draws(layer)), len(self.body))
         return self.body[:first], self.body[first:]
 
     def logits_and_sigma(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,6 +59,11 @@ class Network(nn.Module):
             raise TypeError("this network has no second head: build it with heteroscedastic=True")
         features = self.body(x)
         return self.head(features), F.softplus(self.noise(features))
+
+
+def draws(network: nn.Module) -> bool:
+    """Whether there is dropout in it."""
+    return any(isinstance(layer, Dropout) and layer.p > 0 for layer in network.modules())
 
 
 ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
@@ -101,3 +107,18 @@ def build(
     for layer in network.modules():
         parts.initialise(layer, generator)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def adopt(module: nn.Module, *, mean: Sequence[float] = (), std: Sequence[float] = ()) -> Network:
+    """Your own classifier as a network: it shares the weights of `module`, which stays as it is, but its dropout can be seeded.
+
+    Args:
+        module: images (n, c, h, w) to logits (n, k). Dropout that it calls as a function, not as a layer, stays off.
+        mean: what is subtracted from each channel of an image in [0, 1] before `module` sees it; nothing if empty.
+        std: what it is then divided by.
+
+    Raises:
+        BadValue: dropout inside attention, a recurrent layer or `AlphaDropout`, whose masks cannot come from a generator; a mean
+            and a standard deviation that do not fit each other.
+    """
+    return Network(Parts(adopted(module, mean=mean, std=std), nn.Identity)).train(module.training)
