@@ -142,6 +142,7 @@ def write_pages(store: Store, folder: Path) -> None:
     """The tables of the claims page and the status page, and the first page's figure, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = cost_page.pages(store)
+    pages["checks"] = tables.checks_table(store), "Records that later code computed again"
     for paper in papers.NAMES:
         title = papers.get(paper).TITLE
         pages[f"{paper}-claims"] = tables.claims_table(store, paper), f"The claims of “{title}” and their verdicts"

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from lib import checkpoints, costs, execution, packing, papers, provenance
+from lib import checkpoints, costs, execution, packing, papers, provenance, verification
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.runs import ROOT, Record, Store, key_of
 from lib.selection import NoCell, label, select
@@ -162,7 +162,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Recompute a random sample of the recorded cells and compare each measurement with the record."""
+    """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
     store, device = Store(options.results), execution.check_device(options.device)
     jobs = check_count("--jobs", options.jobs)
     recorded = [cell for cell in _cells(options) if store.get(cell) is not None]
@@ -179,22 +179,16 @@ def verify(options: argparse.Namespace) -> int:
         print(f"{record.key}  {label(cell)}  took {_duration(costs.cost(record))}", flush=True)
         # Without the cache: a check must not replace the weights that other cells were measured on.
         job = replace(_job(options, device, jobs, fresh=True), cache=None)
-        result, _ = execution.compute(cell, job)
-        for name, tolerance in papers.get(cell.paper).TOLERANCES.items():
-            if name not in record.measurements:
-                continue
-            then, now = record.measurements[name], result.measurements[name]
-            differing += not abs(now - then) <= tolerance  # a nan differs
-            verdict = _agreement(then, now, tolerance)
-            print(f"    {name:<32} {then:9.3f} recorded {now:9.3f} now   {verdict}", flush=True)
+        result, source = execution.compute(cell, job)
+        compared = verification.compare(record, result, papers.get(cell.paper).TOLERANCES)
+        for found in compared:
+            print(
+                f"    {found.name:<32} {found.recorded:9.3f} recorded {found.now:9.3f} now   {found.words}", flush=True
+            )
+        verification.keep(store, record, verification.Check(record.key, compared, source))
+        differing += sum(not found.agrees for found in compared)
     print(f"{len(sample)} cells verified, {differing} measurements differ")
     return 1 if differing else 0
-
-
-def _agreement(then: float, now: float, tolerance: float) -> str:
-    if now == then:
-        return "the same"
-    return f"within {tolerance:g}" if abs(now - then) <= tolerance else f"DIFFERS by more than {tolerance:g}"
 
 
 def chapter(options: argparse.Namespace) -> int:

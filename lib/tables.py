@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib import claims, papers, provenance, published
+from lib import claims, papers, provenance, published, verification
 from lib.costs import cost
 from lib.metrics import Interval, mean_interval, proportion_interval
 from lib.results import READINGS, measured
-from lib.runs import Record, Store
+from lib.runs import Record, Store, key_of
+from lib.selection import label
 from lib.verdicts import SLACK, Measured, Verdict, judge
 
 NOT_RUN = "not run"
@@ -209,3 +210,20 @@ def grid_table(store: Store, paper: str) -> Table:
         )
     head = "Profile,Data,Network,Attack,Recorded,Device,Time in all,Commit,Latest,Drifted".split(",")
     return Table(head, rows)
+
+
+def checks_table(store: Store) -> Table:
+    """Every record that was computed again by later code: each measurement then and now, and what the two may differ by."""
+    rows = []
+    for paper in papers.NAMES:
+        cells = {key_of(cell): cell for profile in ("reduced", "paper") for cell in papers.get(paper).grid(profile)}
+        for record, check in verification.checks(store, paper):
+            commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
+            name = label(cells[record.key]) if record.key in cells else record.key
+            for found in check.comparisons:
+                numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
+                rows.append(
+                    [name, found.name.replace("_", " "), *numbers, f"{found.tolerance:g}", found.words, *commits]
+                )
+    head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
+    return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lib import command_line, execution, papers, provenance, runs
+from lib import command_line, execution, papers, provenance, runs, verification
 from lib.papers import harakeh
 from lib.runs import Result, Store, key_of
 from lib.selection import select
@@ -369,7 +369,11 @@ def test_verify_recomputes_with_fresh_training_and_finds_the_same(
     compared = [name for name in harakeh.TOLERANCES if name in measured]
     assert [line.split()[0] for line in lines] == compared and {"accuracy", "adversarial_accuracy"} <= set(compared)
     assert all(line.endswith("now   the same") for line in lines)
-    assert {path: path.read_bytes() for path in store.root.rglob("*.json")} == records  # it only looks
+    kept = {path: path.read_bytes() for path in store.root.rglob("*.json") if verification.FOLDER not in path.parts}
+    assert kept == records  # of these it changes none
+    ((record, check),) = verification.checks(store, "harakeh")
+    assert record.key == check.key == path.stem and check.agrees and check.provenance["seconds"] > 0
+    assert [(found.name, found.now) for found in check.comparisons] == [(name, measured[name]) for name in compared]
 
 
 @pytest.mark.parametrize(
@@ -388,6 +392,8 @@ def test_verify_tells_how_far_a_measurement_is(
     (line,) = (line for line in outcome.stdout.splitlines() if line.split()[0] == "accuracy")
     assert outcome.rc == rc and line.endswith(f"now   {verdict}")
     assert outcome.stdout.endswith(f"1 cells verified, {rc} measurements differ\n")
+    ((_, check),) = verification.checks(store, "harakeh")
+    assert check.agrees == (rc == 0)
 
 
 def test_verify_draws_its_sample_by_seed(

@@ -1,0 +1,98 @@
+"""Recomputed records: a record retrained and remeasured by today's code, and what became of each of its numbers.
+
+Drift says that the code has changed since a record was written, not that the number would. A check says it: `verify` keeps one
+as `results/verified/<paper>/<key>.json`, with the checksum of the record that it is of, and is void once that record is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.checkpoints import write_atomically
+from lib.errors import BadValue
+from lib.runs import Record, Result, Store, digest
+
+FOLDER = "verified"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measurement as it was recorded and as it came out again, in its own unit, and what they may differ by."""
+
+    name: str
+    recorded: float
+    now: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they differ by the tolerance at most; a nan does not agree."""
+        return abs(self.now - self.recorded) <= self.tolerance
+
+    @property
+    def words(self) -> str:
+        """How far they are apart."""
+        if self.now == self.recorded:
+            return "the same"
+        return f"within {self.tolerance:g}" if self.agrees else f"DIFFERS by more than {self.tolerance:g}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a record became when it was computed again, and by what."""
+
+    key: str
+    comparisons: tuple[Comparison, ...]
+    provenance: Mapping[str, Any]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all of its measurements do."""
+        return all(comparison.agrees for comparison in self.comparisons)
+
+
+def compare(record: Record, result: Result, tolerances: Mapping[str, float]) -> tuple[Comparison, ...]:
+    """Each measurement of `record` that has a tolerance beside that of `result`."""
+    return tuple(
+        Comparison(name, record.measurements[name], result.measurements[name], tolerance)
+        for name, tolerance in tolerances.items()
+        if name in record.measurements
+    )
+
+
+def keep(store: Store, record: Record, check: Check) -> None:
+    """Write `check` of `record` beside the records of `store`; an earlier one goes."""
+    content: dict[str, Any] = {
+        "key": check.key,
+        "record": digest(vars(record)),
+        "comparisons": [vars(comparison) for comparison in check.comparisons],
+        "provenance": dict(check.provenance),
+    }
+    path = store.root / FOLDER / record.config["paper"] / f"{check.key}.json"
+    write_atomically(path, (json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n").encode())
+
+
+def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
+    """The records of `paper` that were computed again as they stand, in order of profile and key, each with its check.
+
+    Raises:
+        BadValue: the file of a check is damaged.
+    """
+    for record in store.all(paper):
+        path = store.root / FOLDER / paper / f"{record.key}.json"
+        if not path.exists():
+            continue
+        try:
+            content = json.loads(path.read_bytes())
+            stated = content.pop("sha256")
+            compared = tuple(Comparison(**comparison) for comparison in content["comparisons"])
+            found = Check(content["key"], compared, content["provenance"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadValue(f"check {path}: not one ({error}); restore it with git or delete it") from error
+        if stated != digest(content) or found.key != record.key:
+            raise BadValue(f"check {path}: damaged, or of another record; restore it with git or delete it")
+        if content["record"] == digest(vars(record)):
+            yield record, found
