@@ -1,6 +1,6 @@
 """Our decision-based attacks and other people's on the same images, side by side in one process.
 
-python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump boundary] [--noisy]
+python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump boundary] [--noisy] [--keep]
 
 The victim is LeNet-5 in float32 on one thread, after two epochs on 10,000 images of MNIST; the images are the first of the test
 set that it recognises. All implementations take the same number of iterations, at their own defaults otherwise. Foolbox's l2
@@ -19,15 +19,18 @@ A table has a row for every implementation that is installed:
     queries   images shown to it for each image attacked
     found     share of images that it reports as adversarial, or that it has changed
     success   share of images that are adversarial afterwards: by most of 50 fresh draws, if the victim is random
-    norm      median distance, of those images that the attack reports
+    distance  its median, in the norm of the attack, of those images that the attack reports
     equal     ours at the iteration before its queries exceed the row's
 
-Measured numbers stand with the claims they bear out, at the heads of lib/evasion/hop_skip_jump.py and lib/evasion/boundary.py.
+Measured numbers stand with the claims they bear out, at the heads of lib/evasion/hop_skip_jump.py and lib/evasion/boundary.py;
+with --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -38,13 +41,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.evasion import recognised
+from benchmarks.evasion import line, recognised
 from lib import data, models, training
+from lib.benchmark_page import keep
 from lib.errors import BadValue, check_count
 from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.judging import judge
+from lib.runs import Store
+from lib.tables import ATTACK_NAMES
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 
 Attack = Callable[[Victim, Tensor, Tensor], Tensor | Decided]
@@ -186,10 +192,10 @@ def art_classifier(victim: Victim, x: Tensor) -> Any:
 
 def compare(
     implementations: list[Implementation], title: str, *, victim: Victim, x: Tensor, y: Tensor, norm: str
-) -> None:
-    """Print a table with a row for each implementation."""
-    print(f"\n{title:<24}       s   inside   calls  queries    found  success  {norm:>6}   equal")
-    curve = None
+) -> list[list[str]]:
+    """Print a table with a row for each implementation, and return its rows."""
+    line([title, "", "s", "inside", "calls", "queries", "found", "success", "distance", "equal"])
+    curve, rows = None, []
     for name, attack in implementations:
         counted = Counted(victim).eval()
         start = time.process_time()
@@ -202,12 +208,14 @@ def compare(
         if curve is None and isinstance(made, Decided):
             curve = made.trace_answers.double().mean(1), made.trace_distance.median(1).values
         queries = counted.images / len(x)
-        equal = ""
+        equal = "–"
         if curve is not None and (curve[0] <= queries).any():
-            equal = f"{curve[1][curve[0] <= queries][-1]:7.4f}"
-        cost = f"{seconds:7.1f} {counted.seconds / seconds:8.3f} {counted.calls:7d} {queries:8.0f}"
-        shares = f"{found.double().mean():8.3f} {success:8.3f}"
-        print(f"{name:<24} {cost} {shares} {change[found].median():7.4f} {equal}", flush=True)
+            equal = f"{curve[1][curve[0] <= queries][-1]:.4f}"
+        cost = [f"{seconds:.1f}", f"{counted.seconds / seconds:.2f}", str(counted.calls), f"{queries:.0f}"]
+        shares = [f"{found.double().mean():.2f}", f"{success:.2f}", f"{change[found].median():.4f}"]
+        rows.append([title, name, *cost, *shares, equal])
+        line(rows[-1])
+    return rows
 
 
 def main() -> None:
@@ -218,6 +226,7 @@ def main() -> None:
     parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=list(ATTACKS))
     parser.add_argument("--norm", nargs="+", choices=NORMS, default=["linf", "l2"])
     parser.add_argument("--noisy", action="store_true")
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
@@ -237,10 +246,14 @@ def main() -> None:
         right = judge(victim, x).vote == y  # the label to leave is what most of its own answers say
         x, y = x[right][: options.images], y[right][: options.images]
     for attack in options.attack:
+        rows = []
         for norm in options.norm:
             implementations = ATTACKS[attack](norm, options.iterations, noisy=options.noisy)
             if implementations:
-                compare(implementations, f"{attack}, {norm}", victim=victim, x=x, y=y, norm=norm)
+                title = f"{ATTACK_NAMES[attack]}, {norm}, {options.iterations} iterations, {len(x)} images"
+                rows += compare(implementations, title, victim=victim, x=x, y=y, norm=norm)
+        if options.keep:
+            keep(Store(), f"{attack}-noisy" if options.noisy else attack, rows, command=shlex.join(sys.orig_argv[1:]))
 
 
 if __name__ == "__main__":

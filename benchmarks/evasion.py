@@ -1,6 +1,6 @@
 """Our attacks and other people's on the same images, side by side in one process.
 
-python -m benchmarks.evasion [--images 64] [--repetitions 3] [--attack carlini_wagner jsma]
+python -m benchmarks.evasion [--images 64] [--repetitions 3] [--attack carlini_wagner jsma] [--keep]
 
 The victim is the tutorial's basic CNN in float32 on one thread, after two epochs on 10,000 images of MNIST; the images are the
 first of the test set that it recognises, the target of a digit is the next one. All implementations get the same settings: of
@@ -12,16 +12,19 @@ A table has a row for every implementation that is installed:
               the first one's for those that attack an image at a time, as they take minutes
     times     that time as a multiple of ours beside it
     success   share of images that are adversarial in a fresh look at them
-    l2, l0    mean over those: length of the change, or number of features changed
+    change    mean over those: its l2 norm for CW, for JSMA how many features it touches
     forward   images shown to the victim, and
     backward  images differentiated, for each image attacked
 
-Measured numbers stand with the claims they bear out, at the heads of lib/evasion/carlini_wagner.py and lib/evasion/saliency.py.
+Measured numbers stand with the claims they bear out, at the heads of lib/evasion/carlini_wagner.py and lib/evasion/saliency.py;
+with --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -33,7 +36,9 @@ import torch
 from torch import Tensor, nn
 
 from lib import data, evasion, models, training
+from lib.benchmark_page import keep
 from lib.errors import BadValue, check_count
+from lib.runs import Store
 
 GAMMA = 80 / 784  # a whole number of pairs, for gamma 0.1 allows 39.2, which some round up
 
@@ -174,10 +179,10 @@ def compare(
     norm: int,
     targeted: bool,
     repetitions: int,
-) -> None:
-    """Print a table with a row for each implementation, all of them run in turn, `repetitions` times."""
+) -> list[list[str]]:
+    """Print a table with a row for each implementation, all run in turn, `repetitions` times, and return its rows."""
     seconds: dict[str, list[float]] = {}
-    rows: dict[str, str] = {}
+    measured: dict[str, list[str]] = {}
     for repetition in range(repetitions):
         for name, attack, one_by_one in implementations:
             if one_by_one and repetition > 0:
@@ -190,12 +195,21 @@ def compare(
                 answer = network(adversarial).argmax(1)
             success = answer == y if targeted else answer != y
             change = torch.linalg.vector_norm((adversarial - x).flatten(1), norm, dim=1)[success].mean()
-            passes = f"{victim.forwards / len(x):9.1f} {victim.backwards / len(x):9.1f}"
-            rows[name] = f"{success.double().mean():8.3f} {change:8.4f} {passes}"
-    print(f"\n{title:<24}       ms    times  success       l{norm}   forward  backward")
-    for name, row in rows.items():
+            passes = [f"{victim.forwards / len(x):.1f}", f"{victim.backwards / len(x):.1f}"]
+            measured[name] = [f"{success.double().mean():.2f}", f"{change:.3f}", *passes]
+    line([title, "", "ms", "times", "success", "change", "forward", "backward"])
+    rows = []
+    for name, found in measured.items():
         times = median(theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=False))
-        print(f"{name:<24} {1000 * median(seconds[name]):8.2f} {times:8.2f} {row}")
+        rows.append([title, name, f"{1000 * median(seconds[name]):.1f}", f"{times:.2f}", *found])
+        line(rows[-1])
+    return rows
+
+
+def line(cells: list[str]) -> None:
+    """Print one row: names wide, numbers at the right."""
+    first, second, *numbers = cells
+    print(f"{first:<48} {second:<24}" + "".join(f"{number:>10}" for number in numbers), flush=True)
 
 
 def main() -> None:
@@ -204,6 +218,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--attack", nargs="+", choices=["carlini_wagner", "jsma"], default=["carlini_wagner", "jsma"])
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
@@ -216,11 +231,27 @@ def main() -> None:
     except BadValue as error:
         parser.error(str(error))
     report = partial(compare, network=network, repetitions=options.repetitions)
+    tables: dict[str, list[list[str]]] = {}
     if "carlini_wagner" in options.attack:
-        report(carlini_wagner(targeted=False), "CW, untargeted", x=x, y=y, norm=2, targeted=False)
-        report(carlini_wagner(targeted=True), "CW, targeted", x=x, y=(y + 1) % 10, norm=2, targeted=True)
+        tables["carlini_wagner"] = [
+            *report(
+                carlini_wagner(targeted=False), f"CW, untargeted, {len(x)} images", x=x, y=y, norm=2, targeted=False
+            ),
+            *report(
+                carlini_wagner(targeted=True),
+                f"CW, targeted, {len(x)} images",
+                x=x,
+                y=(y + 1) % 10,
+                norm=2,
+                targeted=True,
+            ),
+        ]
     if "jsma" in options.attack:
-        report(jsma(), "JSMA", x=torch.where(x > 0.98, 1.0, x), y=(y + 1) % 10, norm=0, targeted=True)
+        white = torch.where(x > 0.98, 1.0, x)
+        tables["jsma"] = report(jsma(), f"JSMA, {len(x)} images", x=white, y=(y + 1) % 10, norm=0, targeted=True)
+    if options.keep:
+        for name, rows in tables.items():
+            keep(Store(), name, rows, command=shlex.join(sys.orig_argv[1:]))
 
 
 if __name__ == "__main__":

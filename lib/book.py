@@ -21,7 +21,7 @@ import nbformat
 import papermill
 import yaml
 
-from lib import cost_page, figures, front_page, papers, tables
+from lib import benchmark_page, cost_page, figures, front_page, papers, tables
 from lib.chapter import DOWNLOADS, parameters
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue, check_choice
@@ -141,7 +141,7 @@ def _assemble(source: Path) -> None:
 def write_pages(store: Store, folder: Path) -> None:
     """The tables of the claims page and the status page, and the first page's figure, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = cost_page.pages(store)
+    pages = cost_page.pages(store) | benchmark_page.pages(store)
     pages["checks"] = tables.checks_table(store), "Records that later code computed again"
     for paper in papers.NAMES:
         title = papers.get(paper).TITLE
