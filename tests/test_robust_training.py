@@ -543,24 +543,33 @@ def test_a_run_may_be_interrupted_again_and_again(
     assert (history.losses, history.observed) == (expected.losses, expected.observed)
 
 
-def test_compiled_training_is_the_same_but_for_rounding() -> None:
+def test_compiled_training_is_the_same_but_for_rounding_and_goes_on_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         works = can_compile("cpu")
     if not works:
         pytest.skip("torch.compile does not work here")
-    trained = []
-    for compiled in (False, True):
+
+    def trained(*, compiled: bool, snapshot: Path | None = None) -> tuple[dict[str, Tensor], list[float]]:
         torch.manual_seed(0)
         net = nn.Sequential(
             nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(0.1), nn.Flatten(), nn.Linear(144, 3)
         )
-        history = fit(net, images(), config(epsilon=0.2), seed=0, compiled=compiled)
-        trained.append((state(net), history.losses))
-    (plain, losses), (compiled_state, compiled_losses) = trained
-    assert plain.keys() == compiled_state.keys() and compiled_losses == pytest.approx(losses, rel=1e-3)
+        history = fit(net, images(), config(epsilon=0.2), seed=0, compiled=compiled, snapshot=snapshot, every=0.0)
+        return state(net), history.losses
+
+    (plain, losses), (whole, expected) = trained(compiled=False), trained(compiled=True)
+    assert plain.keys() == whole.keys() and expected == pytest.approx(losses, rel=1e-3)
     for name in plain:
-        torch.testing.assert_close(compiled_state[name], plain[name], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(whole[name], plain[name], rtol=1e-3, atol=1e-4)
+    interrupts = Interrupts("none", monkeypatch)
+    interrupts.at = {4}
+    with pytest.raises(KeyboardInterrupt):
+        trained(compiled=True, snapshot=tmp_path / "snapshot")
+    resumed, found = trained(compiled=True, snapshot=tmp_path / "snapshot")
+    assert same(resumed, whole) and found == expected
 
 
 def test_a_network_is_compiled_for_its_own_shapes_whatever_was_compiled_before(monkeypatch: pytest.MonkeyPatch) -> None:
