@@ -18,7 +18,13 @@ from lib.errors import BadValue
 from lib.runs import Store, digest
 from lib.tables import NOT_RUN, Table
 
-PEERS = ("foolbox", "torchattacks", "cleverhans", "adversarial-robustness-toolbox")
+# What the rows of an implementation begin with, and the package that it comes in.
+PEERS = {
+    "Foolbox": "foolbox",
+    "torchattacks": "torchattacks",
+    "CleverHans": "cleverhans",
+    "ART": "adversarial-robustness-toolbox",
+}
 BY_GRADIENT = (
     "Attack,Implementation,Processor ms an image,Times ours,Success,Change,Forward passes,Backward passes".split(",")
 )
@@ -42,7 +48,9 @@ def keep(store: Store, name: str, rows: Sequence[Sequence[str]], *, command: str
     facts = provenance.describe("lib.evasion", device="cpu", seconds=0.0, processor_seconds=0.0)
     kept = ("commit", "versions", "device", "threads", "finished")
     content: dict[str, Any] = {"name": name, "command": command, "rows": [list(row) for row in rows]}
-    content |= {fact: facts[fact] for fact in kept} | {"peers": _peers()}
+    content |= {fact: facts[fact] for fact in kept}
+    present = [name for name in PEERS if any(row[1].startswith(name) for row in rows)]
+    content["peers"] = {name: importlib.metadata.version(PEERS[name]) for name in present}
     path = store.root / "benchmarks" / f"{name}.json"
     write_atomically(path, (json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n").encode())
     return path
@@ -80,16 +88,6 @@ def _read(store: Store, name: str) -> dict[str, Any] | None:
 
 def _source(content: dict[str, Any]) -> str:
     """By what a file was measured, such as "commit abc, Foolbox 3.3.4, 1 thread of Some Processor, 2026-11-20"."""
-    peers = ", ".join(f"{name} {version}" for name, version in content["peers"].items() if version != "absent")
+    peers = "".join(f", {name} {version}" for name, version in content["peers"].items())
     threads = f"{content['threads']} thread" + ("s" if content["threads"] > 1 else "")
-    return f"commit {content['commit']}, {peers}, {threads} of {content['device']}, {content['finished'][:10]}"
-
-
-def _peers() -> dict[str, str]:
-    found = {}
-    for name in PEERS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return f"commit {content['commit']}{peers}, {threads} of {content['device']}, {content['finished'][:10]}"

@@ -185,7 +185,7 @@ def verify(options: argparse.Namespace) -> int:
             print(
                 f"    {found.name:<32} {found.recorded:9.3f} recorded {found.now:9.3f} now   {found.words}", flush=True
             )
-        verification.keep(store, record, verification.Check(record.key, compared, source))
+        verification.keep(store, record, verification.Check(compared, source))
         differing += sum(not found.agrees for found in compared)
     print(f"{len(sample)} cells verified, {differing} measurements differ")
     return 1 if differing else 0

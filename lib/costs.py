@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lib import papers
-from lib.runs import Record
+from lib.runs import Record, settings
 
 
 def cost(record: Record) -> float:
@@ -46,7 +46,8 @@ class Prices:
         price(cell)      # None: nothing like it was recorded on a GPU
         price.add(record)
 
-    Records of the same network and estimator count; where there are none, those of the network; where there are none, no price.
+    The same cell of other seeds counts; where it has no record, those of its network, estimator and attack; then of its network
+    and estimator; then of its network; where there are none, no price.
     """
 
     def __init__(self, paper: str, records: Iterable[Record] = (), *, gpu: bool = False) -> None:
@@ -70,5 +71,6 @@ class Prices:
 
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:
+    itself = tuple(value for name, value in settings(cell).items() if name != "seed")
     one = (cell.network, getattr(cell, "width", 0), cell.dataset)  # some networks have one width only
-    return [(*one, cell.estimator), one]
+    return [itself, (*one, cell.estimator, cell.attack), (*one, cell.estimator), one]

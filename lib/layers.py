@@ -23,7 +23,7 @@ class Dropout(nn.Module):
     """Dropout whose masks come from its own generator, and that can stay on at inference (`sampling`).
 
     Each random 64-bit word serves eight units when `p` is a multiple of 1/256 and four otherwise, so `p` is exact to 2^-17.
-    With `channels` a unit is a whole channel, as in `torch.nn.Dropout2d`.
+    With `channels` a unit is a whole channel of (n, c, ...), as in `torch.nn.Dropout2d`.
     """
 
     def __init__(self, p: float, *, channels: bool = False) -> None:

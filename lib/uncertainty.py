@@ -69,7 +69,7 @@ class Deterministic(Victim):
         """Its logits, however many draws are asked for: (1, n, k)."""
         set_sampling(self.network, sampling=False)
         with self.autocast(x):
-            logits: Tensor = self.network(x)
+            logits: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
         return logits.float()[None]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,6 +134,7 @@ class MonteCarloDropout(RandomVictim):
                 folded = torch.cat([shared] * repeats)  # keeps channels last, as Tensor.repeat would not
                 logits = self.network.from_dropout(folded)  # (repeats * n, k)
                 pieces.append(logits.float().view(repeats, len(x), logits.shape[-1]))
+        set_sampling(self.network, sampling=False)  # whoever calls the network itself finds it as it was
         return torch.cat(pieces)
 
 

@@ -7,6 +7,7 @@ as `results/verified/<paper>/<key>.json`, with the checksum of the record that i
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,16 +43,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Check:
-    """What a record became when it was computed again, and by what."""
+    """What became of a record when it was computed again, and by what."""
 
-    key: str
     comparisons: tuple[Comparison, ...]
     provenance: Mapping[str, Any]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether all of its measurements do."""
-        return all(comparison.agrees for comparison in self.comparisons)
 
 
 def compare(record: Record, result: Result, tolerances: Mapping[str, float]) -> tuple[Comparison, ...]:
@@ -65,18 +60,15 @@ def compare(record: Record, result: Result, tolerances: Mapping[str, float]) -> 
 
 def keep(store: Store, record: Record, check: Check) -> None:
     """Write `check` of `record` beside the records of `store`; an earlier one goes."""
-    content: dict[str, Any] = {
-        "key": check.key,
-        "record": digest(vars(record)),
-        "comparisons": [vars(comparison) for comparison in check.comparisons],
-        "provenance": dict(check.provenance),
-    }
-    path = store.root / FOLDER / record.config["paper"] / f"{check.key}.json"
+    comparisons = [vars(one) | {"now": one.now if math.isfinite(one.now) else None} for one in check.comparisons]
+    content: dict[str, Any] = {"key": record.key, "record": digest(vars(record)), "comparisons": comparisons}
+    content["provenance"] = dict(check.provenance)
+    path = store.root / FOLDER / record.config["paper"] / f"{record.key}.json"
     write_atomically(path, (json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n").encode())
 
 
 def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
-    """The records of `paper` that were computed again as they stand, in order of profile and key, each with its check.
+    """The records of `paper` that were computed again as they stand, in order of profile and key, each with its latest check.
 
     Raises:
         BadValue: the file of a check is damaged.
@@ -88,11 +80,14 @@ def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
         try:
             content = json.loads(path.read_bytes())
             stated = content.pop("sha256")
-            compared = tuple(Comparison(**comparison) for comparison in content["comparisons"])
-            found = Check(content["key"], compared, content["provenance"])
+            found = Check(tuple(map(_comparison, content["comparisons"])), content["provenance"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadValue(f"check {path}: not one ({error}); restore it with git or delete it") from error
-        if stated != digest(content) or found.key != record.key:
+        if stated != digest(content) or content["key"] != record.key:
             raise BadValue(f"check {path}: damaged, or of another record; restore it with git or delete it")
         if content["record"] == digest(vars(record)):
             yield record, found
+
+
+def _comparison(content: Mapping[str, Any]) -> Comparison:
+    return Comparison(**{**content, "now": math.nan if content["now"] is None else content["now"]})

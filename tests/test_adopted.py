@@ -45,6 +45,30 @@ class Written(nn.Module):
         return found
 
 
+class Viewed(nn.Module):
+    """A classifier that flattens by a view, keeps its layers in a list too and has batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.drop = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Dropout(0.5)
+        self.steps = [self.first, self.norm, self.drop]
+        self.head = nn.Linear(6 * 36, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.view(len(x), 3, -1).view(x.shape)
+        for step in self.steps:
+            x = step(x)
+        found: Tensor = self.head(x.flatten(1))
+        return found
+
+
+class Always(nn.Dropout):
+    """Dropout that does not heed its mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, self.p)
+
+
 def images(n: int = 5) -> Tensor:
     return torch.rand(n, *SHAPE, generator=generator(n))
 
@@ -115,6 +139,43 @@ def test_dropout_of_channels_drops_whole_channels(kind: type[nn.Module]) -> None
     assert abs(float((y[..., 0] != 0).float().mean()) - 0.5) < 5 * 0.5 / math.sqrt(2000)
 
 
+def test_a_module_that_flattens_by_a_view_is_attacked_trained_and_drawn_from() -> None:
+    module, x, y = Viewed().eval(), images(3), torch.tensor([0, 1, 2])
+    assert evasion.hop_skip_jump(module, x, y, generator=generator(), iterations=1).calls
+    victim = estimate("epistemic", module, generator=generator(), draws=3)
+    with torch.no_grad():
+        assert not torch.equal(victim(x), victim(x))  # the list of its layers has ours too
+        assert torch.equal(victim.network(x), module(x))  # a victim leaves its network as it was
+    assert [type(step) for step in module.steps] == [nn.Conv2d, nn.BatchNorm2d, nn.Dropout]
+    pictures = Split((images(8) * 255).to(torch.uint8), torch.arange(8) % 4)
+    before = module.norm.running_mean.clone() if module.norm.running_mean is not None else x
+    training.fit(models.adopt(module), pictures, training.TrainingConfig(epochs=1), seed=0)
+    assert module.norm.running_mean is not None and not torch.equal(module.norm.running_mean, before)
+
+
+def test_hooks_go_along() -> None:
+    module = own()
+    module.register_forward_pre_hook(lambda _, given: (2 * given[0] - 1,))
+    with torch.no_grad():
+        assert torch.equal(models.adopt(module)(images()), module(images()))
+
+
+def test_every_layer_keeps_its_mode() -> None:
+    module = Viewed().train()
+    module.norm.eval()
+    network = models.adopt(module)
+    modes = {type(layer): layer.training for layer in network.modules()}
+    assert modes.pop(nn.BatchNorm2d) is False and all(modes.values())
+    assert not any(layer.training for layer in models.adopt(Viewed().eval()).modules())
+
+
+@pytest.mark.parametrize("numbers", [2, 4])
+def test_means_of_other_channels_than_the_images_have_are_an_error(numbers: int) -> None:
+    network = models.adopt(own(), mean=[0.5] * numbers, std=[1.0] * numbers)
+    with pytest.raises(BadValue, match=f"expected 1 or 3 numbers .* got {numbers}"):
+        network(images())
+
+
 def test_a_layer_of_two_names_is_replaced_under_both() -> None:
     written = Written().eval()
     victim = estimate("epistemic", written, generator=generator(), draws=1)
@@ -130,15 +191,25 @@ def test_a_layer_of_two_names_is_replaced_under_both() -> None:
         (nn.AlphaDropout(0.2), "1: the masks of AlphaDropout cannot come from a generator"),
         (nn.MultiheadAttention(8, 2, dropout=0.1), "1: the masks of MultiheadAttention"),
         (nn.LSTM(8, 8, num_layers=2, dropout=0.1), "1: the masks of LSTM"),
+        (nn.TransformerEncoderLayer(8, 2, dropout=0.1), "1: the masks of TransformerEncoderLayer"),
+        (Always(0.5), "1: the masks of Always"),
+        (nn.Dropout(1.0), "1: dropout: expected a finite number in [0, 0.999], got 1.0"),
+        (nn.utils.weight_norm(nn.Linear(192, 2)), "network: Sequential cannot be copied"),
+        (models.build("fully_connected", shape=SHAPE, classes=4, seed=0, width=4, heteroscedastic=True), "module: "),
     ],
 )
-def test_dropout_that_cannot_be_seeded_is_an_error(layer: nn.Module, told: str) -> None:
+def test_what_cannot_be_adopted_is_an_error(layer: nn.Module, told: str) -> None:
     with pytest.raises(BadValue) as caught:
-        models.adopt(nn.Sequential(nn.Flatten(), layer))
+        models.adopt(layer if told == "module: " else nn.Sequential(nn.Flatten(), layer))
     assert str(caught.value).startswith(told)
 
 
-@pytest.mark.parametrize("layer", [nn.MultiheadAttention(8, 2), nn.LSTM(8, 8)])
+def test_a_scripted_module_is_an_error() -> None:
+    with pytest.raises(BadValue, match="scripted"):
+        models.adopt(torch.jit.trace(own(), images()))
+
+
+@pytest.mark.parametrize("layer", [nn.MultiheadAttention(8, 2), nn.LSTM(8, 8), nn.AlphaDropout(0.0)])
 def test_the_same_layers_without_dropout_are_welcome(layer: nn.Module) -> None:
     assert any(type(part) is type(layer) for part in models.adopt(nn.Sequential(layer)).modules())
 
@@ -192,7 +263,9 @@ def test_attacks_by_labels_take_a_module_as_it_is(attack: str) -> None:
     assert 0 <= float(found.adversarial.min()) <= float(found.adversarial.max()) <= 1
 
 
-@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(6), Dropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(0.5), nn.BatchNorm2d(6), Dropout(0.5), nn.FeatureAlphaDropout(), nn.RReLU()]
+)
 def test_a_module_in_training_mode_is_an_error_where_that_changes_its_answers(layer: nn.Module) -> None:
     module, x, y = own(layer), images(2), torch.tensor([1, 2])
     evasion.fgsm(module, x, y, epsilon=0.1)
@@ -200,6 +273,11 @@ def test_a_module_in_training_mode_is_an_error_where_that_changes_its_answers(la
         evasion.fgsm(module.train(), x, y, epsilon=0.1)
     with pytest.raises(BadValue, match="training mode"):
         evasion.hop_skip_jump(module, x, y, generator=generator())
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.0), Dropout(0.0)])
+def test_dropout_that_never_drops_may_be_in_training_mode(layer: nn.Module) -> None:
+    evasion.fgsm(own(layer).train(), images(2), torch.tensor([1, 2]), epsilon=0.1)
 
 
 def test_an_adopted_network_of_torchvision_trains_and_is_attacked() -> None:

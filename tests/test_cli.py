@@ -372,7 +372,7 @@ def test_verify_recomputes_with_fresh_training_and_finds_the_same(
     kept = {path: path.read_bytes() for path in store.root.rglob("*.json") if verification.FOLDER not in path.parts}
     assert kept == records  # of these it changes none
     ((record, check),) = verification.checks(store, "harakeh")
-    assert record.key == check.key == path.stem and check.agrees and check.provenance["seconds"] > 0
+    assert record.key == path.stem and check.provenance["seconds"] > 0
     assert [(found.name, found.now) for found in check.comparisons] == [(name, measured[name]) for name in compared]
 
 
@@ -393,7 +393,7 @@ def test_verify_tells_how_far_a_measurement_is(
     assert outcome.rc == rc and line.endswith(f"now   {verdict}")
     assert outcome.stdout.endswith(f"1 cells verified, {rc} measurements differ\n")
     ((_, check),) = verification.checks(store, "harakeh")
-    assert check.agrees == (rc == 0)
+    assert sum(not found.agrees for found in check.comparisons) == rc
 
 
 def test_verify_draws_its_sample_by_seed(

@@ -279,13 +279,27 @@ def test_where_no_record_has_the_estimator_one_of_the_network_will_do(tiny_cell:
 
 
 def test_an_attack_is_priced_by_the_work_of_any_other_on_the_same_network(tiny_cell: CellMaker) -> None:
-    """Records and cells of several experiments: each has its own work, and one rate serves them all."""
+    """Records and cells of several experiments: each has its own work, and one rate serves all without a record of their own."""
     usual = {name: getattr(tiny_cell(), name) for name in ("profile", "dataset", "network", "width", "train_size")}
     targeted, within = harakeh.CW(**usual, attack_runs=1), harakeh.Gradient(**usual, test_size=30, loss_steps=(1.0, 5))
     price = costs.Prices("harakeh", [record(tiny_cell(), papers.work(tiny_cell()) / 10)])
     price.add(record(targeted, papers.work(targeted)))
-    for cell in (tiny_cell(), targeted, within, harakeh.BlackBox(**usual), harakeh.JSMA(**usual)):
+    for cell in (within, harakeh.BlackBox(**usual), harakeh.JSMA(**usual)):
         assert price(cell) == pytest.approx((0.1 + 1) / 2 * papers.work(cell))
+    longer = tiny_cell(test_size=2 * tiny_cell().test_size)  # of an attack that is recorded
+    for cell, rate in ((tiny_cell(seed=9), 0.1), (longer, 0.1), (targeted, 1.0)):
+        assert price(cell) == pytest.approx(rate * papers.work(cell))
+
+
+def test_a_cell_is_priced_by_its_own_other_seeds_first(tiny_cell: CellMaker) -> None:
+    other = tiny_cell(test_size=2 * tiny_cell().test_size)
+    price = costs.Prices("harakeh", [record(tiny_cell(), 10.0), record(tiny_cell(seed=1), 12.0), record(other, 900.0)])
+    assert price(tiny_cell(seed=2)) == pytest.approx(11) and price(other) == pytest.approx(900)
+
+
+def test_a_recorded_list_is_the_tuple_of_its_cell(tiny_cell: CellMaker) -> None:
+    usual = {name: getattr(tiny_cell(), name) for name in ("profile", "dataset", "network", "width", "train_size")}
+    within = harakeh.Gradient(**usual, test_size=30, loss_steps=(1.0, 5))
     records = [record(within, 7.0)]
     assert records[0].config["loss_steps"] == [1.0, 5.0] and costs.Prices("harakeh", records)(within) == pytest.approx(
         7

@@ -24,7 +24,7 @@ and SURE times as many once more; otherwise it is called back on the line to the
 on from there. The trace then tells of the points that passed.
 
 Claim: on 32 MNIST images and LeNet-5 300 iterations come closer than ART's 300 in .39 of its queries (median l2 1.927 after 3385
-against 1.987 after 8615) and in a quarter of its time (13 s against 54 s of processor time on one thread of a Xeon, shared with
+against 1.939 after 8610) and in a fifth of its time (12 s against 61 s of processor time on one thread of a Xeon, shared with
 other jobs, one run). Foolbox's, which asks about the closer candidate only, gets to 1.670 in 9954, in which ours gets to 1.540.
 `python -m benchmarks.decision --attack boundary --norm l2 --iterations 300` measures it.
 """

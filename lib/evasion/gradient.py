@@ -14,14 +14,15 @@ import torch
 from cleverhans.torch.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.torch.attacks.projected_gradient_descent import projected_gradient_descent
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 from lib.errors import BadValue, check_count, check_number
 from lib.evasion.forms import Look
 from lib.layers import Dropout, only_input_gradients
 
-# Layers that answer otherwise while training, to other images of the batch or at random from the global generator.
-DIFFERENT_IN_TRAINING = (Dropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, _BatchNorm)
+# While training these answer at random from the global generator, or by the other images of the batch.
+OTHER_IN_TRAINING = (Dropout, _DropoutNd, _NormBase, nn.MultiheadAttention, nn.RNNBase, nn.RReLU)
 
 
 def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
@@ -114,7 +115,8 @@ def _per_draw(victim: nn.Module, y: Tensor) -> tuple[Callable[[Tensor], Tensor],
 def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     """The victim's bounds, once `x` and `y` are known to be images inside them and one label each, and it is not training."""
     low, high = getattr(victim, "bounds", (0.0, 1.0))
-    if any(layer.training and isinstance(layer, DIFFERENT_IN_TRAINING) for layer in victim.modules()):
+    training = (layer for layer in victim.modules() if layer.training and isinstance(layer, OTHER_IN_TRAINING))
+    if any(getattr(layer, "p", 1.0) > 0 for layer in training):
         raise BadValue("victim: expected a network in evaluation mode, got one in training mode: call its eval() first")
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")

@@ -130,7 +130,7 @@ class DecisionOracle:
         labels = []
         with torch.no_grad():
             for part in torch.split(x, self.max_batch):
-                scores = self.victim(part.contiguous(memory_format=torch.channels_last))
+                scores = self.victim(part)
                 self._classes = scores.shape[1]
                 self.calls += 1
                 labels.append(scores.argmax(1))

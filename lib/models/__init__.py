@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib import seeds
-from lib.errors import check_choice, check_count
+from lib.errors import BadValue, check_choice, check_count
 from lib.layers import Dropout
 from lib.models import galinkin, harakeh, song
 from lib.models.adopted import adopted
@@ -113,12 +113,18 @@ def adopt(module: nn.Module, *, mean: Sequence[float] = (), std: Sequence[float]
     """Your own classifier as a network: it shares the weights of `module`, which stays as it is, but its dropout can be seeded.
 
     Args:
-        module: images (n, c, h, w) to logits (n, k). Dropout that it calls as a function, not as a layer, stays off.
+        module: images (n, c, h, w) to logits (n, k). Dropout that it calls as a function, not as a layer, stays off if it heeds
+            the module's mode, and is never seeded; so is what the module reaches by a closure.
         mean: what is subtracted from each channel of an image in [0, 1] before `module` sees it; nothing if empty.
         std: what it is then divided by.
 
     Raises:
-        BadValue: dropout inside attention, a recurrent layer or `AlphaDropout`, whose masks cannot come from a generator; a mean
-            and a standard deviation that do not fit each other.
+        BadValue: dropout inside attention, a transformer's or a recurrent layer, of another kind or with a rate of 1; a module
+            that cannot be copied, or has a second head; a mean and a standard deviation that do not fit each other.
     """
-    return Network(Parts(adopted(module, mean=mean, std=std), nn.Identity)).train(module.training)
+    if isinstance(module, Network) and module.noise is not None:
+        raise BadValue("module: has a second head, which adopting it would lose")
+    network = Network(Parts(adopted(module, mean=mean, std=std), nn.Identity))
+    for layer in (network, network.body, *network.body.children(), network.head):
+        layer.training = module.training  # and every layer of the module is in the mode that it was in
+    return network

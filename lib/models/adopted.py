@@ -1,6 +1,7 @@
 """Someone else's classifier as a network of ours, so that it can be a victim: attacked, asked for draws, judged.
 
 Its weights stay where they are: the network that `adopt` returns computes with the same tensors, and sees what they learn later.
+To move or cast it, move or cast the module and adopt it then.
 """
 
 from __future__ import annotations
@@ -12,23 +13,26 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from lib.errors import BadValue
 from lib.layers import Dropout
 
-# Dropout of single units, and of whole channels.
+# Dropout of single units, and of whole channels. Any other draws its masks where no generator can be handed in.
 UNITS, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-# Their masks cannot come from a generator that is handed in.
-OTHERS = (nn.AlphaDropout, nn.FeatureAlphaDropout, nn.MultiheadAttention, nn.RNNBase)
+OTHERS = (_DropoutNd, nn.MultiheadAttention, nn.RNNBase, nn.TransformerEncoderLayer)
 
 
-class Normalise(nn.Module):
-    """Images in [0, 1] to what a network was trained on: the mean and standard deviation of each channel, or of all."""
+class Entrance(nn.Module):
+    """Images in [0, 1] to what a network was trained on, in the layout of memory that everyone expects.
+
+    `mean` and `std` hold a number for each channel, or one for all; without any, images stay as they are.
+    """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         finite = all(math.isfinite(number) for number in (*mean, *std))
-        if len(mean) != len(std) or not finite or min(std) <= 0:
+        if len(mean) != len(std) or not finite or min(std, default=1.0) <= 0:
             raise BadValue(f"mean, std: expected as many of each, std positive, got {list(mean)} and {list(std)}")
         self.mean: Tensor
         self.std: Tensor
@@ -36,24 +40,51 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(x - mean) / std of images (n, c, h, w)."""
-        return (x - self.mean) / self.std
+        """(x - mean) / std of images (n, c, h, w), contiguous: a module may flatten them by a view."""
+        numbers = self.mean.shape[1]
+        if numbers not in (0, 1, x.shape[1]):
+            raise BadValue(
+                f"mean, std: expected 1 or {x.shape[1]} numbers for images of as many channels, got {numbers}"
+            )
+        return ((x - self.mean) / self.std if numbers else x).contiguous()
 
 
 def adopted(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
-    """The layers of `module`, after a `Normalise` if asked for: weights shared, each dropout replaced by one that can be seeded.
+    """`module` behind an `Entrance`: its weights shared, each dropout layer replaced by one that can be seeded.
 
     Raises:
-        BadValue: dropout whose masks cannot be seeded; a mean and a standard deviation that do not fit each other.
+        BadValue: a module that cannot be copied, or whose dropout cannot be seeded; a mean and a standard deviation that do not
+            fit each other.
     """
-    shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
-    ours = copy.deepcopy(module, shared)  # the tensors in `shared` are not copied
-    for name, layer in list(ours.named_modules(remove_duplicate=False)):
-        if isinstance(layer, UNITS + CHANNELS):
-            parent, _, child = name.rpartition(".")
-            setattr(ours.get_submodule(parent), child, Dropout(layer.p, channels=isinstance(layer, CHANNELS)))
-        if isinstance(layer, OTHERS) and getattr(layer, "dropout", getattr(layer, "p", 0.0)) > 0:
+    if isinstance(module, torch.jit.ScriptModule):
+        raise BadValue(
+            "network: a scripted module cannot be adopted, for its weights cannot be shared; adopt its source"
+        )
+    first = Entrance(mean, std)
+    weight = next(module.parameters(), None)
+    first = first if weight is None else first.to(weight.device)
+    # What is in `instead` is not copied: weights and buffers stay the same, dropout becomes ours under whatever name it stands.
+    instead: dict[int, object] = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
+    for name, layer in module.named_modules():
+        if type(layer) in UNITS + CHANNELS:
+            instead[id(layer)] = _ours(layer, name)
+        elif isinstance(layer, OTHERS) and _rate(layer) > 0:
             raise BadValue(f"{name or 'network'}: the masks of {type(layer).__name__} cannot come from a generator")
-    layers = list(ours) if type(ours) is nn.Sequential else [ours]
-    first = [Normalise(mean, std)] if len(mean) or len(std) else []
-    return nn.Sequential(*first, *layers)
+    try:
+        return nn.Sequential(first, copy.deepcopy(module, instead))
+    except RuntimeError as error:  # an old weight_norm, for example, for which torch has parametrizations now
+        raise BadValue(f"network: {type(module).__name__} cannot be copied ({error})") from error
+
+
+def _ours(layer: nn.Module, name: str) -> Dropout:
+    """The layer that stands for dropout of PyTorch's."""
+    try:
+        return Dropout(_rate(layer), channels=type(layer) in CHANNELS).train(layer.training)
+    except BadValue as error:
+        raise BadValue(f"{name or 'network'}: {error}") from error
+
+
+def _rate(layer: nn.Module) -> float:
+    """How often a layer drops: its own rate, or that of the dropout inside."""
+    rate = layer.p if isinstance(layer, _DropoutNd) else layer.dropout
+    return float(rate.p if isinstance(rate, nn.Module) else rate)  # type: ignore[arg-type]
