@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 from lib import claims, published
-from lib.papers.galinkin import Evasion, Membership, Scan
+from lib.papers.galinkin import RARE, Evasion, Membership, Scan
 from lib.papers.galinkin_attacks import SCANNED, SEEN
 from lib.papers.galinkin_membership import (
     HYPOTHESES,
@@ -21,11 +22,13 @@ from lib.papers.galinkin_rows import ATTACKS, NETWORKS, READINGS, VICTIMS
 from lib.prose import dashed, mean, percent, readings
 from lib.results import measured, reading
 from lib.runs import Record, Store
-from lib.tables import marked
+from lib.tables import NOT_RUN, marked
 
 # Short names of the settings of `HYPOTHESES` and `POSTERIORS`, in their order.
 CHANGED = dict(zip(HYPOTHESES, ("written", "same", "raw", "inverted", "overfit"), strict=True))
 SEES = dict(zip(POSTERIORS, ("off", "one-draw", "mean", "spread"), strict=True))
+# Bayesian victims trained otherwise: with the membership code's rate of dropout, and without early stopping.
+OTHERWISE: dict[str, dict[str, Any]] = {"rare": {"dropout": RARE}, "unstopped": {"patience": 0}}
 OF_MEMBERSHIP = (
     "membership membership_as_coded tpr fpr auc auc_as_coded tpr_at_1pct tpr_at_01pct odds_auc control accuracy "
     "train_accuracy training_epochs"
@@ -108,9 +111,23 @@ def _membership(store: Store) -> dict[str, str]:
             wanted = {"part": "target", **written(victim, **changes)}
             kept = records(store, dataset, network, victim, Membership, **wanted)
             text |= _all(f"{one}-sees-{SEES[title]}", kept, OF_MEMBERSHIP)
+        if victim == "bayesian":
+            text |= _trained(store, dataset, network)
         kept = records(store, dataset, network, victim, Membership, adversary="as_coded")
         text |= _all(f"{one}-coded", kept, OF_MEMBERSHIP)
     return text
+
+
+def _trained(store: Store, dataset: str, network: str) -> dict[str, str]:
+    """`mnist-resnet18-bayesian-rare-accuracy`, `mnist-resnet18-bayesian-watched-loss`, ...: how targets are trained."""
+    one = (store, dataset, network, "bayesian", Membership)
+    name, text = f"{dataset}-{network}-bayesian", dict[str, str]()
+    for title, changes in OTHERWISE.items():
+        wanted = {"part": "target", **written("bayesian"), **changes}
+        text |= _all(f"{name}-{title}", records(*one, **wanted), OF_MEMBERSHIP)
+    stopped = records(*one, part="target", answers="off", patience=2)
+    watched = next((record.curves["watched_loss"] for record in stopped if "watched_loss" in record.curves), [])
+    return {**text, f"{name}-watched-loss": ", ".join(f"{loss:.1f}" for loss in watched) or NOT_RUN}
 
 
 def _all(name: str, kept: list[Record], measurements: list[str]) -> dict[str, str]:

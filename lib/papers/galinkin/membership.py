@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -102,13 +103,12 @@ def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = Fa
     dataset = data.loaded(config.dataset)
     sides = pools(config, dataset)
 
-    def victim(cell: Membership) -> tuple[Victim, float, int]:
+    def victim(cell: Membership) -> tuple[Victim, dict[str, Any]]:
         network, notes = trained_network(cell, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-        answers = victim_of(cell, network, device=device, precision=config.answer_precision)
-        return answers, notes["seconds"], len(notes["losses"])
+        return victim_of(cell, network, device=device, precision=config.answer_precision), notes
 
-    shadow, shadow_seconds, _ = victim(shadow_of(config))
-    target, target_seconds, epochs = victim(config)
+    shadow, shadow_notes = victim(shadow_of(config))
+    target, notes = victim(config)
     start = time.perf_counter()
     net = learn(config, shadow, sides, seed=config.seed)
     inside, outside = (
@@ -121,12 +121,13 @@ def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = Fa
     measured |= {
         "accuracy": right(target, dataset.test),
         "train_accuracy": right(target, splits(config, dataset)[0].first(10_000)),
-        "training_epochs": float(epochs),
-        "training_seconds": shadow_seconds + target_seconds,
+        "training_epochs": float(len(notes["losses"])),
+        "training_seconds": shadow_notes["seconds"] + notes["seconds"],
         "attack_seconds": round(time.perf_counter() - start, 2),
         "test_points": float(len(member) + len(nonmember)),
     }
-    return Result(measured, curve_of(member, nonmember))
+    watched = [seen["validation_loss"] for seen in notes["observed"]]
+    return Result(measured, curve_of(member, nonmember) | ({"watched_loss": watched} if watched else {}))
 
 
 def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:
