@@ -1026,7 +1026,7 @@ def attacked(
     cell: Membership, victim: Victim, monkeypatch: pytest.MonkeyPatch, train: int = 1000, test: int = 600
 ) -> Result:
     """The cell's result, if target and shadow are `victim`."""
-    notes = {"losses": [1.0], "seconds": 0.0}
+    notes = {"losses": [1.0], "seconds": 0.0, "observed": [{"validation_loss": 2.0}]}
     monkeypatch.setattr(data, "loaded", lambda name: marked(train, test))
     monkeypatch.setattr(membership, "trained_network", lambda *_, **__: (victim.network, notes))
     monkeypatch.setattr(membership, "victim_of", lambda *_, **__: victim)

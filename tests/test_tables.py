@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from lib import book, claims, costs, figures, front_page, papers, provenance, published, results, tables
+from lib import benchmark_page, book, claims, costs, figures, front_page, papers, provenance, published, results, tables
 from lib.papers import harakeh
 from lib.papers import harakeh_beyond as beyond
 from lib.papers import harakeh_pages as pages
@@ -557,6 +557,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
         f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")
     }
     made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
+    made |= {f"{name}.{kind}" for name in ("checks", *benchmark_page.PAGES) for kind in ("md", "csv")}
     assert names == made | {"summary.md", "first.png"}
 
 

@@ -126,7 +126,7 @@ def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = Fa
         "attack_seconds": round(time.perf_counter() - start, 2),
         "test_points": float(len(member) + len(nonmember)),
     }
-    watched = [seen["validation_loss"] for seen in notes["observed"]]
+    watched = [seen["validation_loss"] for seen in notes.get("observed", [])]  # notes of old have none
     return Result(measured, curve_of(member, nonmember) | ({"watched_loss": watched} if watched else {}))
 
 
