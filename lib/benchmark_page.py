@@ -15,7 +15,7 @@ from typing import Any
 from lib import provenance
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue
-from lib.runs import Store, digest
+from lib.runs import Store, digest, sealed
 from lib.tables import NOT_RUN, Table
 
 # What the rows of an implementation begin with, and the package that it comes in.
@@ -52,7 +52,7 @@ def keep(store: Store, name: str, rows: Sequence[Sequence[str]], *, command: str
     present = [name for name in PEERS if any(row[1].startswith(name) for row in rows)]
     content["peers"] = {name: importlib.metadata.version(PEERS[name]) for name in present}
     path = store.root / "benchmarks" / f"{name}.json"
-    write_atomically(path, (json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n").encode())
+    write_atomically(path, sealed(content))
     return path
 
 

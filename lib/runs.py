@@ -74,6 +74,11 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """`content` as a JSON file that ends with its checksum, by which a reader knows that it is whole."""
+    return (json.dumps({**content, "sha256": digest(content)}, indent=1, allow_nan=False) + "\n").encode()
+
+
 class Store:
     """The folder of records. Every read checks what it reads."""
 
@@ -104,8 +109,7 @@ class Store:
         """Record a result; what stood there before is replaced whole."""
         record = Record(key_of(cell), settings(cell), dict(result.measurements), dict(result.curves), dict(provenance))
         content = {field.name: getattr(record, field.name) for field in fields(record)}
-        content["sha256"] = digest(content)
-        write_atomically(self.path(cell), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        write_atomically(self.path(cell), sealed(content))
         return record
 
     def all(self, paper: str) -> Iterator[Record]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue
-from lib.runs import Record, Result, Store, digest
+from lib.runs import Record, Result, Store, digest, sealed
 
 FOLDER = "verified"
 
@@ -64,7 +64,7 @@ def keep(store: Store, record: Record, check: Check) -> None:
     content: dict[str, Any] = {"key": record.key, "record": digest(vars(record)), "comparisons": comparisons}
     content["provenance"] = dict(check.provenance)
     path = store.root / FOLDER / record.config["paper"] / f"{record.key}.json"
-    write_atomically(path, (json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n").encode())
+    write_atomically(path, sealed(content))
 
 
 def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
