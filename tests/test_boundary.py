@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -19,6 +20,7 @@ from lib.evasion.boundary import (
     CLOSER,
     ORTHOGONAL,
     OUTWARD,
+    STILL,
     SURE,
     adapted,
     boundary,
@@ -360,6 +362,20 @@ def test_a_naive_walk_drifts_to_where_the_true_label_wins(flips: float) -> None:
     found = attack(victim, x, y, iterations=30, trials=100)
     assert bool(found.found.all())
     assert away(victim, found, y).double().mean() <= 0.25
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_walk_that_stands_still_ends_where_it_would_have_stood(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the answers calls any point adversarial: too few for the steps to grow again, enough to go on for long."""
+
+    def walked(still: float) -> Decided:
+        monkeypatch.setattr(sys.modules["lib.evasion.boundary"], "STILL", still)  # the name is the function's too
+        victim = halfspace(Noisy, 0.2)  # draws the same flips in the same order
+        return attack(victim, *problem(1, victim, seed), seed, iterations=5000, budget=12_000)
+
+    ended, longer = walked(STILL), walked(0.0)
+    assert torch.equal(ended.adversarial, longer.adversarial) and torch.equal(ended.distance, longer.distance)
+    assert ended.answers < 5000 and longer.answers >= 12_000
 
 
 @pytest.mark.parametrize(("flips", "lead", "iterations"), [(0.1, 1, 20), (0.2, 6, 40)])

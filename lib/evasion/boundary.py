@@ -16,6 +16,8 @@ an iteration is, as there, a step closer that succeeds. Different from ART:
 7. All images are attacked at once, each with random numbers of its own.
 8. Where nothing is random, the last point moves OUTWARD by that share of its distance if it is adversarial there too. The walk
    ends so near to the boundary that the same question in another batch, rounded otherwise, may be answered otherwise.
+9. An image ends as well when both its steps are below STILL, for a candidate is then the point itself. A random victim brings
+   that about: at a point that fewer than ORTHOGONAL of its answers call adversarial both steps shrink for good.
 
 A random victim deceives the walk: one lucky draw is enough for a step, none undoes it, and so it ends where the true label
 wins. With `lead` the oracle asks until it is sure of a step, and with `check_answers` the walk is held to account: whenever it
@@ -56,6 +58,7 @@ BISECTIONS = 5  # of the line back to the last point that passed
 COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
 SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
 OUTWARD = 1e-3  # of its distance: far above rounding in float32, far below what tells attacks apart
+STILL = 1e-12  # of the distance: float32 does not tell such a step from none, and no run of luck leads back from it
 RESTARTS = 10  # where a random start does not pass
 
 
@@ -150,6 +153,7 @@ def boundary(
             & (done < rounds)
             & (tried < patience)
             & (epsilon >= min_epsilon)
+            & (torch.maximum(delta, epsilon) >= STILL)
         )
         going = everyone[open_ & (oracle.answers < limit)]
         if len(going) == 0:
