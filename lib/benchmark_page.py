@@ -7,7 +7,6 @@ what it measured with. A later run replaces the file whole.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from lib import provenance
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue
-from lib.runs import Store, digest, sealed
+from lib.runs import REPAIR, Store, sealed, unsealed
 from lib.tables import NOT_RUN, Table
 
 # What the rows of an implementation begin with, and the package that it comes in.
@@ -76,13 +75,9 @@ def _read(store: Store, name: str) -> dict[str, Any] | None:
     path = store.root / "benchmarks" / f"{name}.json"
     if not path.exists():
         return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-        stated = content.pop("sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadValue(f"benchmark {path}: not one ({error}); restore it with git or delete it") from error
-    if stated != digest(content) or content["name"] != name:
-        raise BadValue(f"benchmark {path}: damaged; restore it with git or delete it")
+    content = unsealed(path.read_bytes(), dict, name=f"benchmark {path}", kind="one")
+    if content["name"] != name:
+        raise BadValue(f"benchmark {path}: is {content['name']}; {REPAIR}")
     return content
 
 

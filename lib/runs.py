@@ -11,16 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lib import data
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue
 
 ROOT = Path(__file__).resolve().parent.parent
+REPAIR = "restore it with git or delete it to recompute"
+
+T = TypeVar("T")
 
 
 class Cell(Protocol):
@@ -77,6 +80,24 @@ def digest(content: Mapping[str, Any]) -> str:
 def sealed(content: Mapping[str, Any]) -> bytes:
     """`content` as a JSON file that ends with its checksum, by which a reader knows that it is whole."""
     return (json.dumps({**content, "sha256": digest(content)}, indent=1, allow_nan=False) + "\n").encode()
+
+
+def unsealed(content: bytes, make: Callable[[dict[str, Any]], T], *, name: str, kind: str) -> T:
+    """What `make` makes of content that is as `sealed` wrote it.
+
+    Raises:
+        BadValue: not JSON, not the `kind` of content that `make` takes, or changed since; the message begins with `name`.
+    """
+    try:
+        found = json.loads(content)
+        stated = found.pop("sha256")
+        whole = stated == digest(found)
+        made = make(found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadValue(f"{name}: not {kind} ({error}); {REPAIR}") from error
+    if not whole:
+        raise BadValue(f"{name}: damaged, its checksum does not match; {REPAIR}")
+    return made
 
 
 class Store:
@@ -143,9 +164,7 @@ def read(path: Path) -> Record:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BadValue(
-            f"record {path}: cannot be read ({error}); restore it with git or delete it to recompute"
-        ) from error
+        raise BadValue(f"record {path}: cannot be read ({error}); {REPAIR}") from error
     return parse(content, f"record {path}")
 
 
@@ -155,13 +174,4 @@ def parse(content: bytes, name: str) -> Record:
     Raises:
         BadValue: not JSON, not a record, or not as it was written.
     """
-    try:
-        fields_of = json.loads(content)
-        stated = fields_of.pop("sha256")
-        record = Record(**fields_of)
-        found = digest(fields_of)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadValue(f"{name}: not a record ({error}); restore it with git or delete it to recompute") from error
-    if found != stated:
-        raise BadValue(f"{name}: damaged, its checksum does not match; restore it with git or delete it to recompute")
-    return record
+    return unsealed(content, lambda found: Record(**found), name=name, kind="a record")

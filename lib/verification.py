@@ -6,7 +6,6 @@ as `results/verified/<paper>/<key>.json`, with the checksum of the record that i
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from lib.checkpoints import write_atomically
 from lib.errors import BadValue
-from lib.runs import Record, Result, Store, digest, sealed
+from lib.runs import REPAIR, Record, Result, Store, digest, sealed, unsealed
 
 FOLDER = "verified"
 
@@ -77,16 +76,16 @@ def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
         path = store.root / FOLDER / paper / f"{record.key}.json"
         if not path.exists():
             continue
-        try:
-            content = json.loads(path.read_bytes())
-            stated = content.pop("sha256")
-            found = Check(tuple(map(_comparison, content["comparisons"])), content["provenance"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadValue(f"check {path}: not one ({error}); restore it with git or delete it") from error
-        if stated != digest(content) or content["key"] != record.key:
-            raise BadValue(f"check {path}: damaged, or of another record; restore it with git or delete it")
+        content, found = unsealed(path.read_bytes(), _check, name=f"check {path}", kind="one")
+        if content["key"] != record.key:
+            raise BadValue(f"check {path}: of record {content['key']}; {REPAIR}")
         if content["record"] == digest(vars(record)):
             yield record, found
+
+
+def _check(content: dict[str, Any]) -> tuple[dict[str, Any], Check]:
+    """What a file says, and the check that it says it of."""
+    return content, Check(tuple(map(_comparison, content["comparisons"])), content["provenance"])
 
 
 def _comparison(content: Mapping[str, Any]) -> Comparison:
