@@ -230,27 +230,22 @@ def main() -> None:
         x, y = recognised(network, mnist.test, options.images)
     except BadValue as error:
         parser.error(str(error))
+    white, next_class = torch.where(x > 0.98, 1.0, x), (y + 1) % 10
+    comparisons = {
+        "carlini_wagner": [
+            ("CW, untargeted", carlini_wagner(targeted=False), {"x": x, "y": y, "norm": 2, "targeted": False}),
+            ("CW, targeted", carlini_wagner(targeted=True), {"x": x, "y": next_class, "norm": 2, "targeted": True}),
+        ],
+        "jsma": [("JSMA", jsma(), {"x": white, "y": next_class, "norm": 0, "targeted": True})],
+    }
     report = partial(compare, network=network, repetitions=options.repetitions)
-    tables: dict[str, list[list[str]]] = {}
-    if "carlini_wagner" in options.attack:
-        tables["carlini_wagner"] = [
-            *report(
-                carlini_wagner(targeted=False), f"CW, untargeted, {len(x)} images", x=x, y=y, norm=2, targeted=False
-            ),
-            *report(
-                carlini_wagner(targeted=True),
-                f"CW, targeted, {len(x)} images",
-                x=x,
-                y=(y + 1) % 10,
-                norm=2,
-                targeted=True,
-            ),
+    for name in options.attack:
+        rows = [
+            row
+            for title, attacks, problem in comparisons[name]
+            for row in report(attacks, f"{title}, {len(x)} images", **problem)
         ]
-    if "jsma" in options.attack:
-        white = torch.where(x > 0.98, 1.0, x)
-        tables["jsma"] = report(jsma(), f"JSMA, {len(x)} images", x=white, y=(y + 1) % 10, norm=0, targeted=True)
-    if options.keep:
-        for name, rows in tables.items():
+        if options.keep:
             keep(Store(), name, rows, command=shlex.join(sys.orig_argv[1:]))
 
 
