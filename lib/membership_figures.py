@@ -29,6 +29,14 @@ NETWORKS: dict[tuple[str, bool], dict[str, Any]] = {
     ("resnet18", True): {"label": "ResNet-18 with dropout", "color": "#D55E00", "marker": "s", "linestyle": "--"},
 }
 LOWEST = 1e-4  # where logarithmic axes begin
+# Which procedure judges tells the mark; the victim the colour and, for a reader without colours, whether the mark is filled.
+COUNTED: dict[tuple[str, bool], dict[str, Any]] = {
+    ("written", False): {"label": "as written, plain", "color": "#0072B2", "marker": "o"},
+    ("written", True): {"label": "as written, Bayesian", "color": "#D55E00", "marker": "o", "mfc": "white"},
+    ("coded", False): {"label": "as coded, plain", "color": "#0072B2", "marker": "s"},
+    ("coded", True): {"label": "as coded, Bayesian", "color": "#D55E00", "marker": "s", "mfc": "white"},
+}
+PRINTED: dict[str, Any] = {"label": "the paper, if nothing is told", "color": "black", "marker": "x", "mew": 1.6}
 
 
 def roc_panels(panels: Mapping[str, Networks], *, logarithmic: bool = False) -> Figure:
@@ -66,12 +74,54 @@ def roc_panels(panels: Mapping[str, Networks], *, logarithmic: bool = False) -> 
     return figure
 
 
+def counted_by_rate(
+    panels: Mapping[str, Networks],
+    *,
+    members: Mapping[str, float],
+    printed: Mapping[str, Sequence[tuple[float, float]]],
+) -> Figure:
+    """The code's accuracy against how often "member" is said, one panel a data set and one mark a record, all in percent.
+
+    The dotted line is an attack that cannot tell members from others. A record stands above it by 2 w (1 - w) (TPR - FPR).
+
+    Args:
+        panels: title of a panel, then a key of `COUNTED`, then the records.
+        members: title of a panel, then w, the share of members among all judged images.
+        printed: title of a panel, then the paper's accuracies, each after the rate at which it lies on the line.
+    """
+    with style():
+        figure, axes = panels_for(panels or NOTHING, "accuracy as the code counts (%)")
+        for axis, (title, lines) in zip(axes, (panels or NOTHING).items(), strict=True):
+            w = members.get(title, 0.5)
+            # a = w r + (1 - w) (1 - r)
+            axis.plot([0, 100], [100 * (1 - w), 100 * w], **REFERENCE)
+            drawn = False
+            for key, records in lines.items():
+                look = _known("victim", key, COUNTED)
+                rates = [(m["tpr"], m["fpr"]) for m in (r.measurements for r in records) if {"tpr", "fpr"} <= m.keys()]
+                said = [w * tpr + (1 - w) * fpr for tpr, fpr in rates]
+                axis.plot(said, [w * tpr + (1 - w) * (100 - fpr) for tpr, fpr in rates], ls="none", **look)
+                drawn |= bool(rates)
+            axis.plot(*zip(*printed.get(title, [(np.nan, np.nan)]), strict=True), ls="none", **PRINTED)
+            axis.set(xlabel='says "member", of all judged images (%)', xlim=(-2, 102), ylim=(-2, 102))
+            say_if_empty(axis, run=any(lines.values()), drawn=drawn)
+        held = {key for lines in panels.values() for key, records in lines.items() if records}
+        handles = [Line2D([], [], ls="none", **look) for key, look in COUNTED.items() if key in held]
+        handles += [Line2D([], [], ls="none", **PRINTED), Line2D([], [], label="nothing told", **REFERENCE)]
+        add_legend(figure, handles, across=4)
+    return figure
+
+
 def _look(key: tuple[str, bool]) -> dict[str, Any]:
     """Line, mark, colour and name of a network; marks of different networks do not hide each other."""
-    if key not in NETWORKS:
-        raise BadValue(f"network: unknown {key!r}; expected one of {', '.join(map(str, NETWORKS))}")
-    look, first = NETWORKS[key], 0.03 * list(NETWORKS).index(key)
+    look, first = _known("network", key, NETWORKS), 0.03 * list(NETWORKS).index(key)
     return {**look, "markerfacecolor": "white" if key[1] else look["color"], "markevery": (first, 0.12)}
+
+
+def _known(what: str, key: tuple[str, bool], looks: Mapping[tuple[str, bool], dict[str, Any]]) -> dict[str, Any]:
+    if key not in looks:
+        raise BadValue(f"{what}: unknown {key!r}; expected one of {', '.join(map(str, looks))}")
+    return looks[key]
 
 
 def _from_lowest(record: Record) -> Record:

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from lib.errors import BadValue
 from lib.evasion.decision import Decided
 from lib.membership import roc
 from lib.models import Network
-from lib.papers import galinkin, galinkin_membership, galinkin_pages, galinkin_rows
+from lib.papers import galinkin, galinkin_membership, galinkin_pages, galinkin_prose, galinkin_rows
 from lib.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, membership, scan, victims
 from lib.papers.galinkin_rows import READINGS, rows_of, sources, values_of
 from lib.runs import Record, Result, Store, key_of, settings
@@ -1250,6 +1251,31 @@ def test_the_area_of_an_honest_attack() -> None:
     assert galinkin_membership.honest_area(50) == pytest.approx(50)
     # accuracy Phi(1/2), area Phi(1 / sqrt 2), for scores one standard deviation apart
     assert galinkin_membership.honest_area(69.146) == pytest.approx(76.025, abs=1e-2)
+
+
+def test_published_accuracies_are_put_on_the_line_of_an_attack_that_tells_nothing() -> None:
+    shares = galinkin_membership.members_by_panel()
+    for title, points in galinkin_membership.printed_by_panel().items():
+        w = shares[title]
+        assert len(points) == 4 and all(a == pytest.approx(w * r + (1 - w) * (100 - r)) for r, a in points)
+
+
+def test_the_figure_of_the_count_has_every_victim_as_written_and_as_coded_and_no_other() -> None:
+    for title, lines in galinkin_membership.counted_panels(Stub(as_printed)).items():
+        for (procedure, bayesian), kept in lines.items():
+            configs = [record.config for record in kept]
+            seeds = sorted((config["network"], config["seed"]) for config in configs)
+            assert seeds == sorted(product(("lenet5", "resnet18"), range(5)))
+            assert {config["bayesian"] for config in configs} == {bayesian}
+            assert {config["adversary"] for config in configs} == {{"written": "salem", "coded": "as_coded"}[procedure]}
+            assert {config["patience"] for config in configs} == {2} and title in ("MNIST", "CIFAR-10")
+        assert len(lines) == 4
+
+
+def test_the_ends_of_a_number_are_those_of_its_seeds() -> None:
+    kept = [Record(str(value), {}, {"tpr": value}, {}, {}) for value in (61.0, 60.0, 64.0)]
+    assert galinkin_prose._ends("one", kept, "tpr") == {"one-tpr-lowest": "60.0 %", "one-tpr-highest": "64.0 %"}
+    assert galinkin_prose._ends("one", [], "tpr")["one-tpr-lowest"] == NOT_RUN
 
 
 def test_nothing_is_ticked_within_limits_that_are_ours() -> None:

@@ -23,7 +23,17 @@ from PIL import Image
 from lib import decision_figures, membership_figures
 from lib.decision_figures import DECEIVED, VICTIMS, noise_failure, success_by_answers, success_within
 from lib.errors import BadValue
-from lib.membership_figures import BOXES, DIAGRAM_STEPS, LOWEST, NETWORKS, SAID, membership_diagram, roc_panels
+from lib.membership_figures import (
+    BOXES,
+    COUNTED,
+    DIAGRAM_STEPS,
+    LOWEST,
+    NETWORKS,
+    SAID,
+    counted_by_rate,
+    membership_diagram,
+    roc_panels,
+)
 from lib.metrics import mean_interval
 from lib.papers.galinkin import grid
 from lib.papers.galinkin.evasion import ANSWERS_SPENT, LIMITS, Evasion
@@ -42,6 +52,15 @@ def record(key: str = "0", *, measured: Mapping[str, float] | None = None, **cur
 def told(*powers: float) -> list[Record]:
     """One record a seed: a true-positive rate that is a power of the false-positive rate."""
     return [record(fpr=RATES, tpr=[rate**power for rate in RATES]) for power in powers]
+
+
+def judged(*rates: tuple[float, float]) -> list[Record]:
+    """One record for each true- and false-positive rate."""
+    return [record(measured={"tpr": tpr, "fpr": fpr}) for tpr, fpr in rates]
+
+
+def counted(panels: Mapping[str, Mapping[Key, list[Record]]], w: float = 0.75) -> Figure:
+    return counted_by_rate(panels, members=dict.fromkeys(panels, w), printed={})
 
 
 def attacked(*rates: float, lucky: float = 30.0, norm: str = "linf") -> list[Record]:
@@ -97,9 +116,10 @@ MAKERS: dict[str, tuple[Callable[..., Figure], dict[Key, list[Record]]]] = {
     "limits": (lambda panels: success_within(panels, xlabel="limit"), {key: attacked(40.0, 60.0) for key in VICTIMS}),
     "answers": (success_by_answers, {key: attacked(40.0, 60.0) for key in VICTIMS}),
     "noise": (noise_failure, {key: attacked(40.0, 60.0) for key in VICTIMS}),
+    "counted": (lambda panels: counted(panels), {key: judged((40.0, 30.0), (60.0, 60.0)) for key in COUNTED}),
 }
 EVERY = pytest.mark.parametrize("kind", list(MAKERS))
-LINES = pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "noise"])
+LINES = pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind not in ("noise", "counted")])
 
 
 # --- what holds of every figure over records ----------------------------------------------------------------------------
@@ -169,13 +189,18 @@ def test_an_unknown_key_is_refused_by_name(kind: str) -> None:
 @EVERY
 def test_legends_name_what_is_drawn_in_any_panel_in_one_order(kind: str) -> None:
     make, panel = MAKERS[kind]
-    looks = NETWORKS if "roc" in kind else VICTIMS
+    looks = NETWORKS if "roc" in kind else COUNTED if kind == "counted" else VICTIMS
     first, *_, last = looks
     found = legend_of(drawn(make({"a": {last: panel[last], first: []}, "b": {first: panel[first]}})))
     if kind == "noise":
         assert found == ["claimed by the attack", "confirmed: vote of fresh answers"]
         return
-    assert found == [looks[first]["label"], looks[last]["label"], *(["chance"] if "roc" in kind else [])]
+    others = {
+        "counted": ["the paper, if nothing is told", "nothing told"],
+        "roc": ["chance"],
+        "logarithmic roc": ["chance"],
+    }
+    assert found == [looks[first]["label"], looks[last]["label"], *others.get(kind, [])]
 
 
 @LINES
@@ -252,6 +277,26 @@ def test_a_curve_that_holds_nothing_above_the_lower_edge_is_not_measured() -> No
     nothing = record(fpr=[0.0, 1e-5], tpr=[0.0, 0.1])
     (axis,) = drawn(roc_panels({"MNIST": {("lenet5", False): [nothing]}}, logarithmic=True)).axes
     assert notes(axis) == ["not measured"]
+
+
+@given(tpr=st.floats(0, 100), fpr=st.floats(0, 100), w=st.floats(0.05, 0.95))
+@settings(max_examples=12, deadline=None)
+def test_a_record_stands_above_the_line_of_nothing_told_by_what_it_tells(tpr: float, fpr: float, w: float) -> None:
+    """Judged by the counts themselves: 1,000 images, a share w of them members."""
+    (axis,) = drawn(counted({"one": {("coded", True): judged((tpr, fpr))}}, w)).axes
+    line, mark = axis.lines[0], axis.lines[1]
+    members, others = 1000 * w, 1000 * (1 - w)
+    said = (members * tpr + others * fpr) / 1000
+    right = (members * tpr + others * (100 - fpr)) / 1000
+    assert points(mark) == ([pytest.approx(said)], [pytest.approx(right)])
+    told = right - np.interp(said, *points(line))
+    assert told == pytest.approx(2 * w * (1 - w) * (tpr - fpr), abs=1e-6)
+
+
+def test_published_accuracies_are_marked_where_they_are_said_to_be() -> None:
+    printed = {"one": [(70.0, 64.0), (80.0, 73.0)]}
+    (axis,) = drawn(counted_by_rate({"one": {}}, members={"one": 0.75}, printed=printed)).axes
+    assert points(axis.lines[-1]) == ([70, 80], [64, 73])
 
 
 def test_drawing_leaves_the_records_as_they_were() -> None:

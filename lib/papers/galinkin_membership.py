@@ -9,7 +9,7 @@ from lib import data, published
 from lib.papers.galinkin import Membership
 from lib.papers.galinkin_pages import DATASETS, PAPER, VICTIM_NAMES, Panels, named, records, victim_of
 from lib.papers.galinkin_rows import NETWORKS, VICTIMS
-from lib.runs import Store
+from lib.runs import Record, Store
 from lib.tables import DATASET_NAMES, NOT_RUN, Table, of
 
 # The share of members among all training and test images.
@@ -107,6 +107,35 @@ def roc_panels(store: Store) -> Panels:
             for victim in VICTIMS
         }
         found[DATASET_NAMES[dataset]] = lines
+    return found
+
+
+def counted_panels(store: Store) -> Panels:
+    """The records of both networks, by procedure and whether the victim is Bayesian, one panel a data set."""
+    found: Panels = {}
+    for dataset in DATASETS:
+        lines: dict[Any, list[Record]] = {}
+        for victim in VICTIMS:
+            one = {"written": {"part": "target", **written(victim)}, "coded": {"adversary": "as_coded"}}
+            for name, wanted in one.items():
+                kept = (records(store, dataset, network, victim, Membership, **wanted) for network in NETWORKS)
+                lines[name, victim == "bayesian"] = [record for some in kept for record in some]
+        found[DATASET_NAMES[dataset]] = lines
+    return found
+
+
+def members_by_panel() -> dict[str, float]:
+    """The share of members among all judged images, by title of a panel."""
+    return {DATASET_NAMES[name]: share for name, share in MEMBERS.items()}
+
+
+def printed_by_panel() -> dict[str, list[tuple[float, float]]]:
+    """His accuracies, each after the rate of "member" that gives it without telling anything apart, by title of a panel."""
+    found: dict[str, list[tuple[float, float]]] = {DATASET_NAMES[name]: [] for name in DATASETS}
+    for name, row in published.load(PAPER).items():
+        if name.endswith("/membership") and name.count("/") == 3:
+            dataset = name.split("/")[0]
+            found[DATASET_NAMES[dataset]].append((equal_rates(dataset, row.value), row.value))
     return found
 
 

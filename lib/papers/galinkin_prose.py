@@ -107,6 +107,7 @@ def _membership(store: Store) -> dict[str, str]:
             wanted = {"part": "target", **written(victim, **changes)}
             kept = records(store, dataset, network, victim, Membership, **wanted)
             text |= _all(f"{one}-{CHANGED[title]}", kept, OF_MEMBERSHIP)
+            text |= _ends(f"{one}-{CHANGED[title]}", kept, "membership_as_coded")
         for title, changes in POSTERIORS.items() if victim == "bayesian" else []:
             wanted = {"part": "target", **written(victim, **changes)}
             kept = records(store, dataset, network, victim, Membership, **wanted)
@@ -115,6 +116,7 @@ def _membership(store: Store) -> dict[str, str]:
             text |= _trained(store, dataset, network)
         kept = records(store, dataset, network, victim, Membership, adversary="as_coded")
         text |= _all(f"{one}-coded", kept, OF_MEMBERSHIP)
+        text |= _ends(f"{one}-coded", kept, "membership_as_coded")
     return text
 
 
@@ -132,3 +134,10 @@ def _trained(store: Store, dataset: str, network: str) -> dict[str, str]:
 
 def _all(name: str, kept: list[Record], measurements: list[str]) -> dict[str, str]:
     return {dashed(f"{name}-{one}"): mean(kept, one, formats=FORMATS) for one in measurements}
+
+
+def _ends(name: str, kept: list[Record], measurement: str) -> dict[str, str]:
+    """`...-lowest` and `...-highest`: of all seeds."""
+    values = [record.measurements[measurement] for record in kept]
+    ends = {"lowest": min(values, default=None), "highest": max(values, default=None)}
+    return {dashed(f"{name}-{measurement}-{end}"): percent(value) for end, value in ends.items()}
