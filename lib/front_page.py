@@ -21,10 +21,11 @@ where it looks at the network's own answer, and in {expectation-mnist-epistemic-
 draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything, because hardly any is learnt.""",
     "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it is right in
 {mnist-lenet5-plain-written-membership} of all cases (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions,
-counted as the published code counts, score {mnist-lenet5-plain-written-membership-as-coded}. Asked for one draw of dropout at
-a time, HopSkipJump claims {mnist-lenet5-hop-skip-jump-one-draw-naive-found} of its images and a vote of fresh draws confirms
+counted as the published code counts, score {mnist-lenet5-plain-written-membership-as-coded-lowest} to
+{mnist-lenet5-plain-written-membership-as-coded-highest}, seed by seed. Asked for one draw of dropout at a time, HopSkipJump
+claims {mnist-lenet5-hop-skip-jump-one-draw-naive-found} of its images and a vote of fresh draws confirms
 {mnist-lenet5-hop-skip-jump-one-draw-naive-success-vote}; an attack that knows of the noise gets
-{mnist-lenet5-hop-skip-jump-one-draw-aware-success-vote}. So far of one seed.""",
+{mnist-lenet5-hop-skip-jump-one-draw-aware-success-vote} (one seed so far).""",
     "song": """The paper's own scale has been reached on Yale Face alone, by natural training: there the inference is right in
 {yale-natural-inference-benign} of all cases (paper: {paper-yale-natural-inference-benign}). On Fashion-MNIST at the reduced
 scale the robust victim leaks less than the natural one (points: {reduced-estimate-fashion-mnist-robust-leaks}), the opposite
