@@ -90,9 +90,10 @@ def counted_by_rate(
         printed: title of a panel, then the paper's accuracies, each after the rate at which it lies on the line.
     """
     with style():
-        figure, axes = panels_for(panels or NOTHING, "accuracy as the code counts (%)")
-        for axis, (title, lines) in zip(axes, (panels or NOTHING).items(), strict=True):
-            w = members.get(title, 0.5)
+        panels, shares = panels or NOTHING, {**dict.fromkeys(NOTHING, 0.5), **members}
+        figure, axes = panels_for(panels, "accuracy as the code counts (%)")
+        for axis, (title, lines) in zip(axes, panels.items(), strict=True):
+            w = shares[title]
             # a = w r + (1 - w) (1 - r)
             axis.plot([0, 100], [100 * (1 - w), 100 * w], **REFERENCE)
             drawn = False
@@ -102,7 +103,8 @@ def counted_by_rate(
                 said = [w * tpr + (1 - w) * fpr for tpr, fpr in rates]
                 axis.plot(said, [w * tpr + (1 - w) * (100 - fpr) for tpr, fpr in rates], ls="none", **look)
                 drawn |= bool(rates)
-            axis.plot(*zip(*printed.get(title, [(np.nan, np.nan)]), strict=True), ls="none", **PRINTED)
+            crosses = printed.get(title, [])
+            axis.plot([rate for rate, _ in crosses], [accuracy for _, accuracy in crosses], ls="none", **PRINTED)
             axis.set(xlabel='says "member", of all judged images (%)', xlim=(-2, 102), ylim=(-2, 102))
             say_if_empty(axis, run=any(lines.values()), drawn=drawn)
         held = {key for lines in panels.values() for key, records in lines.items() if records}

@@ -132,11 +132,16 @@ def members_by_panel() -> dict[str, float]:
 def printed_by_panel() -> dict[str, list[tuple[float, float]]]:
     """His accuracies, each after the rate of "member" that gives it without telling anything apart, by title of a panel."""
     found: dict[str, list[tuple[float, float]]] = {DATASET_NAMES[name]: [] for name in DATASETS}
-    for name, row in published.load(PAPER).items():
-        if name.endswith("/membership") and name.count("/") == 3:
-            dataset = name.split("/")[0]
-            found[DATASET_NAMES[dataset]].append((equal_rates(dataset, row.value), row.value))
+    for name, row in accuracies().items():
+        dataset = name.split("/")[0]
+        found[DATASET_NAMES[dataset]].append((equal_rates(dataset, row.value), row.value))
     return found
+
+
+def accuracies() -> dict[str, published.Published]:
+    """His accuracies of membership inference, one a victim, by their published ids."""
+    printed = published.load(PAPER)
+    return {name: row for name, row in printed.items() if name.endswith("/membership") and name.count("/") == 3}
 
 
 def equal_rates(dataset: str, accuracy: float) -> float:
@@ -166,7 +171,6 @@ def honest_area(accuracy: float) -> float:
 def equal_rates_table() -> Table:
     """His accuracies of membership inference, and the rate of "member" that gives each without telling anything apart."""
     rows = []
-    for name, row in published.load(PAPER).items():
-        if name.endswith("/membership") and name.count("/") == 3:
-            rows.append([victim_of(name)[0], row.text, f"{equal_rates(name.split('/')[0], row.value):.1f}"])
+    for name, row in accuracies().items():
+        rows.append([victim_of(name)[0], row.text, f"{equal_rates(name.split('/')[0], row.value):.1f}"])
     return Table(["Victim", "Paper's accuracy", "Says member, of all images"], rows)
