@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.errors import BadValue
+from lib.errors import check_choice
 from lib.figures import NOTHING, add_legend, draw_curve, panels_for, say_if_empty, style
 from lib.metrics import mean_interval
 from lib.runs import Record
@@ -125,9 +125,7 @@ def noise_failure(panels: Mapping[str, Victims]) -> Figure:
 
 
 def _look(key: tuple[str, bool]) -> dict[str, Any]:
-    if key not in VICTIMS:
-        raise BadValue(f"victim: unknown {key!r}; expected one of {', '.join(map(str, VICTIMS))}")
-    return VICTIMS[key]
+    return VICTIMS[check_choice("victim", key, VICTIMS)]
 
 
 def _handles(panels: Mapping[str, Victims], **changes: Any) -> list[Line2D]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TypeVar
+
+Choice = TypeVar("Choice")
 
 
 class BadValue(ValueError):
@@ -35,13 +38,14 @@ def check_count(name: str, value: object, *, low: int = 1) -> int:
     return value
 
 
-def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
+def check_choice(name: str, value: object, choices: Iterable[Choice]) -> Choice:
     """`value`, if it is one of `choices`.
 
     Raises:
         BadValue: otherwise; the message lists the choices.
     """
     known = list(choices)
-    if not isinstance(value, str) or value not in known:
-        raise BadValue(f"{name}: unknown {value!r}; expected one of {', '.join(known)}")
-    return value
+    for one in known:
+        if isinstance(value, type(one)) and value == one:
+            return one
+    raise BadValue(f"{name}: unknown {value!r}; expected one of {', '.join(map(str, known))}")

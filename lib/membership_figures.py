@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from lib.attack_figures import REFERENCE
-from lib.errors import BadValue
+from lib.errors import check_choice
 from lib.figures import LOOK, NOTHING, add_legend, draw_curve, panels_for, say_if_empty, style
 from lib.runs import Record
 
@@ -98,7 +98,7 @@ def counted_by_rate(
             axis.plot([0, 100], [100 * (1 - w), 100 * w], **REFERENCE)
             drawn = False
             for key, records in lines.items():
-                look = _known("victim", key, COUNTED)
+                look = COUNTED[check_choice("victim", key, COUNTED)]
                 rates = [(m["tpr"], m["fpr"]) for m in (r.measurements for r in records) if {"tpr", "fpr"} <= m.keys()]
                 said = [w * tpr + (1 - w) * fpr for tpr, fpr in rates]
                 axis.plot(said, [w * tpr + (1 - w) * (100 - fpr) for tpr, fpr in rates], ls="none", **look)
@@ -116,14 +116,8 @@ def counted_by_rate(
 
 def _look(key: tuple[str, bool]) -> dict[str, Any]:
     """Line, mark, colour and name of a network; marks of different networks do not hide each other."""
-    look, first = _known("network", key, NETWORKS), 0.03 * list(NETWORKS).index(key)
+    look, first = NETWORKS[check_choice("network", key, NETWORKS)], 0.03 * list(NETWORKS).index(key)
     return {**look, "markerfacecolor": "white" if key[1] else look["color"], "markevery": (first, 0.12)}
-
-
-def _known(what: str, key: tuple[str, bool], looks: Mapping[tuple[str, bool], dict[str, Any]]) -> dict[str, Any]:
-    if key not in looks:
-        raise BadValue(f"{what}: unknown {key!r}; expected one of {', '.join(map(str, looks))}")
-    return looks[key]
 
 
 def _from_lowest(record: Record) -> Record:
