@@ -65,7 +65,13 @@ def _execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
     source = ROOT / "notebooks" / f"{chapter}.ipynb"
     try:
         notebook = papermill.execute_notebook(
-            str(source), None, parameters=dict(given), cwd=str(ROOT), kernel_name="python3", progress_bar=False
+            str(source),
+            None,
+            parameters=dict(given),
+            cwd=str(ROOT),
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--log-level=CRITICAL"],  # a kernel complains of its transport, and of being ended
         )
     except papermill.PapermillExecutionError as error:
         raise BuildFailed(f"chapter {chapter}: {error.ename}: {error.evalue}") from error
