@@ -1285,5 +1285,22 @@ def test_nothing_is_ticked_within_limits_that_are_ours() -> None:
     rows = {row[0]: row[3:] for row in table.rows}
     written, _, naive, aware, *_ = rows["MNIST, LeNet-5, plain"]
     assert "✓" in written and "✓" not in naive and naive != NOT_RUN and aware == galinkin_pages.SAME
-    *_, aware, _, _ = rows["MNIST, LeNet-5, Bayesian"]
+    *_, aware = rows["MNIST, LeNet-5, Bayesian"]
     assert "✓" not in aware and aware.startswith("52.00 ")
+
+
+class Laptop(Stub):
+    """A store that has ResNet-18 at `reduced` alone."""
+
+    def get(self, cell: Any) -> Record | None:
+        return super().get(cell) if cell.network == "lenet5" or cell.profile == "reduced" else None
+
+
+@pytest.mark.parametrize("kind", [Laptop, Stub])
+def test_a_number_at_reduced_stands_in_for_what_the_papers_scale_lacks_and_says_so(kind: type[Stub]) -> None:
+    store = kind(lambda cell: as_printed(replace(cell, seed=0)))
+    tables = [galinkin_pages.table1(store, quantities=["hop_skip_jump"]), galinkin_pages.averages(store)]
+    shown = {(*row[:2], column): cell for table in tables for row in table.rows for column, cell in enumerate(row)}
+    for key in (("MNIST, ResNet-18, Bayesian", "HopSkipJump", 3), ("CIFAR-10", "HopSkipJump", 4)):
+        assert shown[key].endswith(", `reduced`") == (kind is Laptop) and NOT_RUN not in shown[key]
+    assert not any("reduced" in cell for key, cell in shown.items() if "LeNet-5" in key[0])

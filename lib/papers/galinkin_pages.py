@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -10,7 +11,7 @@ from lib import claims, published
 from lib.costs import cost
 from lib.papers import galinkin
 from lib.papers.galinkin import Cell
-from lib.papers.galinkin_rows import ATTACKS, READINGS, by_victim
+from lib.papers.galinkin_rows import ATTACKS, LIMITED, READINGS, by_victim
 from lib.results import measured
 from lib.runs import Record, Store, settings
 from lib.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, NOT_RUN, Table, marked, number
@@ -35,24 +36,26 @@ def averages(store: Store) -> Table:
 
 
 def _beside(store: Store, names: Sequence[str], *, attacks: bool) -> Table:
-    """Published numbers and ours by reading; without attacks there is no limit and no `reduced` to read."""
+    """Published numbers and ours by reading, at `reduced` where the paper's scale has no record; membership has no limit."""
     printed, close = published.load(PAPER), claims.tolerances(PAPER)
-    readings = [one for one in READINGS if attacks or one.name in ("text", "coded")]
-    columns = [measured(store, PAPER, one) for one in readings]
+    readings = [one for one in READINGS if one.profile == "paper" and (attacks or one.name not in LIMITED)]
+    full = [measured(store, PAPER, one) for one in readings]
+    less = [measured(store, PAPER, replace(one, profile="reduced")) for one in readings]
     rows = []
     for name in names:
         ours = []
-        for one, found in zip(readings, columns, strict=True):
-            if one.name in ("naive", "aware") and name.rsplit("/", 1)[1] not in ATTACKS:
+        for one, at_paper, at_reduced in zip(readings, full, less, strict=True):
+            found, note = at_paper.get(name), ""
+            if found is None and name in at_reduced:
+                found, note = at_reduced[name], ", `reduced`"
+            if one.name in LIMITED and name.rsplit("/", 1)[1] not in ATTACKS:
                 ours.append("–")  # no limit applies
-            elif one.profile == "reduced" and ("lenet5" in name or name.endswith("/membership")):
-                ours.append(SAME)  # run at the paper's scale alone
             elif one.name == "aware" and "plain" in name:
                 ours.append(SAME)  # nothing is random
-            elif one.name in ("naive", "aware"):
-                ours.append(number(found.get(name)))  # the limits are ours: no tolerance applies
+            elif one.name in LIMITED:
+                ours.append(number(found) + note)  # the limits are ours: no tolerance applies
             else:
-                ours.append(marked(printed[name], found.get(name), close[name]))
+                ours.append(marked(printed[name], found, close[name]) + note)
         rows.append([*victim_of(name), printed[name].text, *ours])
     return Table(["Victim", "%", "Paper", *(f"Ours: {one.title}" for one in readings)], rows)
 

@@ -25,6 +25,7 @@ READINGS = (
     Reading("reduced", "as written, ResNet-18 attacked at `reduced`", "reduced"),
     Reading("coded_reduced", "as coded, ResNet-18 attacked at `reduced`", "reduced"),
 )
+LIMITED = ("naive", "aware")  # readings of what succeeds within a limit on the change
 ATTACKS = ("hop_skip_jump", "boundary")
 NETWORKS = ("lenet5", "resnet18")
 VICTIMS = ("plain", "bayesian")
@@ -59,7 +60,7 @@ def values_of(store: Store, one: Reading, published_id: str) -> list[tuple[int, 
 def sources(store: Store, one: Reading, row: Row) -> list[tuple[Record, str]]:
     """The records, one a seed, that measure a row of Table 1 under a reading, each with the name of its measurement."""
     quantity = row[3]
-    coded, limited = one.name.startswith("coded"), one.name in ("naive", "aware")
+    coded, limited = one.name.startswith("coded"), one.name in LIMITED
     answers = "mean" if row[2] == "bayesian" and not coded else "off"
     if quantity == "membership":
         if limited:
