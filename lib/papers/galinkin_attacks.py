@@ -46,7 +46,7 @@ def noise_table(store: Store) -> Table:
                         f"{fmean(record.measurements[name] for record in kept):,.0f}" for name in ("answers", "passes")
                     ]
                     far = [value for r in kept if (value := r.measurements["median_distance"]) >= 0]
-                    distance = f"{fmean(far):.3f}" if far else "–"
+                    distance = f"{fmean(far):.2g}" if far else "–"
                     name = "plain" if seen[0] == "none" else SEEN[seen]
                     rows.append([named(dataset, network, kept), ATTACK_NAMES[attack], name, *numbers, distance, *spent])
     head = (

@@ -39,7 +39,7 @@ OF_EVASION = (
 ).split()
 OF_SCAN = "success success_untargeted success_targeted first_label_right accuracy".split()
 # Of what is no percentage.
-FORMATS = {"answers": ",.0f", "passes": ",.0f", "training_epochs": ",.0f", "median_distance": ".3f"}
+FORMATS = {"answers": ",.0f", "passes": ",.0f", "training_epochs": ",.0f", "median_distance": ".2g"}
 
 
 def prose(store: Store) -> dict[str, str]:
