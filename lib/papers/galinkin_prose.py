@@ -35,7 +35,7 @@ OF_MEMBERSHIP = (
     "train_accuracy training_epochs"
 ).split()
 OF_EVASION = (
-    "success success_vote success_within success_one_answer_within found answers passes median_distance accuracy"
+    "started success success_vote success_within success_one_answer_within found answers passes median_distance accuracy"
 ).split()
 OF_SCAN = "success success_untargeted success_targeted first_label_right accuracy".split()
 # Of what is no percentage.
