@@ -12,7 +12,10 @@ from lib.papers.galinkin_membership import (
     HYPOTHESES,
     POSTERIORS,
     PRINTED_AREA,
+    RARELY,
+    TRAINED,
     accuracies,
+    coded,
     equal_rates,
     honest_area,
     implied_signal,
@@ -114,8 +117,13 @@ def _membership(store: Store) -> dict[str, str]:
             text |= _all(f"{one}-sees-{SEES[title]}", kept, OF_MEMBERSHIP)
         if victim == "bayesian":
             text |= _trained(store, dataset, network)
-        kept = records(store, dataset, network, victim, Membership, adversary="as_coded")
-        text |= _all(f"{one}-coded", kept, OF_MEMBERSHIP)
+            for name, changes in zip(("overfit-rare", "overfit-rare-spread"), RARELY.values(), strict=True):
+                wanted = {"part": "target", **written(victim, **changes)}
+                kept = records(store, dataset, network, victim, Membership, **wanted)
+                text |= _all(f"{one}-{name}", kept, OF_MEMBERSHIP)
+        for name, trained in zip(("coded", "membership-code"), TRAINED, strict=True):
+            kept = records(store, dataset, network, victim, Membership, **coded(victim, trained))
+            text |= _all(f"{one}-{name}", kept, OF_MEMBERSHIP)
     return text
 
 

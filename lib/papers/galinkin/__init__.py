@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from lib.papers.cell import PROFILES
 from lib.papers.galinkin.evasion import Evasion
-from lib.papers.galinkin.grid import DROPOUT, LONGEST, RARE, SEEDS, deviations, grid, main, variants
+from lib.papers.galinkin.grid import (
+    DROPOUT,
+    LONGEST,
+    MEMBERSHIP_CODE,
+    OVERFITTED,
+    RARE,
+    SEEDS,
+    deviations,
+    grid,
+    main,
+    variants,
+)
 from lib.papers.galinkin.membership import Membership
 from lib.papers.galinkin.scan import Scan
 from lib.papers.galinkin.victims import VICTIM, Cell
@@ -30,6 +41,6 @@ TOLERANCES = {
 CELLS: tuple[type[Cell], ...] = (Evasion, Scan, Membership)
 
 __all__ = [
-    "CELLS", "DROPOUT", "LONGEST", "PROFILES", "RARE", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VICTIM",
-    "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "variants",
+    "CELLS", "DROPOUT", "LONGEST", "MEMBERSHIP_CODE", "OVERFITTED", "PROFILES", "RARE", "RESUMES", "SEEDS", "TITLE",
+    "TOLERANCES", "VICTIM", "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "variants",
 ]  # fmt: skip

@@ -84,7 +84,7 @@ def shadow_of(config: Membership) -> Membership:
         answers="off",
         batch_size=32,
         learning_rate=0.01,
-        patience=3 if config.patience else 0,
+        patience=3,
         augmentation="flip_and_rotate",
     )
 
