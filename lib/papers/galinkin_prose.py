@@ -26,7 +26,7 @@ from lib.papers.galinkin_rows import ATTACKS, NETWORKS, READINGS, VICTIMS
 from lib.prose import dashed, mean, percent, readings
 from lib.results import measured, reading
 from lib.runs import Record, Store
-from lib.tables import NOT_RUN, marked
+from lib.tables import NOT_RUN, marked, of
 
 # Short names of the settings of `HYPOTHESES` and `POSTERIORS`, in their order.
 CHANGED = dict(zip(HYPOTHESES, ("written", "same", "raw", "inverted", "overfit"), strict=True))
@@ -59,6 +59,7 @@ def prose(store: Store) -> dict[str, str]:
 def _equal_rates() -> dict[str, str]:
     """`equal-rates-mnist-lenet5-plain-membership`, ...: what an attack that tells nothing would have to say.
 
+    `paper-difference-mnist-lenet5-membership`, ...: by how many points the paper's Bayesian network leaks more.
     `implied-signal-low` and `-high`, `honest-area`: what the one printed area says with and without the code's way of counting.
     """
     printed = accuracies()
@@ -66,6 +67,9 @@ def _equal_rates() -> dict[str, str]:
         f"equal-rates-{dashed(name)}": percent(equal_rates(name.split("/")[0], number.value))
         for name, number in printed.items()
     }
+    for dataset, network in product(DATASETS, NETWORKS):
+        plain, bayesian = (printed[f"{dataset}/{network}/{victim}/membership"].value for victim in VICTIMS)
+        text[f"paper-difference-{dataset}-{network}-membership"] = f"{bayesian - plain:.2f}"
     accuracy = printed["cifar10/lenet5/plain/membership"].value
     for end, rounded in (("low", 0.5), ("high", -0.5)):
         text[f"implied-signal-{end}"] = f"{implied_signal('cifar10', accuracy, PRINTED_AREA + rounded):.1f}"
@@ -94,6 +98,11 @@ def _evasion(store: Store) -> dict[str, str]:
         rounded = {"attack": attack, "answer_precision": "bfloat16"}
         kept = records(store, dataset, network, "plain", Evasion, **rounded)
         text |= _all(f"{dataset}-{network}-plain-{attack}-bfloat16", kept, OF_EVASION)
+        seeds = {record.config["seed"] for record in kept}
+        kept = [
+            r for r in records(store, dataset, network, "plain", Evasion, attack=attack) if r.config["seed"] in seeds
+        ]
+        text |= _all(f"{dataset}-{network}-plain-{attack}-float32", kept, OF_EVASION)
     for dataset, network, victim, attack in product(DATASETS, (*NETWORKS, "lenet5_coded"), VICTIMS, ATTACKS):
         for name, changes in SCANNED.items():
             kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
@@ -111,6 +120,7 @@ def _membership(store: Store) -> dict[str, str]:
             kept = records(store, dataset, network, victim, Membership, **wanted)
             text |= _all(f"{one}-{CHANGED[title]}", kept, OF_MEMBERSHIP)
             text |= _ends(f"{one}-{CHANGED[title]}", kept, "membership_as_coded")
+            text[f"{one}-{CHANGED[title]}-odds-auc-over-seeds"] = of(kept, "odds_auc")
         for title, changes in POSTERIORS.items() if victim == "bayesian" else []:
             wanted = {"part": "target", **written(victim, **changes)}
             kept = records(store, dataset, network, victim, Membership, **wanted)
