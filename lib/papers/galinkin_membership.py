@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from statistics import NormalDist, fmean
 from typing import Any
 
@@ -54,25 +55,15 @@ def coded(victim: str, trained: str = "evasion") -> dict[str, Any]:
 def hypotheses_table(store: Store) -> Table:
     """What could lift the accuracy of membership inference, each alone, on LeNet-5."""
     rows = []
-    for dataset in DATASETS:
-        for victim in VICTIMS:
-            for name, changes in {**HYPOTHESES, **(RARELY if victim == "bayesian" else {})}.items():
-                kept = records(
-                    store, dataset, "lenet5", victim, Membership, part="target", **written(victim, **changes)
-                )
-                columns = (
-                    "membership",
-                    "auc",
-                    "tpr_at_1pct",
-                    "tpr_at_01pct",
-                    "odds_auc",
-                    "control",
-                    "membership_as_coded",
-                )
-                title = f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
-                gap = [record.measurements["train_accuracy"] - record.measurements["accuracy"] for record in kept]
-                shown = f"{fmean(gap):.1f}" if gap else NOT_RUN
-                rows.append([title, name, *(of(kept, one) for one in columns), shown])
+    columns = ("membership", "auc", "tpr_at_1pct", "tpr_at_01pct", "odds_auc", "control", "membership_as_coded")
+    for dataset, victim in product(DATASETS, VICTIMS):
+        for name, changes in {**HYPOTHESES, **(RARELY if victim == "bayesian" else {})}.items():
+            wanted = {"part": "target", **written(victim, **changes)}
+            kept = records(store, dataset, "lenet5", victim, Membership, **wanted)
+            title = f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
+            gap = [record.measurements["train_accuracy"] - record.measurements["accuracy"] for record in kept]
+            shown = f"{fmean(gap):.1f}" if gap else NOT_RUN
+            rows.append([title, name, *(of(kept, one) for one in columns), shown])
     head = "LeNet-5,Setting,Accuracy,AUC,TPR at 1 % FPR,TPR at 0.1 % FPR,AUC of log-odds,Control,Scored as coded,Train − test"
     return Table(head.split(","), rows)
 
@@ -80,15 +71,13 @@ def hypotheses_table(store: Store) -> Table:
 def coded_table(store: Store) -> Table:
     """The accuracy of the code taken apart: how often it says member of members and of others, and what one makes of that."""
     printed, rows = published.load(PAPER), []
-    for dataset in DATASETS:
-        for network in NETWORKS:
-            for victim in VICTIMS:
-                text = printed[f"{dataset}/{network}/{victim}/membership"].text
-                for trained in TRAINED if network == "lenet5" else ["evasion"]:
-                    kept = records(store, dataset, network, victim, Membership, **coded(victim, trained))
-                    columns = ("tpr", "fpr", "membership_as_coded", "membership", "auc", "auc_as_coded")
-                    name = f"{named(dataset, network, kept)}, {VICTIM_NAMES[victim]}"
-                    rows.append([name, trained, *(of(kept, one) for one in columns), text])
+    columns = ("tpr", "fpr", "membership_as_coded", "membership", "auc", "auc_as_coded")
+    for dataset, network, victim in product(DATASETS, NETWORKS, VICTIMS):
+        text = printed[f"{dataset}/{network}/{victim}/membership"].text
+        for trained in TRAINED if network == "lenet5" else ["evasion"]:
+            kept = records(store, dataset, network, victim, Membership, **coded(victim, trained))
+            name = f"{named(dataset, network, kept)}, {VICTIM_NAMES[victim]}"
+            rows.append([name, trained, *(of(kept, one) for one in columns), text])
     head = (
         "Victim,Trained by the code of,Says member: of members,of others,Accuracy as coded,Balanced accuracy,AUC,"
         "AUC as coded,Paper's accuracy"
