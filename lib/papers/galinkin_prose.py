@@ -104,9 +104,17 @@ def _evasion(store: Store) -> dict[str, str]:
         ]
         text |= _all(f"{dataset}-{network}-plain-{attack}-float32", kept, OF_EVASION)
     for dataset, network, victim, attack in product(DATASETS, (*NETWORKS, "lenet5_coded"), VICTIMS, ATTACKS):
-        for name, changes in SCANNED.items():
-            kept = records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
-            text |= _all(f"{dataset}-{network}-{victim}-{attack}-scan-{name}", kept, OF_SCAN)
+        one = f"{dataset}-{network}-{victim}-{attack}-scan"
+        scans = {
+            name: records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
+            for name, changes in SCANNED.items()
+        }
+        seeds = {record.config["seed"] for record in scans["short"]}
+        scans["as-drawn"] = [
+            record for record in scans["raw"] if record.config["seed"] in seeds
+        ]  # beside the short ones
+        for name, kept in scans.items():
+            text |= _all(f"{one}-{name}", kept, OF_SCAN)
     return text
 
 
