@@ -98,21 +98,15 @@ def _evasion(store: Store) -> dict[str, str]:
         rounded = {"attack": attack, "answer_precision": "bfloat16"}
         kept = records(store, dataset, network, "plain", Evasion, **rounded)
         text |= _all(f"{dataset}-{network}-plain-{attack}-bfloat16", kept, OF_EVASION)
-        seeds = {record.config["seed"] for record in kept}
-        kept = [
-            r for r in records(store, dataset, network, "plain", Evasion, attack=attack) if r.config["seed"] in seeds
-        ]
-        text |= _all(f"{dataset}-{network}-plain-{attack}-float32", kept, OF_EVASION)
+        beside = _of_same_seeds(kept, records(store, dataset, network, "plain", Evasion, attack=attack))
+        text |= _all(f"{dataset}-{network}-plain-{attack}-float32", beside, OF_EVASION)
     for dataset, network, victim, attack in product(DATASETS, (*NETWORKS, "lenet5_coded"), VICTIMS, ATTACKS):
         one = f"{dataset}-{network}-{victim}-{attack}-scan"
         scans = {
             name: records(store, dataset, network, victim, Scan, attack=f"{attack}_scan", **changes)
             for name, changes in SCANNED.items()
         }
-        seeds = {record.config["seed"] for record in scans["short"]}
-        scans["as-drawn"] = [
-            record for record in scans["raw"] if record.config["seed"] in seeds
-        ]  # beside the short ones
+        scans["as-drawn"] = _of_same_seeds(scans["short"], scans["raw"])
         for name, kept in scans.items():
             text |= _all(f"{one}-{name}", kept, OF_SCAN)
     return text
@@ -155,6 +149,12 @@ def _trained(store: Store, dataset: str, network: str) -> dict[str, str]:
     stopped = records(*one, part="target", answers="off", patience=2)
     watched = next((record.curves["watched_loss"] for record in stopped if "watched_loss" in record.curves), [])
     return {**text, f"{name}-watched-loss": ", ".join(f"{loss:.1f}" for loss in watched) or NOT_RUN}
+
+
+def _of_same_seeds(few: list[Record], many: list[Record]) -> list[Record]:
+    """Those of `many` that can stand beside `few`."""
+    seeds = {record.config["seed"] for record in few}
+    return [record for record in many if record.config["seed"] in seeds]
 
 
 def _all(name: str, kept: list[Record], measurements: list[str]) -> dict[str, str]:

@@ -23,10 +23,8 @@ DROPOUT = {"lenet5": 0.5, "resnet18": 0.4}  # of the evasion code
 # its start, so that few tell as much.
 LONGEST = {"smoke": 3, "reduced": 10, "paper": 0}
 RARE = 0.05  # of the membership code
-MEMBERSHIP_CODE: dict[str, Any] = {
-    "learning_rate": 0.01,
-    "patience": 0,
-}  # how that trains its targets, with the rate above
+# How that trains its targets, with the rate above.
+MEMBERSHIP_CODE: dict[str, Any] = {"learning_rate": 0.01, "patience": 0}
 OVERFITTED: dict[str, Any] = {"epochs": 100, "patience": 0}
 # Digits are few: with the paper's batches and rate a network learns nothing of them.
 _SMOKE: dict[str, Any] = {
