@@ -116,27 +116,25 @@ def _membership(store: Store) -> dict[str, str]:
     """`mnist-lenet5-plain-written-auc`, `mnist-lenet5-bayesian-sees-spread-auc`, `mnist-lenet5-plain-coded-tpr`, ..."""
     text: dict[str, str] = {}
     for dataset, network, victim in product(DATASETS, NETWORKS, VICTIMS):
-        one = f"{dataset}-{network}-{victim}"
-        for title, changes in HYPOTHESES.items():
-            wanted = {"part": "target", **written(victim, **changes)}
+        for name, wanted in _quoted(victim).items():
+            one = f"{dataset}-{network}-{victim}-{name}"
             kept = records(store, dataset, network, victim, Membership, **wanted)
-            text |= _all(f"{one}-{CHANGED[title]}", kept, OF_MEMBERSHIP)
-            text |= _ends(f"{one}-{CHANGED[title]}", kept, "membership_as_coded")
-            text[f"{one}-{CHANGED[title]}-odds-auc-over-seeds"] = of(kept, "odds_auc")
-        for title, changes in POSTERIORS.items() if victim == "bayesian" else []:
-            wanted = {"part": "target", **written(victim, **changes)}
-            kept = records(store, dataset, network, victim, Membership, **wanted)
-            text |= _all(f"{one}-sees-{SEES[title]}", kept, OF_MEMBERSHIP)
+            text |= _all(one, kept, OF_MEMBERSHIP)
+            text |= _ends(one, kept, "membership_as_coded")
+            text[f"{one}-odds-auc-over-seeds"] = of(kept, "odds_auc")
         if victim == "bayesian":
             text |= _trained(store, dataset, network)
-            for name, changes in zip(("overfit-rare", "overfit-rare-spread"), RARELY.values(), strict=True):
-                wanted = {"part": "target", **written(victim, **changes)}
-                kept = records(store, dataset, network, victim, Membership, **wanted)
-                text |= _all(f"{one}-{name}", kept, OF_MEMBERSHIP)
-        for name, trained in zip(("coded", "membership-code"), TRAINED, strict=True):
-            kept = records(store, dataset, network, victim, Membership, **coded(victim, trained))
-            text |= _all(f"{one}-{name}", kept, OF_MEMBERSHIP)
     return text
+
+
+def _quoted(victim: str) -> dict[str, dict[str, Any]]:
+    """The cells of membership that sentences quote, by their short names, and what tells each from all others."""
+    changed = {CHANGED[title]: changes for title, changes in HYPOTHESES.items()}
+    if victim == "bayesian":
+        changed |= {f"sees-{SEES[title]}": changes for title, changes in POSTERIORS.items()}
+        changed |= dict(zip(("overfit-rare", "overfit-rare-spread"), RARELY.values(), strict=True))
+    cells = {name: {"part": "target", **written(victim, **changes)} for name, changes in changed.items()}
+    return cells | {name: coded(victim, code) for name, code in zip(("coded", "membership-code"), TRAINED, strict=True)}
 
 
 def _trained(store: Store, dataset: str, network: str) -> dict[str, str]:
