@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,13 +31,14 @@ CLASSES = {
     "yale": tuple(f"yaleB{i:02d}" for i in range(1, 40) if i != 14),  # there never was a subject 14
 }
 DIGITS = {f"digits_as_{name}": name for name in SHAPES}
-NAMES = (*SHAPES, *DIGITS)
+NAMES = (*SHAPES, "yale_as_coded", *DIGITS)
 # Images of the training and of the test set.
 SIZES = {
     "mnist": (60_000, 10_000),
     "fashion_mnist": (60_000, 10_000),
     "cifar10": (50_000, 10_000),
     "yale": (1900, 514),
+    "yale_as_coded": (1900, 514),
     **dict.fromkeys(DIGITS, (1437, 360)),
 }
 
@@ -47,6 +48,7 @@ CHECKSUMS = {
     "fashion_mnist": "c2df23e9d135ade7af62bf6273886728f606f79e67e066d2485f52ee9d597534",
     "cifar10": "ad1a54dfad01caa9ded6376715754acc6cff75cfd4035deecefc743f754ce5bb",
     "yale": "4ec1f94548b6a0ce543b083d92b2a37dacc933471393c49194b1799ec470549d",
+    "yale_as_coded": "db83d338cfab673f9f6354bf1d631ceae18ede3710a6b37b6920c4dfbe82a862",
     "digits_as_mnist": "bfda28831dbd0c3c88f762b3783b16479c5e57ca64cff7dd1dcd30ab1094403e",
     "digits_as_fashion_mnist": "bfda28831dbd0c3c88f762b3783b16479c5e57ca64cff7dd1dcd30ab1094403e",
     "digits_as_cifar10": "2222dc7e1f182ebae7ee36b22d077e7e39fd32dc950a4f5506a8ff77cc697f9c",
@@ -112,7 +114,8 @@ def default_root() -> Path:
 def load(name: str, root: str | Path | None = None) -> Dataset:
     """The data set `name`, read from `root` and checked against its published contents.
 
-    What is missing is downloaded by torchvision, except Yale, which has to be placed by hand.
+    What is missing is downloaded by torchvision, except Yale, which has to be placed by hand. `yale_as_coded` has the same faces,
+    drawn apart as by the code of Song et al. if their file has them by name.
 
     Raises:
         BadValue: unknown name; a missing, truncated or altered file. The message names the file and what to do.
@@ -121,11 +124,12 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
     folder = default_root() if root is None else Path(root)
     if name in DIGITS:
         parts = _digits(SHAPES[DIGITS[name]])
-    elif name == "yale":
-        parts = _yale(folder)
+    elif name in YALE_DRAWS:
+        parts = _yale(folder, YALE_DRAWS[name])
     else:
         parts = _torchvision(name, folder)
-    dataset = Dataset(name, *parts, CLASSES["mnist" if name in DIGITS else name])
+    named = "mnist" if name in DIGITS else "yale" if name in YALE_DRAWS else name
+    dataset = Dataset(name, *parts, CLASSES[named])
     if (found := checksum(dataset)) != CHECKSUMS[name]:
         raise BadValue(
             f"data set {name} in {folder}: contents have checksum {found[:12]}, expected {CHECKSUMS[name][:12]}; "
@@ -206,8 +210,22 @@ def _present(name: str, root: Path) -> bool:
     return True
 
 
-def _yale(root: Path) -> tuple[Split, Split]:
-    """50 images of each subject to train on, the rest to test (Song et al.; their draw is not published, ours is seeded)."""
+def _our_draw(sizes: list[int]) -> list[list[int]]:
+    """An order of the images of each subject."""
+    return [torch.randperm(n, generator=seeds.generator(i, "yale split")).tolist() for i, n in enumerate(sizes)]
+
+
+def _coded_draw(sizes: list[int]) -> list[list[int]]:
+    """The same by NumPy's generator with seed 0, one subject after the other (Song et al., `YALE_split` in their utils.py)."""
+    drawn = np.random.RandomState(0)
+    return [drawn.permutation(n).tolist() for n in sizes]
+
+
+YALE_DRAWS = {"yale": _our_draw, "yale_as_coded": _coded_draw}
+
+
+def _yale(root: Path, draw: Callable[[list[int]], list[list[int]]]) -> tuple[Split, Split]:
+    """50 images of each subject to train on, the rest to test (Song et al.)."""
     from PIL import Image
 
     folder = root / "CroppedYale"
@@ -219,9 +237,8 @@ def _yale(root: Path) -> tuple[Split, Split]:
         )
     train: list[tuple[Path, int]] = []
     test: list[tuple[Path, int]] = []
-    for label, of_subject in enumerate(files):
-        order = torch.randperm(len(of_subject), generator=seeds.generator(label, "yale split")).tolist()
-        chosen = [(of_subject[i], label) for i in order]
+    for label, order in enumerate(draw([len(of_subject) for of_subject in files])):
+        chosen = [(files[label][i], label) for i in order]
         train += chosen[:YALE_TRAIN_PER_CLASS]
         test += chosen[YALE_TRAIN_PER_CLASS:]
 

@@ -22,7 +22,13 @@ from lib.selection import label
 from lib.verdicts import SLACK, Measured, Verdict, judge
 
 NOT_RUN = "not run"
-DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "yale": "Yale Face"}
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "yale": "Yale Face",
+    "yale_as_coded": "Yale Face, drawn as coded",
+}
 
 ATTACK_NAMES = {
     "fgsm": "FGSM",

@@ -276,13 +276,21 @@ def fake_yale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_yale_is_50_faces_of_each_subject_and_the_rest(fake_yale: Path) -> None:
-    train, test = data._yale(fake_yale.parent)
+@pytest.mark.parametrize("draw", data.YALE_DRAWS.values(), ids=data.YALE_DRAWS)
+def test_yale_is_50_faces_of_each_subject_and_the_rest(draw: Any, fake_yale: Path) -> None:
+    train, test = data._yale(fake_yale.parent, draw)
     assert train.labels.tolist() == [0] * 50 + [1] * 50 and test.labels.tolist() == [0, 1, 1]
     assert train.images.shape == (100, 1, 192, 168) and train.images.dtype == torch.uint8
     shades = [int(image[0, 0, 0]) for image in torch.cat([train.images, test.images])]
     assert sorted(shades) == [*range(51), *range(100, 152)]
     assert shades[:50] != sorted(shades[:50])  # drawn, not the first fifty
+
+
+def test_the_codes_draw_is_that_of_numpys_global_generator() -> None:
+    """As in `YALE_split`: seeded once, then a permutation of the places of each subject's images among all."""
+    np.random.seed(0)
+    places = [np.random.permutation(np.arange(100, 163)) - 100, np.random.permutation(np.arange(200, 264)) - 200]
+    assert data.YALE_DRAWS["yale_as_coded"]([63, 64]) == [place.tolist() for place in places]
 
 
 @pytest.mark.parametrize(("change", "found"), [("remove", 102), ("add", 104), ("elsewhere", 0)])
@@ -361,10 +369,11 @@ def test_the_real_data_sets_are_what_everybody_has(
 
 
 @pytest.mark.data("yale")
-def test_the_real_faces_are_what_the_paper_counts() -> None:
-    dataset = data.load("yale")
+@pytest.mark.parametrize("name", data.YALE_DRAWS)
+def test_the_real_faces_are_what_the_paper_counts(name: str) -> None:
+    dataset = data.load(name)
     assert dataset.shape == (1, 192, 168) and len(dataset.classes) == 38 and "yaleB14" not in dataset.classes
-    assert (len(dataset.train), len(dataset.test)) == (1900, 514) == data.SIZES["yale"]
+    assert (len(dataset.train), len(dataset.test)) == (1900, 514) == data.SIZES[name]
     assert torch.bincount(dataset.train.labels).tolist() == [50] * 38
     assert int(torch.bincount(dataset.test.labels, minlength=38).min()) > 0
 
