@@ -1,6 +1,7 @@
 """Robust, Private, Uncertain: the code behind three replications.
 
-One flow, one folder a step, imports along it:
+One flow, imports along it:
 
-    data -> models, uncertainty, training -> evasion -> metrics -> runs -> published, claims, tables, figures -> book
+    data -> models, uncertainty, training -> evasion, membership -> judging, detection
+         -> runs -> published, claims, tables, figures -> book
 """

@@ -41,9 +41,13 @@ def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[flo
         scores: (n,) of all inputs.
         right: (n,) whether each would be classified rightly.
         shares: each in [0, 1).
+
+    Raises:
+        BadValue: shapes that do not match, no inputs, a score that is NaN, a share outside [0, 1).
     """
     if scores.shape != right.shape or scores.dim() != 1 or len(scores) == 0:
         raise BadValue(f"scores, right: expected two (n,) with n >= 1, got {tuple(scores.shape)}, {tuple(right.shape)}")
+    _check_numbers(scores=scores)
     values, inverse = np.unique(scores.double().cpu().numpy(), return_inverse=True)
     counts = np.bincount(inverse, minlength=len(values))
     hits = np.bincount(inverse, weights=right.double().cpu().numpy(), minlength=len(values))
@@ -67,10 +71,18 @@ def by_scores(
     return measured, curves
 
 
+def _check_numbers(**scores: Tensor) -> None:
+    """NaN has no place in an order."""
+    for name, values in scores.items():
+        if values.isnan().any():
+            raise BadValue(f"{name}: expected numbers, got {int(values.isnan().sum())} NaN among {len(values)} scores")
+
+
 def _stacked(clean: Tensor, adversarial: Tensor) -> tuple[np.ndarray, np.ndarray]:
     if clean.dim() != 1 or adversarial.dim() != 1 or not len(clean) or not len(adversarial):
         raise BadValue(
             f"clean, adversarial: expected (n,) and (m,), got {tuple(clean.shape)}, {tuple(adversarial.shape)}"
         )
+    _check_numbers(clean=clean, adversarial=adversarial)
     truth = np.concatenate([np.zeros(len(clean)), np.ones(len(adversarial))])
     return truth, np.concatenate([clean.double().cpu().numpy(), adversarial.double().cpu().numpy()])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib import evasion
 from lib.data import Split
+from lib.errors import check_number
 from lib.metrics import accuracy
 from lib.uncertainty import Heteroscedastic, MonteCarloDropout, Victim
 
@@ -55,7 +56,13 @@ def mean_sigma(victim: Heteroscedastic, x: Tensor) -> Tensor:
 
 
 def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> list[float]:
-    """Accuracy in percent under FGSM at each of `epsilons`; at 0 the image itself, seen through fresh draws."""
+    """Accuracy in percent under FGSM at each of `epsilons`; at 0 the image itself, seen through fresh draws.
+
+    Raises:
+        BadValue: a budget that is no number from 0 to the width of the victim's bounds.
+    """
+    low, high = victim.bounds
+    epsilons = [check_number("epsilons", epsilon, low=0.0, high=high - low) for epsilon in epsilons]
     right = torch.zeros(len(epsilons), dtype=torch.float64)
     for indices in _batches(test, victim):
         x, y = test.take(indices)
@@ -63,9 +70,9 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
             predicted = victim(x).argmax(1)
         # FGSM's direction does not depend on its budget, so one gradient serves every epsilon. Where clipping at the
         # largest budget hides the direction, the image is at its bound already and no budget moves it.
-        direction = (evasion.fgsm(victim, x, predicted, epsilon=1.0) - x).sign()
+        direction = (evasion.fgsm(victim, x, predicted, epsilon=high - low) - x).sign()
         for i, epsilon in enumerate(epsilons):
-            adversarial = (x + epsilon * direction).clamp(*victim.bounds)
+            adversarial = (x + epsilon * direction).clamp(low, high)
             with torch.no_grad():
                 right[i] += accuracy(victim(adversarial), y) / 100 * len(y)
     return (100 * right / len(test)).tolist()

@@ -87,7 +87,7 @@ class Conv2d(nn.Conv2d):
         dense = torch.cat([weight[:, r : r + h, q : q + w].flatten(1) for r in rows for q in columns])  # (u v d, h w c)
         bias = None if self.bias is None else self.bias.repeat(len(rows) * len(columns))
         out = F.linear(x.permute(0, 2, 3, 1).flatten(1), dense, bias)
-        return out.view(n, len(rows), len(columns), -1).permute(0, 3, 1, 2)
+        return out.view(n, len(rows), len(columns), self.out_channels).permute(0, 3, 1, 2)
 
     def _first_taps(self, size: int) -> list[int]:
         """By which tap each pixel of a row of the output sees the first of `size` pixels; empty if some see not all of them."""
@@ -106,13 +106,24 @@ def set_sampling(network: nn.Module, *, sampling: bool, generator: torch.Generat
 
 
 @contextmanager
+def sampling(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
+    """Inside, every `Dropout` of `network` is on; whoever calls the network afterwards finds it as it was, whatever happened."""
+    set_sampling(network, sampling=True, generator=generator)
+    try:
+        yield
+    finally:
+        set_sampling(network, sampling=False)
+
+
+@contextmanager
 def only_input_gradients(network: nn.Module) -> Iterator[None]:
-    """Inside, the weights take no gradient: a backward pass to the images would compute and keep them all."""
+    """Inside, images take gradients, even where the caller has turned them off, and weights none, which would all be kept."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
     try:
-        yield
+        with torch.enable_grad():
+            yield
     finally:
         for weight in weights:
             weight.requires_grad_(True)

@@ -11,7 +11,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from lib.errors import BadValue
+from lib.errors import BadValue, check_number
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
     """Student's t interval of the mean of `values`; with one value both ends are NaN, for one seed has no spread.
 
     Raises:
-        BadValue: no values at all.
+        BadValue: no values at all; a confidence that is no share of 1.
     """
+    confidence = check_confidence(confidence)
     n = len(values)
     if n == 0:
         raise BadValue("values: expected at least one number, got none")
@@ -45,8 +46,9 @@ def proportion_interval(successes: float, n: int, *, confidence: float = 0.95) -
     """Wilson's score interval of a proportion (Wilson 1927), as fractions of 1.
 
     Raises:
-        BadValue: n < 1, or more successes than trials.
+        BadValue: n < 1, or more successes than trials; a confidence that is no share of 1.
     """
+    confidence = check_confidence(confidence)
     if n < 1 or not 0 <= successes <= n:
         raise BadValue(f"successes: expected 0 <= successes <= n with n >= 1, got {successes!r} of {n!r}")
     z = float(special.ndtri(0.5 + confidence / 2))
@@ -57,8 +59,25 @@ def proportion_interval(successes: float, n: int, *, confidence: float = 0.95) -
     return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
+def check_confidence(confidence: float) -> float:
+    """`confidence` of an interval, if it is a share of 1: 0.95, not 95.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    return check_number("confidence", confidence, low=0.0, high=1.0 - 1e-12)
+
+
 def accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent."""
+    """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent.
+
+    Raises:
+        BadValue: shapes that do not match, or no rows.
+    """
+    if scores.dim() != 2 or labels.shape != scores.shape[:1] or len(labels) == 0:
+        raise BadValue(
+            f"scores, labels: expected (n, k) and (n,), n >= 1, got {tuple(scores.shape)}, {tuple(labels.shape)}"
+        )
     return 100.0 * (scores.argmax(1) == labels).double().mean().item()
 
 

@@ -24,6 +24,7 @@ from lib import seeds
 from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.evasion.perturb import perturb
+from lib.layers import set_sampling
 from lib.progress import track
 from lib.snapshots import History, State, resume, save
 from lib.training import AUGMENTATIONS, TrainingFailed
@@ -120,9 +121,13 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: a batch larger than the split, or a snapshot that is damaged or of another network.
+        BadValue: a heteroscedastic network; a batch larger than the split; a snapshot that is damaged or of another network.
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
     """
+    if getattr(network, "noise", None) is not None:
+        raise BadValue(
+            "network: expected one head, for the second one of a heteroscedastic network would stay untrained"
+        )
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()
@@ -192,6 +197,7 @@ class Run:
         x, y = self.split.take(self.batch(step))
         x = AUGMENTATIONS[config.augmentation](x, noise).contiguous(memory_format=torch.channels_last)
         epsilon, step_size = config.budget(step)
+        set_sampling(self.plain, sampling=False, generator=noise)  # masks of dropout, if there is any
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
             if config.epsilon > 0:
                 start = x + epsilon * (2 * torch.rand(x.shape, generator=noise, device=self.device) - 1)

@@ -152,9 +152,16 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: patience without a validation split, or a snapshot that is damaged or of another network.
+        BadValue: a module that is no `Network`; patience without a validation split; no images; a snapshot that is damaged or of
+            another network.
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
+    if not isinstance(network, Network):
+        raise BadValue(
+            f"network: expected one of lib.models, whose `adopt` takes any module, got {type(network).__name__}"
+        )
+    if len(split) == 0:
+        raise BadValue("split: expected one image or more, got none")
     if config.patience and not validation:
         raise BadValue(f"patience: expected 0 without a validation split, got {config.patience}")
     network.to(device).train()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lib import models
 from lib.errors import BadValue, check_choice, check_count
-from lib.layers import set_sampling
+from lib.layers import sampling, set_sampling
 from lib.models import Network
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -84,6 +84,8 @@ class Ensemble(Victim):
     """
 
     def __init__(self, networks: Sequence[Network], *, precision: str = "float32") -> None:
+        if not networks:
+            raise BadValue("networks: expected one or more, got none")
         super().__init__(networks[0], draws=len(networks), precision=precision)
         self.members = nn.ModuleList(networks).eval()
 
@@ -124,17 +126,15 @@ class MonteCarloDropout(RandomVictim):
 
     def sample(self, x: Tensor, draws: int) -> Tensor:
         """The logits under `draws` fresh sets of masks: (draws, n, k). What comes before the first mask is computed once."""
-        set_sampling(self.network, sampling=True, generator=self.generator)
         at_once = max(1, self.max_batch // max(1, len(x)))
         pieces = []
-        with self.autocast(x):
+        with self.autocast(x), sampling(self.network, self.generator):
             shared = self.network.before_dropout(x.contiguous(memory_format=torch.channels_last))
             for start in range(0, draws, at_once):
                 repeats = min(at_once, draws - start)
                 folded = torch.cat([shared] * repeats)  # keeps channels last, as Tensor.repeat would not
                 logits = self.network.from_dropout(folded)  # (repeats * n, k)
                 pieces.append(logits.float().view(repeats, len(x), logits.shape[-1]))
-        set_sampling(self.network, sampling=False)  # whoever calls the network itself finds it as it was
         return torch.cat(pieces)
 
 
@@ -188,9 +188,10 @@ def estimate(
         precision: `float32`, or `bfloat16` for what is inside.
 
     Raises:
-        BadValue: unknown estimator; one that needs what the network has not, dropout or a second head.
+        BadValue: unknown estimator; no draws; one that needs what the network has not, dropout or a second head.
     """
     check_choice("estimator", estimator, ESTIMATORS)
+    check_count("draws", draws)
     network = network if isinstance(network, Network) else models.adopt(network)
     if estimator == "epistemic" and not models.draws(network):
         raise BadValue("estimator: epistemic needs a network with dropout layers, and this one has none")

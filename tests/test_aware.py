@@ -153,7 +153,7 @@ def test_a_weight_buys_a_lower_score(
 @pytest.mark.parametrize(("kind", "score"), SCORES)
 @given(
     epsilon=st.floats(0, 1),
-    part=st.floats(0, 1),
+    part=st.floats(1e-3, 1),
     weight=st.sampled_from([0.0, 1.0, 1e6]),
     extreme=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
@@ -165,7 +165,7 @@ def test_the_result_stays_inside_the_bounds_and_the_budget(
     x, y = torch.rand(2, 1, 3, 4, generator=source), torch.randint(10, (2,), generator=source)
     x = x.round() if extreme else x
     before = x.clone()
-    settings: dict[str, Any] = {"epsilon": epsilon, "step_size": part * epsilon, "steps": 2, "draws": 2}
+    settings: dict[str, Any] = {"epsilon": epsilon, "step_size": part * epsilon or epsilon, "steps": 2, "draws": 2}
     found = pgd_aware(small(kind), x, y, score=score, weight=weight, **settings)
     assert found.shape == x.shape and found.dtype == x.dtype and not found.requires_grad
     assert float(found.min()) >= 0 and float(found.max()) <= 1

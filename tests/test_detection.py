@@ -125,6 +125,16 @@ def test_scores_that_are_none_are_refused(measure: Callable[..., Any], clean: Te
         measure(clean, adversarial)
 
 
+@pytest.mark.parametrize("measure", [auroc, roc])
+def test_scores_that_are_no_numbers_are_refused(measure: Callable[..., Any]) -> None:
+    """NaN has no place in an order: it would count as the most uncertain of all."""
+    for name, sides in {"clean": (math.nan * ONE, ONE), "adversarial": (ONE, math.nan * ONE)}.items():
+        with pytest.raises(BadValue, match=rf"^{name}: expected numbers, got 1 NaN among 1 scores$"):
+            measure(*sides)
+    with pytest.raises(BadValue, match=r"^scores: expected numbers, got 1 NaN among 1 scores$"):
+        accuracy_after_rejection(math.nan * ONE, ONE.bool())
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan, "0.1"])
 def test_rates_that_are_none_are_refused(rate: Any) -> None:
     with pytest.raises(BadValue, match=r"^rates: expected a finite number in \[0, 1\], got "):

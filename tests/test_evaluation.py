@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
 from lib import data, evaluation, evasion, models
+from lib.errors import BadValue
 from lib.metrics import accuracy
 from lib.uncertainty import Deterministic, Heteroscedastic, MonteCarloDropout
 
@@ -48,6 +52,12 @@ def test_one_gradient_serves_every_epsilon() -> None:
     predicted = victim(x).argmax(1)
     anew = [accuracy(victim(evasion.fgsm(victim, x, predicted, epsilon=e)), y) for e in epsilons]
     assert evaluation.accuracy_curve(victim, test, epsilons) == pytest.approx(anew)
+
+
+@pytest.mark.parametrize("epsilon", [8, -0.1, math.nan, "0.1"])
+def test_a_budget_that_is_none_is_refused(epsilon: Any) -> None:
+    with pytest.raises(BadValue, match=r"^epsilons: expected a finite number in \[0, 1\], got "):
+        evaluation.accuracy_curve(Deterministic(network()), split(), [0.0, epsilon])
 
 
 def test_sigma_is_reported_for_gaussian_logits_alone() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lib.errors import BadValue
 from lib.evasion import FORMS, Look, fgsm, pgd
 from lib.evasion.forms import answer, looks
+from lib.evasion.oracle import DecisionOracle
 from lib.models import Network
 from lib.uncertainty import Deterministic, Ensemble, Heteroscedastic, MonteCarloDropout, Victim
 
@@ -192,11 +193,24 @@ def test_the_answer_to_several_draws_is_that_of_their_mean_softmax(untrained: Ma
     samples = torch.randn(5, 4, 10, generator=generator())
     victim = random_victim("epistemic", untrained)
     mean = samples.softmax(-1).mean(0)
-    for judged_by in (victim, Look(victim, "expectation", draws=5), untrained()):
-        torch.testing.assert_close(answer(judged_by, samples).softmax(-1), mean)
+    look = Look(victim, "expectation", draws=5)
+    torch.testing.assert_close(answer(look, samples).softmax(-1), mean)
+    for judged_by in (victim, look, untrained()):
         torch.testing.assert_close(answer(judged_by, samples[:1]), samples[0])
     noisy = Look(random_victim("aleatoric", untrained), "expectation", draws=5)
     torch.testing.assert_close(answer(noisy, samples), samples.mean(0))
+
+
+@RANDOM
+@ALL
+def test_an_attack_that_sees_labels_knows_that_a_look_is_random(kind: str, form: str, untrained: Maker) -> None:
+    """Else it would believe the first answer, whatever lead it was asked for."""
+    look, (x, y) = Look(random_victim(kind, untrained), form, draws=3), problem()
+    oracle = DecisionOracle(look, y, lead=3)
+    assert look.random and oracle.lead == 3
+    oracle(x, torch.arange(len(x)))
+    assert int(oracle.answers.min()) >= 3
+    assert not Look(Deterministic(untrained()), form, draws=3).random
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

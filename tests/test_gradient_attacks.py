@@ -179,6 +179,25 @@ def test_the_result_stays_inside_the_bounds_and_the_budget(
 
 
 @BOTH
+def test_towards_a_label_of_two_is_away_from_the_other(name: str) -> None:
+    victim, (x, y) = linear(2, SHAPE), problem(6, SHAPE, 2)
+    settings: dict[str, Any] = {"epsilon": 0.1} if name == "fgsm" else {"epsilon": 0.1, "step_size": 0.03, "steps": 2}
+    attack: Callable[..., Tensor] = fgsm if name == "fgsm" else pgd
+    assert torch.equal(attack(victim, x, 1 - y, targeted=True, **settings), attack(victim, x, y, **settings))
+
+
+@BOTH
+def test_a_budget_is_in_the_units_of_the_images(name: str) -> None:
+    """The same attack on levels of 0 to 255 as on 0 to 1."""
+    victim, (x, y) = linear(2, SHAPE), problem(6, SHAPE, 2)
+    levels = Linear(victim.weight.detach() / 255, victim.bias.detach())
+    levels.bounds = (0.0, 255.0)
+    torch.testing.assert_close(call(name, levels, 255 * x, y, 25.5) / 255, call(name, victim, x, y, 0.1))
+    with pytest.raises(BadValue, match=r"^epsilon: expected a finite number in \[0, 255\], got 256"):
+        call(name, levels, 255 * x, y, 256.0)
+
+
+@BOTH
 def test_the_bounds_are_the_victims(name: str) -> None:
     victim, (x, y) = linear(2, SHAPE), problem(6, SHAPE, 2)
     victim.bounds = (-1.0, 0.5)
@@ -191,7 +210,18 @@ def test_the_bounds_are_the_victims(name: str) -> None:
 @BOTH
 def test_a_budget_of_zero_gives_the_image_back(name: str) -> None:
     x, y = problem(6, SHAPE, 2)
-    assert torch.equal(call(name, linear(2, SHAPE), x, y, 0.0), x)
+    found = call(name, linear(2, SHAPE), x, y, 0.0)
+    assert torch.equal(found, x) and found.data_ptr() != x.data_ptr()  # a copy, which may be changed
+
+
+@BOTH
+def test_it_does_not_matter_whether_the_caller_wants_gradients(name: str) -> None:
+    victim, (x, y) = linear(3, SHAPE), problem(6, SHAPE, 3)
+    expected = call(name, victim, x, y, 0.1)
+    with torch.no_grad():
+        assert torch.equal(call(name, victim, x, y, 0.1), expected)
+    found = call(name, victim, x.clone().requires_grad_(), y, 0.1)
+    assert torch.equal(found, expected) and not found.requires_grad
 
 
 @BOTH
@@ -308,6 +338,14 @@ def test_pgds_own_settings_are_refused_by_name(change: dict[str, Any], told: str
         (torch.rand(2, 1, 3, 3), torch.zeros(3).long(), "x, y: "),
         (torch.rand(2, 1, 3, 3), torch.zeros(2, 1).long(), "x, y: "),
         (torch.rand(2, 1, 3, 3), torch.tensor(0), "x, y: "),
+        (torch.rand(2, 1, 3, 3), torch.tensor([0, -100]), "y: expected labels of at least 0 in torch.int64, got -100"),
+        (torch.rand(2, 1, 3, 3), torch.zeros(2).int(), "y: "),
+        (torch.rand(2, 1, 3, 3), torch.zeros(2), "y: "),
+        (
+            torch.rand(2, 1, 3, 3).double(),
+            torch.zeros(2).long(),
+            "x: expected images in torch.float32, got torch.float64",
+        ),
     ],
 )
 def test_images_and_labels_that_do_not_fit_are_refused(name: str, x: Tensor, y: Tensor, told: str) -> None:

@@ -29,7 +29,7 @@ from lib.membership import (
     tpr_at_fpr,
     tpr_interval,
 )
-from lib.metrics import proportion_interval
+from lib.metrics import accuracy, mean_interval, proportion_interval
 
 # Few values, so that most examples have ties.
 TIED = st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12)
@@ -241,6 +241,27 @@ def test_the_interval_of_the_rate_covers_the_truth(shift: float, m: int, fpr: fl
     ours, alone = (np.mean([i.low <= truth <= i.high for i in intervals]) for intervals in (found, wilson))
     assert ours >= 0.92 and alone < 0.9
     assert np.mean([interval.high - interval.low for interval in found]) < 0.15  # and says something
+
+
+@pytest.mark.parametrize("confidence", [95, 1.0, -0.1, math.nan])
+def test_a_confidence_is_a_share_of_one(confidence: float) -> None:
+    """95 would make an interval from 0 to 1, or NaN, of any data."""
+    sides = scores([0.0, 1.0, 2.0], [0.0, 1.0])
+    intervals: list[Callable[[], object]] = [
+        lambda: auc_interval(*sides, confidence=confidence),
+        lambda: tpr_interval(*sides, 0.1, confidence=confidence),
+        lambda: proportion_interval(5, 10, confidence=confidence),
+        lambda: mean_interval([1.0, 2.0], confidence=confidence),
+    ]
+    for interval in intervals:
+        with pytest.raises(BadValue, match=r"^confidence: expected a finite number in "):
+            interval()
+
+
+@pytest.mark.parametrize(("found", "labels"), [((4, 4), (4, 1)), ((4, 4), (3,)), ((0, 4), (0,)), ((4,), (4,))])
+def test_an_accuracy_is_of_rows_and_as_many_labels(found: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    with pytest.raises(BadValue, match=r"^scores, labels: expected \(n, k\) and \(n,\), n >= 1, got "):
+        accuracy(torch.zeros(found), torch.zeros(labels).long())
 
 
 @given(member=SIDE, nonmember=SIDE, fpr=st.sampled_from([0.0, 0.01, 0.3, 1.0]))

@@ -387,12 +387,36 @@ def test_without_a_second_head_there_is_no_sigma(untrained: Callable[..., Networ
         ({"dropout": 1.0}, "dropout: expected a finite number in [0, 0.999], got 1.0"),
         ({"dropout": -0.1}, "dropout: "),
         ({"dropout": math.nan}, "dropout: "),
+        ({"classes": 0}, "classes: expected a whole number of at least 1, got 0"),
+        ({"shape": (28, 28)}, "shape: expected channels, height and width, got (28, 28)"),
+        ({"shape": (1, 28, 0)}, "shape: expected a whole number of at least 1, got 0"),
+        ({"seed": 1.0}, "seed: expected a whole number of at least 0, got 1.0"),
+        ({"seed": None}, "seed: "),
     ],
 )
 def test_bad_settings_are_named(change: dict[str, Any], told: str) -> None:
     with pytest.raises(BadValue) as caught:
         models.build(**{"name": "basic_cnn", "shape": GRAY, "classes": 10, "seed": 0, **change})
     assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(("name", "counted"), [("lenet5", 61_706), ("fashion_cnn", 12_100_002)])
+def test_a_network_has_the_width_of_its_paper_unless_it_is_told(name: str, counted: int) -> None:
+    network = models.build(name, shape=GRAY, classes=10, seed=0)
+    assert sum(weight.numel() for weight in network.parameters()) == counted
+
+
+def test_building_a_network_leaves_pytorchs_own_generator_where_it_was() -> None:
+    before = torch.get_rng_state()
+    models.build("basic_cnn", shape=GRAY, classes=10, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.filterwarnings("ignore:std_mean")  # of nothing
+@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def test_no_images_have_no_logits(name: str) -> None:
+    shape = data.SHAPES["yale"] if name == "yale_cnn" else COLOUR if "wide" in name or name == "resnet18" else GRAY
+    assert models.build(name, shape=shape, classes=10, seed=0)(torch.rand(0, *shape)).shape == (0, 10)
 
 
 def test_the_widths_of_a_paper_are_those_of_its_networks() -> None:

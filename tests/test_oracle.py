@@ -200,6 +200,12 @@ def test_bad_settings_are_refused(change: dict[str, Any], told: str) -> None:
     assert str(caught.value).startswith(told)
 
 
+def test_a_label_that_is_no_class_is_refused_at_the_first_answer() -> None:
+    oracle = DecisionOracle(Scripted([[0], [1]]), torch.tensor([2, 3]))
+    with pytest.raises(BadValue, match=r"^y: expected labels below 3, the number of the victim's classes, got 3$"):
+        oracle(images(2), torch.arange(2))
+
+
 @pytest.mark.parametrize(("p", "lead", "told"), [(0.4, 3, "p: "), (1.1, 3, "p: "), (0.6, 0, "lead: ")])
 def test_an_error_rate_of_nothing_is_refused(p: float, lead: int, told: str) -> None:
     with pytest.raises(BadValue, match=told):

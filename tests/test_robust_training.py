@@ -448,6 +448,24 @@ def test_a_seed_repeats_the_training_to_the_bit() -> None:
     assert same(first, again) and losses == once_more != other
 
 
+def test_masks_of_dropout_are_those_of_the_seed_and_the_step() -> None:
+    """Whatever PyTorch's global generator stands at."""
+
+    def run(global_seed: int) -> dict[str, Tensor]:
+        trained = models.build("fully_connected", shape=SHAPE, classes=3, seed=0, width=8, dropout=0.5)
+        torch.manual_seed(global_seed)
+        fit(trained, images(), config(), seed=1)
+        return state(trained)
+
+    assert same(run(0), run(1))
+
+
+def test_a_second_head_is_refused_for_it_would_stay_as_it_is() -> None:
+    two = models.build("fully_connected", shape=SHAPE, classes=3, seed=0, width=8, heteroscedastic=True)
+    with pytest.raises(BadValue, match=r"^network: expected one head"):
+        fit(two, images(), config(), seed=0)
+
+
 # --- failing ----------------------------------------------------------------------------------------------------------
 
 

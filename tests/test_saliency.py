@@ -345,11 +345,11 @@ class Never(nn.Module):
         ({"x": torch.full((2, 1, 2, 2), 1.5)}, "x: expected finite values in [0, 1], got 1.5 to 1.5"),
         ({"x": torch.full((2, 1, 2, 2), math.nan)}, "x: "),
         ({"x": torch.rand(2, 3)}, "x, y: expected (n, c, h, w) and (n,), got (2, 3) and (2,)"),
-        ({"target": torch.zeros(3).long()}, "x, y: "),
+        ({"y": torch.zeros(3).long()}, "x, y: "),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(change: dict[str, Any], told: str) -> None:
-    arguments = {"x": torch.rand(2, 1, 2, 2), "target": torch.zeros(2).long(), **change}
+    arguments = {"x": torch.rand(2, 1, 2, 2), "y": torch.zeros(2).long(), **change}
     with pytest.raises(BadValue) as caught:
         jsma(Never(), **arguments)
     assert str(caught.value).startswith(told)

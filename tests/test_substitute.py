@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lib import models
 from lib.errors import BadValue
 from lib.evasion.substitute import Oracle, SubstituteConfig, augment, train_substitute
+from lib.layers import Dropout
 
 SHAPE, CLASSES = (1, 3, 4), 3
 STILL: dict[str, Any] = {"epochs": 1, "learning_rate": 0.0}
@@ -197,9 +198,34 @@ def test_an_oracle_that_gives_no_labels_is_refused(wrong: Callable[[Tensor], Ten
         train_substitute(wrong, Linear(), images(4), SubstituteConfig(), generator=generator())
 
 
-@pytest.mark.parametrize("x", [torch.rand(0, *SHAPE), torch.rand(3, 4), torch.rand(SHAPE)])
+@pytest.mark.parametrize("label", [-1, CLASSES])
+def test_an_oracle_that_names_no_class_is_refused(label: int) -> None:
+    with pytest.raises(
+        BadValue, match=rf"^oracle: expected classes 0 to {CLASSES - 1}, got labels {label} to {label}$"
+    ):
+        train_substitute(lambda x: torch.full((len(x),), label), Linear(), images(4), CONFIG, generator=generator())
+
+
+def test_a_substitute_is_trained_in_training_mode_and_ends_in_the_other() -> None:
+    learner = nn.Sequential(nn.BatchNorm2d(SHAPE[0]), Linear())
+    train_substitute(labels_of(Linear()), learner, images(4), CONFIG, generator=generator())
+    assert not any(layer.training for layer in learner.modules())
+    assert isinstance(learner[0], nn.BatchNorm2d) and not torch.equal(learner[0].running_mean, torch.zeros(SHAPE[0]))
+
+
+@pytest.mark.parametrize("dropout", [nn.Dropout(0.5), Dropout(0.5)])
+def test_dropout_that_nothing_seeds_is_refused(dropout: nn.Module) -> None:
+    with pytest.raises(BadValue, match=r"^substitute: expected a network without dropout"):
+        train_substitute(
+            labels_of(Linear()), nn.Sequential(dropout, Linear()), images(4), CONFIG, generator=generator()
+        )
+
+
+@pytest.mark.parametrize(
+    "x", [torch.rand(0, *SHAPE), torch.rand(3, 4), torch.rand(SHAPE), torch.full((2, *SHAPE), math.nan)]
+)
 def test_without_images_nothing_can_be_learnt(x: Tensor) -> None:
-    with pytest.raises(BadValue, match=r"^x: expected one or more images \(n, c, h, w\), got "):
+    with pytest.raises(BadValue, match=r"^x: expected one or more images \(n, c, h, w\) of finite values, got "):
         train_substitute(labels_of(Linear()), Linear(), x, SubstituteConfig(), generator=generator())
 
 

@@ -441,12 +441,25 @@ def test_a_victim_is_in_evaluation_mode(kind: str, expected: type[Victim], untra
             "precision: unknown 'float16'; expected one of float32, bfloat16",
         ),
         ({"kind": "none", "precision": "half"}, "precision: "),
+        ({"kind": "none", "draws": -5}, "draws: "),
     ],
 )
 def test_bad_settings_are_named(change: dict[str, Any], told: str, untrained: Callable[..., Network]) -> None:
     with pytest.raises(BadValue) as caught:
         victim(**change, untrained=untrained)
     assert str(caught.value).startswith(told)
+
+
+def test_an_ensemble_of_nobody_is_refused() -> None:
+    with pytest.raises(BadValue, match=r"^networks: expected one or more, got none$"):
+        Ensemble([])
+
+
+def test_a_draw_that_fails_leaves_the_network_as_it_was(untrained: Callable[..., Network]) -> None:
+    network = untrained(dropout=0.5)
+    with pytest.raises(RuntimeError):
+        MonteCarloDropout(network, generator=generator(), draws=2)(torch.rand(2, 5, 28, 28))  # five channels
+    assert torch.equal(network(images()), network(images()))
 
 
 def test_gaussian_logits_alone_when_another_victim_left_dropout_on(untrained: Callable[..., Network]) -> None:

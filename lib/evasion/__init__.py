@@ -2,13 +2,14 @@
 
     attack(victim, x, y, *, settings...) -> adversarial images
 
-`victim` is a module from images (n, c, h, w) to logits or log-probabilities (n, k), `y` (n,) the labels to move away from or,
-for a targeted attack, to reach. What comes back has the shape of `x`, lies inside the victim's bounds and the stated budget,
-and, for a victim that is not random, does not depend on the batch it was computed in. (CleverHans averages the loss of FGSM and
-PGD over the batch, so that where a victim is surer than log-odds of some 95, a gradient underflows sooner in a larger one.)
+`victim` is a module from images (n, c, h, w) to logits or log-probabilities (n, k), `y` (n,) the labels, int64, to move away
+from or, for a targeted attack, to reach (JSMA is always one). What comes back has the shape of `x`, lies inside the victim's
+bounds and the stated budget, and, for a victim that is not random, does not depend on the batch it was computed in. (CleverHans
+averages the loss of FGSM and PGD over the batch, so that where a victim is surer than log-odds of some 95, a gradient underflows
+sooner in a larger one.)
 
-A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack of `substitute` trains a
-network on the victim's labels, which any of these then attacks.
+A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack trains a substitute on the
+victim's labels (`train_substitute`), which any of these then attacks.
 
 `DECISION_ATTACKS` see labels only, count them, and report images for which no start was found: they return a `Decided`.
 """
@@ -25,6 +26,7 @@ from lib.evasion.forms import FORMS, Look
 from lib.evasion.gradient import fgsm, pgd
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.evasion.saliency import jsma
+from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {
     "fgsm": fgsm,
@@ -36,6 +38,6 @@ ATTACKS: dict[str, Callable[..., Tensor]] = {
 DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
 
 __all__ = [
-    "ATTACKS", "DECISION_ATTACKS", "FORMS", "Decided", "Look",
-    "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware",
+    "ATTACKS", "DECISION_ATTACKS", "FORMS", "Decided", "Look", "Oracle", "SubstituteConfig",
+    "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "train_substitute",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lib.errors import BadValue, check_count, check_number
 from lib.evasion.forms import cross_entropies
-from lib.evasion.gradient import check_images
+from lib.evasion.gradient import check_images, check_steps
 from lib.layers import only_input_gradients
 from lib.scores import SCORES, check_score
 from lib.uncertainty import Victim
@@ -44,16 +44,15 @@ def pgd_aware(
     Raises:
         BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds.
     """
-    check_number("epsilon", epsilon, low=0.0, high=1.0)
-    check_number("step_size", step_size, low=0.0, high=epsilon)
     check_number("weight", weight, low=0.0, high=1e6)
-    check_count("steps", steps)
     check_count("draws", draws)
     if not isinstance(victim, Victim):
         raise BadValue(f"victim: expected a lib.uncertainty.Victim, got {type(victim).__name__}")
     draws = draws if victim.random else victim.draws
     uncertainty = SCORES[check_score(score, victim)]
     low, high = check_images(victim, x, y)
+    epsilon, step_size = check_steps(epsilon, step_size, steps, width=high - low)
+    x = x.detach()
     adversarial = x.clone()
     if len(x) == 0:
         return adversarial

@@ -62,6 +62,7 @@ STILL = 1e-12  # of the distance: float32 does not tell such a step from none, a
 RESTARTS = 10  # where a random start does not pass
 
 
+@torch.no_grad()
 def boundary(
     victim: nn.Module,
     x: Tensor,

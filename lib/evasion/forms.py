@@ -10,7 +10,6 @@ that the attack saw: see `lib.judging`.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,7 +28,7 @@ class Look(nn.Module):
         self.form = check_choice("form", form, FORMS)
         check_count("draws", draws)
         self.draws = draws if victim.random else victim.draws  # an ensemble has no more draws than members
-        self.bounds = victim.bounds
+        self.bounds, self.random = victim.bounds, victim.random
 
     def looks(self, x: Tensor) -> Tensor:
         """What one look shows: logits (m, n, k) of m = 1 answer, or of m = K draws whose losses are to be averaged."""
@@ -59,6 +58,4 @@ def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:
 
 def answer(victim: nn.Module, samples: Tensor) -> Tensor:
     """The scores (n, k) by which an attack on `victim` tells, from one look (m, n, k), whether it has succeeded."""
-    if isinstance(victim, Look):
-        return victim.victim.combine(samples)
-    return samples[0] if len(samples) == 1 else torch.logsumexp(samples.log_softmax(-1), 0)
+    return victim.victim.combine(samples) if isinstance(victim, Look) else samples[0]

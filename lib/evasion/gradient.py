@@ -7,7 +7,8 @@ wrapped in a `lib.evasion.forms.Look`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -25,27 +26,29 @@ from lib.layers import Dropout, only_input_gradients
 OTHER_IN_TRAINING = (Dropout, _DropoutNd, _NormBase, nn.MultiheadAttention, nn.RNNBase, nn.RReLU)
 
 
-def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
+def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, targeted: bool = False) -> Tensor:
     """The fast gradient sign method (Goodfellow et al. 2015; Harakeh, equation 4).
 
     Args:
         victim: images to logits or log-probabilities.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) whose loss is increased.
+        x: images (n, c, h, w) in float32, inside the victim's bounds.
+        y: labels (n,) whose loss is increased or, `targeted`, decreased.
         epsilon: l_inf budget, in the units of `x`.
+        targeted: whether `y` is to be reached.
 
     Raises:
-        BadValue: epsilon not a number in [0, 1]; labels that do not match the images; images outside the bounds.
+        BadValue: epsilon not a number from 0 to the width of the bounds; labels that do not match the images; images outside the
+            bounds, or of another type.
     """
-    epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
-    low, high = check_images(victim, x, y)
-    if len(x) == 0:
-        return x.clone()
+    low, high = _check_float_images(victim, x, y)
+    epsilon = check_number("epsilon", epsilon, low=0.0, high=high - low)
+    if len(x) == 0 or epsilon == 0:  # CleverHans would hand back `x` itself
+        return x.detach().clone()
     scores, labels = _per_draw(victim, y)
     with only_input_gradients(victim):
         # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
         adversarial: Tensor = fast_gradient_method(
-            scores, x, epsilon, np.inf, clip_min=low, clip_max=high, y=labels, sanity_checks=False
+            scores, x, epsilon, np.inf, clip_min=low, clip_max=high, y=labels, targeted=targeted, sanity_checks=False
         )
     return adversarial.detach()
 
@@ -58,35 +61,30 @@ def pgd(
     epsilon: float,
     step_size: float,
     steps: int,
+    targeted: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Projected gradient descent (Madry et al. 2018; Song et al., equation 5), from a random start if `generator` is given.
 
     Args:
         victim: images to logits or log-probabilities.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) whose loss is increased.
+        x: images (n, c, h, w) in float32, inside the victim's bounds.
+        y: labels (n,) whose loss is increased or, `targeted`, decreased.
         epsilon: l_inf budget, in the units of `x`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps.
+        targeted: whether `y` is to be reached.
         generator: where the random start comes from; None starts at `x`.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds.
+        BadValue: a setting out of range; labels that do not match the images; images outside the bounds, or of another type.
     """
-    epsilon = check_number("epsilon", epsilon, low=0.0, high=1.0)
-    step_size = check_number("step_size", step_size, low=0.0, high=epsilon)
-    low, high = check_images(victim, x, y)
-    check_count("steps", steps)
-    if step_size == 0 < epsilon:
-        raise BadValue(f"step_size: expected a positive number of at most epsilon = {epsilon:g}, got {step_size!r}")
-    if len(x) == 0:
-        return x.clone()
+    low, high = _check_float_images(victim, x, y)
+    epsilon, step_size = check_steps(epsilon, step_size, steps, width=high - low)
+    if len(x) == 0 or epsilon == 0:
+        return x.detach().clone()
     scores, labels = _per_draw(victim, y)
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), only_input_gradients(victim):
-        if generator is not None:
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
+    with _global_numbers(x.device, generator), only_input_gradients(victim):
         # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
         adversarial: Tensor = projected_gradient_descent(
             scores,
@@ -98,6 +96,7 @@ def pgd(
             clip_min=low,
             clip_max=high,
             y=labels,
+            targeted=targeted,
             rand_init=generator is not None,
             sanity_checks=False,
         )
@@ -112,14 +111,61 @@ def _per_draw(victim: nn.Module, y: Tensor) -> tuple[Callable[[Tensor], Tensor],
     return lambda x: victim.looks(x).permute(1, 2, 0), y[:, None].expand(-1, draws)
 
 
+@contextmanager
+def _global_numbers(device: torch.device, generator: torch.Generator | None) -> Iterator[None]:
+    """Inside, what CleverHans draws from the global generator of `device` follows from `generator`; outside, nothing moved."""
+    if generator is None:
+        yield
+        return
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+        yield
+
+
+def check_steps(epsilon: float, step_size: float, steps: int, *, width: float) -> tuple[float, float]:
+    """Budget and length of a step as floats, once they are known to be ones that steps of an attack can have.
+
+    Raises:
+        BadValue: a budget beyond `width`, that of the bounds; a step longer than the budget, or of no length; no steps.
+    """
+    epsilon = check_number("epsilon", epsilon, low=0.0, high=width)
+    step_size = check_number("step_size", step_size, low=0.0, high=epsilon)
+    check_count("steps", steps)
+    if step_size == 0 < epsilon:
+        raise BadValue(f"step_size: expected a positive number of at most epsilon = {epsilon:g}, got {step_size!r}")
+    return epsilon, step_size
+
+
+def _check_float_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """`check_images`, where CleverHans would make float32 of whatever it gets."""
+    bounds = check_images(victim, x, y)
+    if x.dtype != torch.float32:
+        raise BadValue(f"x: expected images in torch.float32, got {x.dtype}")
+    return bounds
+
+
 def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """The victim's bounds, once `x` and `y` are known to be images inside them and one label each, and it is not training."""
+    """The victim's bounds, once `x` and `y` are known to be images inside them and one label each, and it is not training.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    if not isinstance(victim, nn.Module):
+        raise BadValue(f"victim: expected a torch.nn.Module, got {type(victim).__name__}")
     low, high = getattr(victim, "bounds", (0.0, 1.0))
     training = (layer for layer in victim.modules() if layer.training and isinstance(layer, OTHER_IN_TRAINING))
     if any(getattr(layer, "p", 1.0) > 0 for layer in training):
         raise BadValue("victim: expected a network in evaluation mode, got one in training mode: call its eval() first")
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
+    if y.dtype != torch.int64 or (len(y) > 0 and y.min() < 0):
+        least = f"{int(y.min())} among {y.dtype}" if len(y) else f"{y.dtype}"
+        raise BadValue(f"y: expected labels of at least 0 in torch.int64, got {least}")
     if len(x) > 0 and (not torch.isfinite(x).all() or x.min() < low or x.max() > high):
         raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
     return low, high

@@ -50,6 +50,7 @@ FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out alon
 BACK = (0.1, 0.2, 0.4, 0.7)  # and then how far along the way back to the start
 
 
+@torch.no_grad()
 def hop_skip_jump(
     victim: nn.Module,
     x: Tensor,

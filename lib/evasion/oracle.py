@@ -71,6 +71,7 @@ class DecisionOracle:
             raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")
         self.max_batch = check_count("max_batch", max_batch)
         self.answers = torch.zeros_like(self.y)  # (n,) answers of the victim, the published attacks' "queries"
+        self._classes = 0  # not known before the first answer
         self.calls = 0  # of the victim, whatever the number of images
 
     def __call__(self, x: Tensor, owner: Tensor) -> Tensor:
@@ -122,6 +123,14 @@ class DecisionOracle:
         votes = F.one_hot(self._ask(x[question], owner[question]), self._classes)
         return votes.new_zeros(len(x), self._classes).index_add_(0, question, votes)
 
+    def _count_classes(self, classes: int) -> None:
+        """Refuse a label that is no class: the victim would never name it, and every image would be adversarial as it is."""
+        if self._classes == 0 and int(self.y.max()) >= classes:
+            raise BadValue(
+                f"y: expected labels below {classes}, the number of the victim's classes, got {int(self.y.max())}"
+            )
+        self._classes = classes
+
     def _ask(self, x: Tensor, owner: Tensor) -> Tensor:
         """The class of one answer for each image."""
         if len(x) == 0:
@@ -131,7 +140,7 @@ class DecisionOracle:
         with torch.no_grad():
             for part in torch.split(x, self.max_batch):
                 scores = self.victim(part)
-                self._classes = scores.shape[1]
+                self._count_classes(scores.shape[1])
                 self.calls += 1
                 labels.append(scores.argmax(1))
         return torch.cat(labels)

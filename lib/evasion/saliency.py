@@ -24,22 +24,23 @@ from lib.layers import only_input_gradients
 MAX_PAIRS = 20_000_000  # pair scores held in memory at once
 
 
-def jsma(victim: nn.Module, x: Tensor, target: Tensor, *, theta: float = 1.0, gamma: float = 0.1) -> Tensor:
-    """Images changed, two features at a time, until the victim calls them `target` or a rule above stops them.
+def jsma(victim: nn.Module, x: Tensor, y: Tensor, *, theta: float = 1.0, gamma: float = 0.1) -> Tensor:
+    """Images changed, two features at a time, until the victim calls them `y` or a rule above stops them.
 
     Args:
         victim: images to logits, or a `Look` at a random victim.
         x: images (n, c, h, w) inside the victim's bounds.
-        target: the labels (n,) to reach.
+        y: the labels (n,) to reach: the attack is always targeted.
         theta: change of a feature, in the units of `x`; negative to decrease features.
         gamma: largest share of the features that may change.
 
     Raises:
         BadValue: a setting out of range; labels that do not match the images; images outside the bounds.
     """
-    check_number("theta", theta, low=-1.0, high=1.0)
+    low, high = check_images(victim, x, y)
+    check_number("theta", theta, low=low - high, high=high - low)
     check_number("gamma", gamma, low=0.0, high=1.0)
-    low, high = check_images(victim, x, target)
+    x = x.detach()
     adversarial = x.clone()
     domain = (x < high if theta > 0 else x > low).flatten(1)  # (n, features) that may still change
     active = torch.arange(len(x), device=x.device)
@@ -47,7 +48,7 @@ def jsma(victim: nn.Module, x: Tensor, target: Tensor, *, theta: float = 1.0, ga
         for _ in range(int(domain.shape[1] * gamma / 2) if theta else 0):
             if len(active) == 0:
                 break
-            towards, others, reached = saliency(victim, adversarial[active], target[active])
+            towards, others, reached = saliency(victim, adversarial[active], y[active])
             sign = 1 if theta > 0 else -1
             pairs, score = best_pairs(sign * towards, -sign * others, domain[active])
             going = ~reached & (score > 0)

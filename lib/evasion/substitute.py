@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
 
 from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.layers import Dropout
 from lib.progress import track
 
 SIGNS = ("plus", "minus_then_plus")  # CleverHans 2.0; 2.1 and later: minus in rounds 0 to 2, then plus
@@ -76,20 +78,28 @@ def train_substitute(
 
     Args:
         oracle: images to labels (n,); wrap it in `Oracle` to count the queries.
-        substitute: images to logits, on the device of `x`.
+        substitute: images to logits, on the device of `x`, without dropout; it ends in evaluation mode.
         x: the few images (n, c, h, w) that the attacker has.
         config: the settings.
         generator: on the CPU; the order of the batches comes from it.
         progress: whether to show a progress bar.
 
     Raises:
-        BadValue: no images, or an oracle that does not answer with one label each.
+        BadValue: no images, or not finite ones; a substitute with dropout, which nothing seeds; an oracle that does not answer
+            with one label each, or with one that is no class of the substitute.
     """
-    if x.dim() != 4 or len(x) == 0:
-        raise BadValue(f"x: expected one or more images (n, c, h, w), got {tuple(x.shape)}")
+    if x.dim() != 4 or len(x) == 0 or not x.isfinite().all():
+        raise BadValue(f"x: expected one or more images (n, c, h, w) of finite values, got {tuple(x.shape)}")
+    if any(isinstance(layer, (Dropout, _DropoutNd)) and layer.p > 0 for layer in substitute.modules()):
+        raise BadValue("substitute: expected a network without dropout, whose masks nothing would seed")
     y, agreement = _ask(oracle, x), []
+    with torch.no_grad():
+        classes = substitute.eval()(x[:1]).shape[1]
+    if not 0 <= y.min() <= y.max() < classes:
+        raise BadValue(f"oracle: expected classes 0 to {classes - 1}, got labels {int(y.min())} to {int(y.max())}")
     for round_ in track(range(config.rounds), "substitute, rounds", enabled=progress):
-        _train(substitute, x, y, config, generator)
+        _train(substitute.train(), x, y, config, generator)
+        substitute.eval()
         with torch.no_grad():
             agreement.append(100 * (substitute(x).argmax(1) == y).double().mean().item())
         if round_ + 1 < config.rounds:

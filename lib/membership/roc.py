@@ -18,7 +18,7 @@ from scipy import special
 from torch import Tensor
 
 from lib.errors import BadValue, check_number
-from lib.metrics import Interval, proportion_interval
+from lib.metrics import Interval, check_confidence, proportion_interval
 
 Array = NDArray[np.float64]
 
@@ -64,6 +64,7 @@ def auc_interval(member: Tensor, nonmember: Tensor, *, confidence: float = 0.95)
 
     Where all members score higher than all non-members, the variance is 0 and the interval a point.
     """
+    confidence = check_confidence(confidence)
     inside, outside = _sorted(member, nonmember)
     beaten, beating = _beaten(inside, outside), _beaten(outside, inside)
     mean, n = float(beaten.mean()), len(inside) + len(outside)
@@ -88,6 +89,7 @@ def tpr_interval(member: Tensor, nonmember: Tensor, fpr: float, *, confidence: f
     of them would, by the sum of squares (MOVER: Zou and Donner 2008); that covered 96 % to 98 %.
     """
     curve, fpr = roc(member, nonmember), check_number("fpr", fpr, low=0.0, high=1.0)
+    confidence = check_confidence(confidence)
     n, m = len(member), len(nonmember)
     tpr = _tpr_at(curve, fpr)
     wilson = proportion_interval(round(tpr * n), n, confidence=confidence)

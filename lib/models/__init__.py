@@ -91,19 +91,34 @@ def build(
     shape: Shape,
     classes: int,
     seed: int,
-    width: int = 64,
+    width: int | None = None,
     dropout: float = 0.0,
     heteroscedastic: bool = False,
 ) -> Network:
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
+    Args:
+        name: one of `ARCHITECTURES`.
+        shape: channels, height, width of an image.
+        classes: how many logits.
+        seed: of the weights.
+        width: channels or units of the first layers, to which the others are in proportion; its paper's if None.
+        dropout: rate of every dropout layer, 0 for none; an error where the architecture has no place for one.
+        heteroscedastic: whether there is a second head, for the standard deviation of the logits.
+
     Raises:
-        BadValue: unknown name, a width below 1, a dropout rate outside [0, 1).
+        BadValue: unknown name, a shape that is none, a count below 1, a dropout rate outside [0, 1).
     """
     architecture = ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
-    parts = architecture(shape, classes, check_count("width", width), dropout)
-    network = Network(parts, heteroscedastic=heteroscedastic)
-    generator = seeds.generator(seed, "weights")
+    if len(shape) != 3:
+        raise BadValue(f"shape: expected channels, height and width, got {shape!r}")
+    c, h, w = (check_count("shape", size) for size in shape)
+    width = check_count("width", WIDTHS.get(name, 64) if width is None else width)
+    check_count("classes", classes)
+    generator = seeds.generator(check_count("seed", seed, low=0), "weights")
+    with torch.random.fork_rng([]):  # PyTorch draws first weights of its own, from its global generator
+        parts = architecture((c, h, w), classes, width, dropout)
+        network = Network(parts, heteroscedastic=heteroscedastic)
     for layer in network.modules():
         parts.initialise(layer, generator)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

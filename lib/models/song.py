@@ -71,7 +71,7 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(x - mean) / max(std, 1 / (255 sqrt(number of pixels)))."""
-        least = 1 / (255 * x[0].numel() ** 0.5)
+        least = 1 / (255 * x.shape[1:].numel() ** 0.5)
         std, mean = torch.std_mean(x, dim=(1, 2, 3), keepdim=True, correction=0)
         return (x - mean) / std.clamp_min(least)
 
