@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from lib import checkpoints, execution, papers
+from lib import checkpoints, costs, execution, papers
 from lib.errors import BadValue, check_choice, check_count
 from lib.papers.cell import PROFILES
 from lib.runs import ROOT, Store
@@ -92,6 +92,7 @@ class Chapter:
         waiting = [cell for cell in cells if everything or self.store.get(cell) is None]
         device = execution.check_device(chosen.device)
         execution.check_data(waiting)
+        self._announce(waiting, device)
         with tempfile.TemporaryDirectory() as empty:  # anew: every network is trained once more, but not once a cell
             cache = Path(empty) if everything else checkpoints.default_cache()
             job = execution.Job(device=device, cache=cache, progress=True)
@@ -99,6 +100,15 @@ class Chapter:
         if report.failed:
             cell, error = report.failed[0]
             raise RuntimeError(f"{len(report.failed)} cells failed, first {cell}") from error
+
+    def _announce(self, waiting: Sequence[Any], device: str) -> None:
+        """Say what computing will take, before hours of it."""
+        from IPython.display import Markdown, display
+
+        if waiting:
+            price = costs.Prices(self.paper, self.store.all(self.paper), gpu=device.startswith("cuda"))
+            forecast = costs.forecast([price(cell) for cell in waiting])
+            display(Markdown(f'{forecast}. With `compute = "never"` nothing is computed.'))  # type: ignore[no-untyped-call]
 
     def glue(self, name: str, text: str) -> None:
         """Make `text` available to the page's prose as {glue:md}`name`."""

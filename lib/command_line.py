@@ -57,9 +57,18 @@ def parser() -> argparse.ArgumentParser:
     sub = command(commands.plan, "list the missing cells and what they cost, priced from recorded ones")
     sub.add_argument("--device", default="cpu", help="the device to price for: cpu or cuda, here or not (default: cpu)")
     sub = command(commands.run, "compute the missing cells")
-    sub.add_argument("--budget", type=float, default=None, metavar="SECONDS", help="start nothing that would end later")
+    sub.add_argument(
+        "--budget",
+        type=float,
+        default=None,
+        metavar="SECONDS",
+        help="start no cell that, by its price, would end later",
+    )
     sub.add_argument("--all", action="store_true", help="recompute recorded cells too, with fresh training")
     _add_machine(sub)
+    sub.add_argument("--jobs", type=int, default=1, metavar="N", help="cells computed at once (default: 1)")
+    sub.add_argument("--dask", default=None, metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
+    sub.add_argument("--slurm", default=None, metavar="PARTITION", help="compute on this Slurm partition, by submitit")
     sub = command(commands.pack, "write records into one small archive, to carry to another machine")
     sub.add_argument("archive", type=Path, metavar="OUT.tar.gz")
     sub = command(commands.unpack, "take records out of such an archive, if all of them are sound and new", cells=False)
@@ -85,7 +94,6 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_machine(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    sub.add_argument("--threads", type=int, default=None, metavar="N", help="threads a cell (default: cores / jobs)")
-    sub.add_argument("--jobs", type=int, default=1, metavar="N", help="cells computed at once (default: 1)")
-    sub.add_argument("--dask", default=None, metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
-    sub.add_argument("--slurm", default=None, metavar="PARTITION", help="compute on this Slurm partition, by submitit")
+    sub.add_argument(
+        "--threads", type=int, default=None, metavar="N", help="threads a cell (default: its share of the cores)"
+    )

@@ -11,7 +11,6 @@ import os
 import random
 import sys
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Any
 
 from lib import checkpoints, costs, execution, packing, papers, provenance, verification
@@ -41,23 +40,15 @@ def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
     return {name: costs.Prices(name, store.all(name), gpu=device.startswith("cuda")) for name in papers.NAMES}
 
 
-def _duration(seconds: float | None) -> str:
-    return "no price" if seconds is None else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
-
-
 def plan(options: argparse.Namespace) -> int:
     """Print the missing cells with their prices."""
     check_choice("--device", options.device, ("cpu", "cuda"))
-    store, total, unpriced = Store(options.results), 0.0, 0
+    store = Store(options.results)
     price = _prices(store, options.device)
-    missing = [cell for cell in _cells(options) if store.get(cell) is None]
-    for cell in missing:
-        seconds = price[cell.paper](cell)
-        total, unpriced = total + (seconds or 0.0), unpriced + (seconds is None)
-        print(f"{key_of(cell)}  {label(cell):<75} {_duration(seconds):>9}")
-    print(
-        f"{len(missing)} missing cells, {_duration(total)} on the machines that priced them, {unpriced} without a price"
-    )
+    missing = {cell: price[cell.paper](cell) for cell in _cells(options) if store.get(cell) is None}
+    for cell, seconds in missing.items():
+        print(f"{key_of(cell)}  {label(cell):<75} {costs.duration(seconds):>9}")
+    print(costs.forecast(list(missing.values())))
     return 0
 
 
@@ -85,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):
             price[cell.paper].add(outcome)  # the first cells on a new kind of device price the others
-            spent = _duration(costs.cost(outcome))
+            spent = costs.duration(costs.cost(outcome))
             print(f"{outcome.key}  {label(cell)}  {spent}", flush=True)
         else:
             print(f"FAILED    {label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
@@ -164,7 +155,8 @@ def show(options: argparse.Namespace) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
     store, device = Store(options.results), execution.check_device(options.device)
-    jobs = check_count("--jobs", options.jobs)
+    if options.threads is not None:
+        check_count("--threads", options.threads)
     recorded = [cell for cell in _cells(options) if store.get(cell) is not None]
     if len(recorded) < check_count("--sample", options.sample):
         raise BadValue(
@@ -176,9 +168,11 @@ def verify(options: argparse.Namespace) -> int:
     for cell in sample:
         record = store.get(cell)
         assert record is not None
-        print(f"{record.key}  {label(cell)}  took {_duration(costs.cost(record))}", flush=True)
+        print(f"{record.key}  {label(cell)}  took {costs.duration(costs.cost(record))}", flush=True)
         # Without the cache: a check must not replace the weights that other cells were measured on.
-        job = replace(_job(options, device, jobs, fresh=True), cache=None)
+        job = execution.Job(
+            device=device, threads=options.threads or os.cpu_count(), cache=None, fresh=True, progress=True
+        )
         result, source = execution.compute(cell, job)
         compared = verification.compare(record, result, papers.get(cell.paper).TOLERANCES)
         for found in compared:

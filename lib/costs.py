@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lib import papers
@@ -20,6 +20,17 @@ def cost(record: Record) -> float:
     ]
     seconds = float(record.provenance["seconds"])
     return seconds * _share(record, seconds) + max(0.0, sum(parts) - seconds)
+
+
+def duration(seconds: float | None) -> str:
+    """A price in words; None has none."""
+    return "no price" if seconds is None else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def forecast(prices: Sequence[float | None]) -> str:
+    """What missing cells of these prices come to, in words."""
+    total, unpriced = sum(price or 0.0 for price in prices), sum(price is None for price in prices)
+    return f"{len(prices)} cells to compute, {duration(total)} on the machines that priced them, {unpriced} without a price"
 
 
 def is_gpu(record: Record) -> bool:

@@ -72,8 +72,10 @@ BAD = [
     (ANY, [*SMOKE, "--colour", "red"], "unrecognized arguments: --colour red"),
     (("run", "verify"), [*SMOKE, "--device", "tpu"], "device: expected auto, cpu or cuda, got 'tpu'"),
     (("run", "verify"), [*SMOKE, "--device", "cuda"], "device: 'cuda' is not available here"),
-    (("run", "verify"), [*SMOKE, "--jobs", "0"], "--jobs: expected a whole number of at least 1, got 0"),
-    (("run", "verify"), [*SMOKE, "--jobs", "many"], "argument --jobs: invalid int value: 'many'"),
+    (("run",), [*SMOKE, "--jobs", "0"], "--jobs: expected a whole number of at least 1, got 0"),
+    (("run",), [*SMOKE, "--jobs", "many"], "argument --jobs: invalid int value: 'many'"),
+    (("verify",), [*SMOKE, "--dask", "tcp://host:8786"], "unrecognized arguments: --dask tcp://host:8786"),
+    (("verify",), [*SMOKE, "--threads", "0"], "--threads: expected a whole number of at least 1, got 0"),
     (("run",), [*SMOKE, "--budget", "-1"], "--budget: expected a finite number in [0, inf], got -1.0"),
     (("run",), [*SMOKE, "--budget", "nan"], "--budget: expected a finite number in [0, inf], got nan"),
     (("run",), [*SMOKE, "--dask", "nonsense"], "dask: no scheduler answers at 'nonsense'"),
@@ -189,7 +191,7 @@ def test_plan_lists_what_is_missing(cli: Cli, store: Store, cells: list[Any], ti
     assert outcome.rc == 0 and [line.split()[0] for line in lines] == [key_of(cell) for cell in cells]
     assert all(line.endswith("no price") for line in lines)
     n = len(cells)
-    assert total == f"{n} missing cells, 0 s on the machines that priced them, {n} without a price"
+    assert total == f"{n} cells to compute, 0 s on the machines that priced them, {n} without a price"
     assert not store.root.exists()
 
 
@@ -203,7 +205,7 @@ def test_plan_prices_from_what_is_recorded(cli: Cli, store: Store, cells: list[A
     expected = [f"{p / 60:.1f} min" if known else "no price" for p, known in zip(prices, priced, strict=True)]
     assert [line.split("  ")[-1].strip() for line in lines] == expected and 0 < sum(priced) < len(priced)
     in_all = sum(price for price, known in zip(prices, priced, strict=True) if known)
-    assert total.startswith(f"{len(priced)} missing cells, {in_all / 60:.1f} min ")
+    assert total.startswith(f"{len(priced)} cells to compute, {in_all / 60:.1f} min ")
     assert total.endswith(f" {priced.count(False)} without a price")
 
 
