@@ -14,24 +14,26 @@ from lib.verdicts import Word, judge
 PROSE = {"galinkin": galinkin_prose.prose, "harakeh": harakeh_prose.prose, "song": song_prose.prose}
 # Names in braces are those by which the chapters quote their numbers.
 FINDINGS = {
-    "harakeh": """On MNIST, FGSM through a single draw of the dropout masks leaves more images right than through the mean
-of ten draws (points: {text-mnist-one-draw-less-mean}), with the same weights, images and judge: much of what looked like
+    "harakeh": """On MNIST, FGSM through a single draw of the dropout masks leaves more images right than through the mean of
+ten draws (points: {text-mnist-one-draw-less-mean}), with the same weights, images and judge: much of what looked like
 protection is an attacker who looks at noise. CW fools the network with dropout in {text-mnist-epistemic-cw} of its attempts
-where it looks at the network's own answer, and in {expectation-mnist-epistemic-cw} where it averages the gradients of ten
-draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything, because hardly any is learnt.""",
-    "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it is right in
-{mnist-lenet5-plain-written-membership} of all cases (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions,
-counted as the published code counts, score {mnist-lenet5-plain-written-membership-as-coded-lowest} to
+where it looks at the network's own answer, and in {expectation-mnist-epistemic-cw} (one seed so far) where it averages the
+gradients of ten draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything, because hardly any
+is learnt.""",
+    "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it has a balanced accuracy of
+{mnist-lenet5-plain-written-membership} (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions, counted as
+the published code counts, score {mnist-lenet5-plain-written-membership-as-coded-lowest} to
 {mnist-lenet5-plain-written-membership-as-coded-highest}, seed by seed. Asked for one draw of dropout at a time, HopSkipJump
 claims {mnist-lenet5-hop-skip-jump-one-draw-naive-found} of its images and a vote of fresh draws confirms
 {mnist-lenet5-hop-skip-jump-one-draw-naive-success-vote}; an attack that knows of the noise has
 {mnist-lenet5-hop-skip-jump-one-draw-aware-success-vote} confirmed, {mnist-lenet5-hop-skip-jump-one-draw-aware-success-within}
 within a change of 0.3 (one seed so far).""",
-    "song": """The paper's own scale has been reached on Yale Face alone, by one seed: there the inference has a
-balanced accuracy of {yale-natural-inference-benign} on the natural victim and of {yale-robust-inference-benign} on the robust
-one (paper: {paper-yale-natural-inference-benign} and {paper-yale-robust-inference-benign}). At the reduced scale the robust
-Fashion-MNIST victim leaks less than the natural one (points: {reduced-estimate-fashion-mnist-robust-leaks}), the opposite of
-the paper's direction; but it also fits its training images worse, and the chapter shows what that does.""",
+    "song": """The paper's own scale has been reached on Yale Face alone, by one seed: there the inference has a balanced
+accuracy of {yale-natural-inference-benign} on the natural victim and of {yale-robust-inference-benign} on the robust one
+(paper: {paper-yale-natural-inference-benign} and {paper-yale-robust-inference-benign}). At the reduced scale the robust
+Fashion-MNIST victim leaks less than the natural one through benign images (points:
+{reduced-estimate-fashion-mnist-robust-leaks}), the opposite of the paper's direction; but it also fits its training images
+worse, and the chapter shows what that does.""",
 }
 
 

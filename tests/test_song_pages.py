@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -115,6 +116,23 @@ def test_adversaries_at_the_papers_scale_have_no_shadow(store: Store) -> None:
     assert rows["Yale Face, robust", "not run"] == ["not run", "not run"]
     chance = rows["Yale Face, natural", "the same by chance: mean; 95 % quantile"]
     assert chance == ["51.6; 53.0"] * 2  # N = 1,900 * 514 / 2,414 = 404.6: 25 sqrt(pi / 2 N), 50 sqrt(ln 20 / 2 N)
+
+
+def test_each_suspect_stands_beside_every_seed_of_the_victim_as_trained(full: Store) -> None:
+    rows = {row[0]: row[1:] for row in song_pages.suspects_table(full).rows}
+    assert list(rows)[:3] == [f"as trained, seed {seed}" for seed in range(3)]
+    assert list(rows)[3:] == [f"{name}, seed 0" for name in song.SUSPECTS]
+    assert rows["as trained, seed 0"] == [
+        "60.0",
+        "98.2",
+        "100.0",
+        "55.9",
+    ]  # of test accuracy the best look and the last
+    assert set(rows["as trained, seed 1"]) == {"not run"}
+    faces = next(cell for cell in song.main("paper") if isinstance(cell, Threshold))
+    full.put(replace(faces, l2=0.0), thresholds(faces, 50.0), FACTS)
+    rows = {row[0]: row[1:] for row in song_pages.suspects_table(full).rows}
+    assert rows["without weight decay, seed 0"][3] == "50.0"
 
 
 def test_the_papers_claims_are_judged_at_the_scale_of_each_data_set(full: Store) -> None:

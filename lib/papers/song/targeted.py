@@ -26,6 +26,7 @@ from lib.papers.song.victims import (
     Machine,
     answer,
     attack_of,
+    compiled_of,
     logits,
     members,
     points,
@@ -88,7 +89,7 @@ def run(config: Targeted, *, device: str, cache: Path | None, fresh: bool = Fals
     measured |= {method: fmean(told[method] for told in by_class) for method in by_class[0]}
     measured |= {
         "training_seconds": notes["seconds"],
-        "training_compiled": float(notes.get("compiled", False)),
+        **compiled_of(notes),
         "attack_seconds": round(time.perf_counter() - start, 2),
         "test_points": float(fewest_judged(config, sides)),
     }

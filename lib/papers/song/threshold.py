@@ -25,6 +25,7 @@ from lib.papers.song.victims import (
     Cell,
     Machine,
     attack_of,
+    compiled_of,
     logits,
     members,
     points,
@@ -103,7 +104,7 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
         measured |= by_shadow(config, dataset, network, shadow, sides, device=device)
     measured |= {
         "training_seconds": training_seconds,
-        "training_compiled": float(notes.get("compiled", False)),
+        **compiled_of(notes),
         "attack_seconds": round(time.perf_counter() - start, 2),
         "test_points": float(min(map(len, sides.values()))),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,6 +166,11 @@ def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tu
 
     notes = checkpoints.trained(network, key_of(config, only=VICTIM), train, cache=cache, fresh=fresh)
     return network.to(device).eval(), notes
+
+
+def compiled_of(notes: Mapping[str, Any]) -> dict[str, float]:
+    """Whether the training was compiled, as a measurement; nothing where its notes, which are older, do not say."""
+    return {"training_compiled": float(notes["compiled"])} if "compiled" in notes else {}
 
 
 def watch(network: Network, inside: Split, test: Split, *, device: str) -> dict[str, float]:
