@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,11 @@ import torch
 from lib import evasion, membership
 
 ROOT = Path(__file__).resolve().parent.parent
+# What someone else's experiments would import.
+LIBRARY = (
+    "data detection evaluation evasion judging membership membership.adversarial membership.archive membership.shadow metrics "
+    "models robust_training scores seeds training uncertainty"
+).split()
 SMALLER = {
     'data.load("mnist")': 'data.load("digits_as_mnist")',
     "TrainingConfig()": "TrainingConfig(epochs=1)",
@@ -42,6 +51,48 @@ def test_the_code_shown_runs(page: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert names["adversarial"].shape == names["x"].shape == (3, 1, 28, 28)
     if page == "README.md":
         assert membership.read(tmp_path / "answers.npz")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `pip install` would put on the path, built from a copy."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
+    shutil.copytree(ROOT / "lib", source / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, source)
+    how = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *how, "--target", str(target), str(source)], check=True)
+    return target
+
+
+def test_what_is_installed_is_the_whole_library_and_nothing_else(installed: Path) -> None:
+    files = {path.relative_to(ROOT) for path in (ROOT / "lib").rglob("*") if path.suffix in (".py", ".toml", ".csv")}
+    found = {path.relative_to(installed) for path in installed.rglob("*") if path.suffix in (".py", ".toml", ".csv")}
+    assert found == files
+    assert {path.name.split("-")[0] for path in installed.iterdir()} == {"lib", "robust_private_uncertain"}
+
+
+def test_the_library_imports_no_more_than_it_says_that_it_needs(installed: Path, tmp_path: Path) -> None:
+    """With every other direct dependency of the project out of reach, and away from its root."""
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    named = {re.split(r"[=<>]", one)[0] for one in needed}
+    listed = re.findall(r"^([\w-]+)", (ROOT / "requirements.in").read_text(), flags=re.MULTILINE)
+    hidden = {name.replace("-", "_") for name in listed} - named - {"scikit_learn"} | {"yaml", "IPython", "myst_nb"}
+    script = f"""
+import importlib, sys
+for name in {sorted(hidden)}:
+    sys.modules[name] = None
+for name in {LIBRARY}:
+    importlib.import_module("lib." + name)
+import lib
+print(lib.__file__)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, text=True, capture_output=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert Path(run.stdout.strip()) == installed / "lib" / "__init__.py"
+    assert {"matplotlib", "papermill", "jupyterlab"} <= hidden
 
 
 def test_every_attack_is_on_the_page() -> None:
