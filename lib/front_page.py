@@ -28,12 +28,12 @@ claims {mnist-lenet5-hop-skip-jump-one-draw-naive-found} of its images and a vot
 {mnist-lenet5-hop-skip-jump-one-draw-naive-success-vote}; an attack that knows of the noise has
 {mnist-lenet5-hop-skip-jump-one-draw-aware-success-vote} confirmed, {mnist-lenet5-hop-skip-jump-one-draw-aware-success-within}
 within a change of 0.3 (one seed so far).""",
-    "song": """The paper's own scale has been reached on Yale Face alone, by one seed: there the inference has a balanced
-accuracy of {yale-natural-inference-benign} on the natural victim and of {yale-robust-inference-benign} on the robust one
-(paper: {paper-yale-natural-inference-benign} and {paper-yale-robust-inference-benign}). At the reduced scale the robust
-Fashion-MNIST victim leaks less than the natural one through benign images (points:
-{reduced-estimate-fashion-mnist-robust-leaks}), the opposite of the paper's direction; but it also fits its training images
-worse, and the chapter shows what that does.""",
+    "song": """The paper's own scale has been reached on Yale Face alone (seeds: {yale-natural-seeds} natural,
+{yale-robust-seeds} robust): there the inference has a balanced accuracy of {yale-natural-inference-benign} on the natural
+victim and of {yale-robust-inference-benign} on the robust one (paper: {paper-yale-natural-inference-benign} and
+{paper-yale-robust-inference-benign}). At the reduced scale the robust Fashion-MNIST victim leaks less than the natural one
+through benign images (points: {reduced-estimate-fashion-mnist-robust-leaks}), the opposite of the paper's direction; but it
+also fits its training images worse, and the chapter shows what that does.""",
 }
 
 

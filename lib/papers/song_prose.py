@@ -21,7 +21,7 @@ def prose(store: Store) -> dict[str, str]:
 
 
 def _thresholds(store: Store) -> dict[str, str]:
-    """`cifar10-robust-honest-benign`, `yale-natural-gap-of-accuracies`, ...: of the scale that has records.
+    """`cifar10-robust-honest-benign`, `yale-natural-gap-of-accuracies`, `yale-natural-seeds`, ...: of the scale that has records.
 
     And `paper-cifar10-robust-gap-adversarial`, ...: what the gap attack has by the paper's own numbers.
     """
@@ -31,6 +31,7 @@ def _thresholds(store: Store) -> dict[str, str]:
             found = kept(store, dataset, training)
             names = [f"{name}_{inputs}" for name in (*ADVERSARIES, *BEYOND) for inputs in INPUTS]
             one = f"{dataset}-{training}"
+            text[dashed(f"{one}-seeds")] = str(len(found)) if found else NOT_RUN
             for inputs in INPUTS:
                 text[f"paper-{dashed(one)}-gap-{inputs}"] = percent(printed_gap_attack(dataset, training, inputs))
             text |= {dashed(f"{one}-{name}"): mean(found, name) for name in (*names, *QUANTITIES)}
