@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from lib.errors import BadValue, check_count, check_number
+from lib.evasion.checks import check_images, check_steps
 from lib.evasion.forms import cross_entropies
-from lib.evasion.gradient import check_images, check_steps
 from lib.layers import only_input_gradients
 from lib.scores import SCORES, check_score
 from lib.uncertainty import Victim

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import check_count, check_number
+from lib.evasion.checks import check_images
 from lib.evasion.forms import answer, looks
-from lib.evasion.gradient import check_images
 from lib.layers import only_input_gradients
 
 ALMOST_ONE = 0.999999  # keeps arctanh finite at the bounds, as in the authors' code

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lib import seeds
 from lib.errors import BadValue, check_count
-from lib.evasion.gradient import check_images
+from lib.evasion.checks import check_images
 from lib.evasion.oracle import DecisionOracle
 
 NORMS = {"l2": 2.0, "linf": math.inf}

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import check_number
+from lib.evasion.checks import check_images
 from lib.evasion.forms import answer, looks
-from lib.evasion.gradient import check_images
 from lib.layers import only_input_gradients
 
 MAX_PAIRS = 20_000_000  # pair scores held in memory at once
