@@ -89,6 +89,8 @@ def test_images_are_normalised_by_channel() -> None:
     with torch.no_grad():
         found = models.adopt(module, mean=mean, std=std)(x)
         assert torch.allclose(found, module(torch.stack(channels, 1)), atol=1e-6)
+        one_for_all = models.adopt(module, mean=0.5, std=0.25)(x)
+        assert torch.equal(one_for_all, models.adopt(module, mean=[0.5] * 3, std=[0.25] * 3)(x))
 
 
 def test_weights_are_shared_and_the_module_stays_as_it_is() -> None:

@@ -216,6 +216,11 @@ def test_an_attack_that_sees_labels_knows_that_a_look_is_random(kind: str, form:
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_plain_network_is_no_victim_yet(untrained: Maker) -> None:
+    with pytest.raises(BadValue, match=r"^victim: expected one of lib.uncertainty, see `estimate` there, got Network$"):
+        Look(untrained(), "mean", draws=2)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

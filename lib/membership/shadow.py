@@ -187,8 +187,14 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 
 
 def _posteriors(posteriors: Tensor, name: str = "posteriors") -> Tensor:
-    if posteriors.dim() != 2 or posteriors.shape[1] < 2 or not are_probabilities(posteriors).all():
-        raise BadValue(f"{name}: expected (n, k) with k >= 2, each row a distribution, got {tuple(posteriors.shape)}")
+    expected = f"{name}: expected (n, k) with k >= 2, each row a distribution"
+    if posteriors.dim() != 2 or posteriors.shape[1] < 2:
+        raise BadValue(f"{expected}, got {tuple(posteriors.shape)}")
+    if len(wrong := (~are_probabilities(posteriors)).nonzero()) > 0:
+        row = int(wrong[0])
+        raise BadValue(
+            f"{expected}, got row {row} with a sum of {posteriors[row].sum():g} and a least of {posteriors[row].min():g}"
+        )
     return posteriors
 
 

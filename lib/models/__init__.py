@@ -124,13 +124,14 @@ def build(
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def adopt(module: nn.Module, *, mean: Sequence[float] = (), std: Sequence[float] = ()) -> Network:
+def adopt(module: nn.Module, *, mean: float | Sequence[float] = (), std: float | Sequence[float] = ()) -> Network:
     """Your own classifier as a network: it shares the weights of `module`, which stays as it is, but its dropout can be seeded.
 
     Args:
         module: images (n, c, h, w) to logits (n, k). Dropout that it calls as a function, not as a layer, stays off if it heeds
             the module's mode, and is never seeded; so is what the module reaches by a closure.
-        mean: what is subtracted from each channel of an image in [0, 1] before `module` sees it; nothing if empty.
+        mean: what is subtracted from each channel of an image in [0, 1] before `module` sees it, a number each or one for all;
+            nothing if empty.
         std: what it is then divided by.
 
     Raises:

@@ -29,8 +29,9 @@ class Entrance(nn.Module):
     `mean` and `std` hold a number for each channel, or one for all; without any, images stay as they are.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         super().__init__()
+        mean, std = ((number,) if isinstance(number, (int, float)) else number for number in (mean, std))
         finite = all(math.isfinite(number) for number in (*mean, *std))
         if len(mean) != len(std) or not finite or min(std, default=1.0) <= 0:
             raise BadValue(f"mean, std: expected as many of each, std positive, got {list(mean)} and {list(std)}")
@@ -49,7 +50,7 @@ class Entrance(nn.Module):
         return ((x - self.mean) / self.std if numbers else x).contiguous()
 
 
-def adopted(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
+def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Sequence[float]) -> nn.Sequential:
     """`module` behind an `Entrance`: its weights shared, each dropout layer replaced by one that can be seeded.
 
     Raises:
