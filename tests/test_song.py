@@ -392,6 +392,17 @@ def test_costs_are_counted() -> None:
     assert papers.work(few) == 100 * 10 * 3 + 2 * 2 * 8 * 10 * 2 * 20
 
 
+@pytest.mark.parametrize(("n", "dark", "light"), [(6, 50.0, 25.0), (1, 100.0, None)])
+def test_accuracies_of_dark_images_and_of_the_rest(n: int, dark: float, light: float | None) -> None:
+    """Of six the third, of a sum of 0, and the first, of 1, are dark; right are the first and the last."""
+    levels = torch.tensor([1, 5, 0, 200, 7, 9], dtype=torch.uint8)[:n]
+    side = Split(levels.view(-1, 1, 1, 1), torch.zeros(n).long())
+    right = torch.tensor([1, 0, 0, 0, 0, 1])[:n]
+    found = threshold.by_brightness({"test": side}, {"test": torch.stack([right, 1 - right], 1).float()})
+    expected = {"dark_test_accuracy": dark, "light_test_accuracy": light}
+    assert found == {name: value for name, value in expected.items() if value is not None}
+
+
 # --- who is on which side ---------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,8 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
         }
         labels = {name: side.labels.to(device) for name, side in sides.items()}
         measured |= {f"{prefix}{name}_accuracy": accuracy(answers[name], labels[name]) for name in sides}
+        if chosen is None:
+            measured |= by_brightness(sides, answers)
         measured |= told_by(answers, labels, inputs, seed=config.seed, classes=len(dataset.classes))
         curves |= curves_of(answers, labels, inputs)
     if shadow is not None:
@@ -109,6 +111,18 @@ def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = Fal
         "test_points": float(min(map(len, sides.values()))),
     }
     return Result(measured, curves | trace_of(notes))
+
+
+def by_brightness(sides: dict[str, Split], answers: dict[str, Tensor]) -> dict[str, float]:
+    """The accuracy in percent on the darkest third of the images of each side, and on the rest: faces come in any light."""
+    found = {}
+    for name, side in sides.items():
+        order = side.images.flatten(1).sum(1).argsort(stable=True).cpu()
+        third = -(-len(order) // 3)
+        parts = {"dark": order[:third], "light": order[third:]}
+        for which, kept in ((which, kept) for which, kept in parts.items() if len(kept)):
+            found[f"{which}_{name}_accuracy"] = accuracy(answers[name].cpu()[kept], side.labels.cpu()[kept])
+    return found
 
 
 def told_by(
