@@ -12,6 +12,7 @@ from lib.prose import dashed, mean, percent, readings
 from lib.runs import Store
 from lib.tables import NOT_RUN
 
+BRIGHTNESS = ("dark_test_accuracy", "light_test_accuracy")
 BEYOND = ("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")
 
 
@@ -36,7 +37,7 @@ def _thresholds(store: Store) -> dict[str, str]:
                 text[f"paper-{dashed(one)}-gap-{inputs}"] = percent(printed_gap_attack(dataset, training, inputs))
             text |= {dashed(f"{one}-{name}"): mean(found, name) for name in (*names, *QUANTITIES)}
             other = by_loss(store, dataset, training)[1]["cross_entropy"]
-            text |= {dashed(f"{one}-cross-entropy-{name}"): mean(other, name) for name in QUANTITIES}
+            text |= {dashed(f"{one}-cross-entropy-{name}"): mean(other, name) for name in (*QUANTITIES, *BRIGHTNESS)}
             best = [max(trace) for r in found if (trace := r.curves.get("trace_test_accuracy"))]
             text[dashed(f"{one}-best-test-accuracy")] = percent(fmean(best)) if best else NOT_RUN
             gaps = [r.measurements["train_accuracy"] - r.measurements["test_accuracy"] for r in found]
