@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from foolbox import attacks
 
 from lib import evasion, membership
 
@@ -93,6 +96,25 @@ print(lib.__file__)
     assert run.returncode == 0, run.stderr
     assert Path(run.stdout.strip()) == installed / "lib" / "__init__.py"
     assert {"matplotlib", "papermill", "jupyterlab"} <= hidden
+
+
+def test_the_names_of_other_libraries_are_theirs() -> None:
+    """Of ours, CleverHans's and Foolbox's; ART is not installed here."""
+    page = (ROOT / "book" / "library.md").read_text()
+    rows = [line.split("|")[1:4] for line in page.splitlines() if line.startswith("| `")]
+    owners = (
+        lambda name: evasion,
+        lambda name: import_module(f"cleverhans.torch.attacks.{name}"),
+        lambda name: attacks,
+    )
+    ours = set()
+    for row in rows:
+        for owner, cell in zip(owners, row, strict=True):
+            for name, settings in re.findall(r"`(\w+)\(([\w=, ]*)\)`", cell):
+                known = inspect.signature(getattr(owner(name), name)).parameters
+                assert set(re.findall(r"\w+", settings)) <= set(known), cell
+                ours |= {name} if owner is owners[0] else set()
+    assert ours == {*evasion.ATTACKS, *evasion.DECISION_ATTACKS, "train_substitute"} - {"pgd_aware"}
 
 
 def test_every_attack_is_on_the_page() -> None:
