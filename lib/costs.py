@@ -24,13 +24,22 @@ def cost(record: Record) -> float:
 
 def duration(seconds: float | None) -> str:
     """A price in words; None has none."""
-    return "no price" if seconds is None else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    if seconds is None:
+        return "no price"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 60
+        else f"{seconds / 60:.1f} min"
+        if seconds < 36_000
+        else f"{seconds / 3600:.0f} h"
+    )
 
 
 def forecast(prices: Sequence[float | None]) -> str:
     """What missing cells of these prices come to, in words."""
-    total, unpriced = sum(price or 0.0 for price in prices), sum(price is None for price in prices)
-    return f"{len(prices)} cells to compute, {duration(total)} on the machines that priced them, {unpriced} without a price"
+    known = [price for price in prices if price is not None]
+    told = f"{duration(sum(known))} on the machines that priced them, " if known else ""
+    return f"{len(prices)} cells to compute, {told}{len(prices) - len(known)} without a price"
 
 
 def is_gpu(record: Record) -> bool:

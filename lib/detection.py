@@ -14,7 +14,11 @@ REJECTED = tuple(i / 20 for i in range(20))  # shares of the inputs
 
 
 def auroc(clean: Tensor, adversarial: Tensor) -> float:
-    """The chance, in percent, that an adversarial image scores higher than a clean one; ties count half."""
+    """The chance, in percent, that an adversarial image scores higher than a clean one; ties count half.
+
+    Raises:
+        BadValue: no scores (n,) and (m,), or a NaN among them.
+    """
     from sklearn.metrics import roc_auc_score  # here, for it takes seconds that most commands need not wait
 
     truth, scores = _stacked(clean, adversarial)
@@ -22,7 +26,11 @@ def auroc(clean: Tensor, adversarial: Tensor) -> float:
 
 
 def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> list[float]:
-    """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent."""
+    """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent.
+
+    Raises:
+        BadValue: no scores (n,) and (m,), or a NaN among them; a rate outside [0, 1].
+    """
     from sklearn.metrics import roc_curve
 
     truth, scores = _stacked(clean, adversarial)

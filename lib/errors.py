@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import TypeVar
 
 Choice = TypeVar("Choice")
@@ -21,12 +20,11 @@ def check_number(name: str, value: object, *, low: float = -math.inf, high: floa
         BadValue: for a bool, a string (also "8/255"), NaN, an infinity, or a number outside the bounds.
     """
     expected = f"a finite number in [{low:g}, {high:g}]"
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadValue(f"{name}: expected {expected}, got {value!r} ({type(value).__name__})")
-    number = float(value)
-    if not math.isfinite(number) or not low <= number <= high:
+    if not math.isfinite(value) or not low <= value <= high:
         raise BadValue(f"{name}: expected {expected}, got {value!r}")
-    return number
+    return float(value)
 
 
 def check_count(name: str, value: object, *, low: int = 1) -> int:
@@ -35,9 +33,9 @@ def check_count(name: str, value: object, *, low: int = 1) -> int:
     Raises:
         BadValue: otherwise.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise BadValue(f"{name}: expected a whole number of at least {low}, got {value!r}")
-    return int(value)
+    return value
 
 
 def check_choice(name: str, value: object, choices: Iterable[Choice]) -> Choice:

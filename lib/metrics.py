@@ -65,7 +65,9 @@ def check_confidence(confidence: float) -> float:
     Raises:
         BadValue: otherwise.
     """
-    return check_number("confidence", confidence, low=0.0, high=1.0 - 1e-12)
+    if not 0 < check_number("confidence", confidence) < 1:
+        raise BadValue(f"confidence: expected a share above 0 and below 1, such as 0.95, got {confidence!r}")
+    return confidence
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> float:

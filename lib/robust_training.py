@@ -19,12 +19,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
 
 from lib import seeds
 from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.evasion.perturb import perturb
 from lib.layers import set_sampling
+from lib.models import Network
 from lib.progress import track
 from lib.snapshots import History, State, resume, save
 from lib.training import AUGMENTATIONS, TrainingFailed
@@ -110,7 +112,7 @@ def fit(
         network: its weights are where training starts, unless there is a snapshot.
         split: what to train on.
         config: see `RobustConfig`.
-        seed: of the order of the batches, of augmentation and of the attack's starts.
+        seed: of the order of the batches, of augmentation, of the attack's starts and of the masks of dropout.
         device: where to train.
         snapshot: a file to go on from if it exists. The caller names it after all that weights depend on, and removes it once
             the trained weights are safe.
@@ -121,12 +123,17 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: a heteroscedastic network; a batch larger than the split; a snapshot that is damaged or of another network.
+        BadValue: a heteroscedastic network; dropout that cannot be seeded; a batch larger than the split; a snapshot that is
+            damaged or of another network.
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
     """
-    if getattr(network, "noise", None) is not None:
+    if isinstance(network, Network) and network.noise is not None:
         raise BadValue(
             "network: expected one head, for the second one of a heteroscedastic network would stay untrained"
+        )
+    if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
+        raise BadValue(
+            "network: expected no dropout of PyTorch's own, which nothing seeds; lib.models.adopt replaces it"
         )
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")

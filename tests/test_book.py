@@ -15,7 +15,7 @@ import papermill
 import pytest
 import yaml
 
-from lib import book, checkpoints, papers
+from lib import book, checkpoints, execution, papers
 from lib.book import BuildFailed, check_given, execute
 from lib.chapter import DOWNLOADS, Chapter, Parameters, parameters
 from lib.errors import BadValue
@@ -139,6 +139,16 @@ def test_the_notebooks_own_check_finds_an_unknown_parameter_of_any_type(value: A
 def test_a_chapter_made_again_ignores_the_notebooks_other_variables() -> None:
     first = Chapter("harakeh", {"compute": "never"})
     Chapter("harakeh", {"compute": "never", "chapter": first, "accuracy_so_far": 98.0, "name": "none"})
+
+
+def test_a_chapter_says_what_it_will_compute_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", lambda shown: told.append(shown.data))
+    monkeypatch.setattr("lib.execution.run", lambda cells, **_: told.append(cells) or execution.Report())
+    Chapter("harakeh", {"profile": "smoke", "compute": "all", "device": "cpu", "seed_count": 1})
+    said, cells = told
+    assert cells and said.startswith(f"{len(cells)} cells to compute, ")
+    assert said.endswith('. With `compute = "never"` nothing is computed.')
 
 
 @pytest.mark.parametrize("given", [{"seedcount": 3}, {"seed_count": "two"}], ids=["unknown", "ill-typed"])

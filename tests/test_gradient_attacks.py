@@ -338,9 +338,9 @@ def test_pgds_own_settings_are_refused_by_name(change: dict[str, Any], told: str
         (torch.rand(2, 1, 3, 3), torch.zeros(3).long(), "x, y: "),
         (torch.rand(2, 1, 3, 3), torch.zeros(2, 1).long(), "x, y: "),
         (torch.rand(2, 1, 3, 3), torch.tensor(0), "x, y: "),
-        (torch.rand(2, 1, 3, 3), torch.tensor([0, -100]), "y: expected labels of at least 0 in torch.int64, got -100"),
-        (torch.rand(2, 1, 3, 3), torch.zeros(2).int(), "y: "),
-        (torch.rand(2, 1, 3, 3), torch.zeros(2), "y: "),
+        (torch.rand(2, 1, 3, 3), torch.tensor([0, -100]), "y: expected labels of at least 0, got -100"),
+        (torch.rand(2, 1, 3, 3), torch.zeros(2).int(), "y: expected labels in torch.int64, got torch.int32"),
+        (torch.rand(2, 1, 3, 3), torch.full((2,), math.nan), "y: expected labels in torch.int64, got torch.float32"),
         (
             torch.rand(2, 1, 3, 3).double(),
             torch.zeros(2).long(),

@@ -460,6 +460,12 @@ def test_masks_of_dropout_are_those_of_the_seed_and_the_step() -> None:
     assert same(run(0), run(1))
 
 
+def test_dropout_that_nothing_seeds_is_refused() -> None:
+    own = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(math.prod(SHAPE), 3))
+    with pytest.raises(BadValue, match=r"^network: expected no dropout of PyTorch's own"):
+        fit(own, images(), config(), seed=0)
+
+
 def test_a_second_head_is_refused_for_it_would_stay_as_it_is() -> None:
     two = models.build("fully_connected", shape=SHAPE, classes=3, seed=0, width=8, heteroscedastic=True)
     with pytest.raises(BadValue, match=r"^network: expected one head"):

@@ -250,7 +250,7 @@ def test_the_cells_of_the_paper_have_its_settings() -> None:
     cells = song.grid("paper")
     usual = {"l2": 2e-4, "precision": "bfloat16", "dataset": "yale"}
     suspects = [
-        cell for cell in cells if any({**asdict(cell), **change} == asdict(cell) for change in song.SUSPECTS.values())
+        cell for cell in cells if any(change.items() <= asdict(cell).items() for change in song.SUSPECTS.values())
     ]
     assert len(suspects) == len(song.SUSPECTS)
     for cell in suspects:

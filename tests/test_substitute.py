@@ -221,11 +221,23 @@ def test_dropout_that_nothing_seeds_is_refused(dropout: nn.Module) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "x", [torch.rand(0, *SHAPE), torch.rand(3, 4), torch.rand(SHAPE), torch.full((2, *SHAPE), math.nan)]
-)
+def test_a_label_that_is_no_class_is_refused_in_a_later_round_too() -> None:
+    first = torch.zeros(4).long()
+    answers = iter([first, first + CLASSES])
+    with pytest.raises(BadValue, match=r"^oracle: expected classes 0 to "):
+        train_substitute(lambda x: next(answers), Linear(), images(4), CONFIG, generator=generator())
+
+
+def test_images_that_are_not_finite_are_refused() -> None:
+    x = images(4)
+    x[1, 0, 0, 0] = math.nan
+    with pytest.raises(BadValue, match=r"^x: expected finite values, got 1 that are not$"):
+        train_substitute(labels_of(Linear()), Linear(), x, CONFIG, generator=generator())
+
+
+@pytest.mark.parametrize("x", [torch.rand(0, *SHAPE), torch.rand(3, 4), torch.rand(SHAPE)])
 def test_without_images_nothing_can_be_learnt(x: Tensor) -> None:
-    with pytest.raises(BadValue, match=r"^x: expected one or more images \(n, c, h, w\) of finite values, got "):
+    with pytest.raises(BadValue, match=r"^x: expected one or more images \(n, c, h, w\), got "):
         train_substitute(labels_of(Linear()), Linear(), x, SubstituteConfig(), generator=generator())
 
 

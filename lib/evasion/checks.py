@@ -28,9 +28,10 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]
         raise BadValue("victim: expected a network in evaluation mode, got one in training mode: call its eval() first")
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
-    if y.dtype != torch.int64 or (len(y) > 0 and y.min() < 0):
-        least = f"{int(y.min())} among {y.dtype}" if len(y) else f"{y.dtype}"
-        raise BadValue(f"y: expected labels of at least 0 in torch.int64, got {least}")
+    if y.dtype != torch.int64:
+        raise BadValue(f"y: expected labels in torch.int64, got {y.dtype}")
+    if len(y) > 0 and y.min() < 0:
+        raise BadValue(f"y: expected labels of at least 0, got {int(y.min())}")
     if len(x) > 0 and (not torch.isfinite(x).all() or x.min() < low or x.max() > high):
         raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
     return low, high

@@ -88,15 +88,15 @@ def train_substitute(
         BadValue: no images, or not finite ones; a substitute with dropout, which nothing seeds; an oracle that does not answer
             with one label each, or with one that is no class of the substitute.
     """
-    if x.dim() != 4 or len(x) == 0 or not x.isfinite().all():
-        raise BadValue(f"x: expected one or more images (n, c, h, w) of finite values, got {tuple(x.shape)}")
+    if x.dim() != 4 or len(x) == 0:
+        raise BadValue(f"x: expected one or more images (n, c, h, w), got {tuple(x.shape)}")
+    if not (numbers := x.isfinite()).all():
+        raise BadValue(f"x: expected finite values, got {int((~numbers).sum())} that are not")
     if any(isinstance(layer, (Dropout, _DropoutNd)) and layer.p > 0 for layer in substitute.modules()):
         raise BadValue("substitute: expected a network without dropout, whose masks nothing would seed")
-    y, agreement = _ask(oracle, x), []
     with torch.no_grad():
         classes = substitute.eval()(x[:1]).shape[1]
-    if not 0 <= y.min() <= y.max() < classes:
-        raise BadValue(f"oracle: expected classes 0 to {classes - 1}, got labels {int(y.min())} to {int(y.max())}")
+    y, agreement = _ask(oracle, x, classes), []
     for round_ in track(range(config.rounds), "substitute, rounds", enabled=progress):
         _train(substitute.train(), x, y, config, generator)
         substitute.eval()
@@ -104,7 +104,7 @@ def train_substitute(
             agreement.append(100 * (substitute(x).argmax(1) == y).double().mean().item())
         if round_ + 1 < config.rounds:
             augmented = augment(substitute, x, y, step=config.direction(round_) * config.step)
-            x, y = torch.cat([x, augmented]), torch.cat([y, _ask(oracle, augmented)])
+            x, y = torch.cat([x, augmented]), torch.cat([y, _ask(oracle, augmented, classes)])
     return agreement
 
 
@@ -117,12 +117,15 @@ def augment(substitute: nn.Module, x: Tensor, y: Tensor, *, step: float) -> Tens
     return (x + step * gradient.sign()).detach()
 
 
-def _ask(oracle: Labels, x: Tensor) -> Tensor:
+def _ask(oracle: Labels, x: Tensor, classes: int) -> Tensor:
+    """The oracle's labels (n,) of images (n, c, h, w), once they are known to be classes of the substitute."""
     with torch.no_grad():
         y = oracle(x)
     if y.shape != x.shape[:1] or y.is_floating_point():
         raise BadValue(f"oracle: expected one whole-number label for each of {len(x)} images, got {tuple(y.shape)}")
-    return y
+    if not 0 <= y.min() <= y.max() < classes:
+        raise BadValue(f"oracle: expected classes 0 to {classes - 1}, got labels {int(y.min())} to {int(y.max())}")
+    return y.long()
 
 
 def _train(substitute: nn.Module, x: Tensor, y: Tensor, config: SubstituteConfig, generator: torch.Generator) -> None:

@@ -63,6 +63,9 @@ def auc_interval(member: Tensor, nonmember: Tensor, *, confidence: float = 0.95)
     """DeLong's interval of the AUC (DeLong et al. 1988), ties included; NaN ends if there is one member or one non-member.
 
     Where all members score higher than all non-members, the variance is 0 and the interval a point.
+
+    Raises:
+        BadValue: no scores on one side, another shape, a NaN; a confidence that is no share of 1.
     """
     confidence = check_confidence(confidence)
     inside, outside = _sorted(member, nonmember)
@@ -87,6 +90,9 @@ def tpr_interval(member: Tensor, nonmember: Tensor, fpr: float, *, confidence: f
     Wilson's interval alone takes the threshold as known: of nominal 95 % it covered 48 % to 85 % of normal scores at FPRs of
     0.1 % to 5 %. Here it is joined with what the TPR is at the thresholds that as many non-members exceed as a binomial number
     of them would, by the sum of squares (MOVER: Zou and Donner 2008); that covered 96 % to 98 %.
+
+    Raises:
+        BadValue: no scores on one side, another shape, a NaN; a rate or a confidence that is no share of 1.
     """
     curve, fpr = roc(member, nonmember), check_number("fpr", fpr, low=0.0, high=1.0)
     confidence = check_confidence(confidence)

@@ -37,7 +37,11 @@ def _thresholds(store: Store) -> dict[str, str]:
                 text[f"paper-{dashed(one)}-gap-{inputs}"] = percent(printed_gap_attack(dataset, training, inputs))
             text |= {dashed(f"{one}-{name}"): mean(found, name) for name in (*names, *QUANTITIES)}
             other = by_loss(store, dataset, training)[1]["cross_entropy"]
-            text |= {dashed(f"{one}-cross-entropy-{name}"): mean(other, name) for name in (*QUANTITIES, *BRIGHTNESS)}
+            text |= {dashed(f"{one}-cross-entropy-{name}"): mean(other, name) for name in QUANTITIES}
+            text[dashed(f"{one}-cross-entropy-seeds")] = str(len(other)) if other else NOT_RUN
+            # Of benign images, so of either attack's record; the oldest have none.
+            seen = {r.config["seed"]: r for r in (*found, *other) if BRIGHTNESS[0] in r.measurements}
+            text |= {dashed(f"{one}-{name}"): mean(seen.values(), name) for name in BRIGHTNESS}
             best = [max(trace) for r in found if (trace := r.curves.get("trace_test_accuracy"))]
             text[dashed(f"{one}-best-test-accuracy")] = percent(fmean(best)) if best else NOT_RUN
             gaps = [r.measurements["train_accuracy"] - r.measurements["test_accuracy"] for r in found]

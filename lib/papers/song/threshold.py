@@ -119,9 +119,9 @@ def by_brightness(sides: dict[str, Split], answers: dict[str, Tensor]) -> dict[s
     for name, side in sides.items():
         order = side.images.flatten(1).sum(1).argsort(stable=True).cpu()
         third = -(-len(order) // 3)
-        parts = {"dark": order[:third], "light": order[third:]}
-        for which, kept in ((which, kept) for which, kept in parts.items() if len(kept)):
-            found[f"{which}_{name}_accuracy"] = accuracy(answers[name].cpu()[kept], side.labels.cpu()[kept])
+        for which, kept in {"dark": order[:third], "light": order[third:]}.items():
+            if len(kept) > 0:
+                found[f"{which}_{name}_accuracy"] = accuracy(answers[name].cpu()[kept], side.labels.cpu()[kept])
     return found
 
 
