@@ -6,7 +6,7 @@ from statistics import fmean
 
 from lib.papers.song import METHODS, Targeted
 from lib.papers.song_inference import ADVERSARIES, printed_gap_attack
-from lib.papers.song_pages import INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept
+from lib.papers.song_pages import INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept, suspects
 from lib.papers.song_rows import DATASETS, READINGS, TRAININGS, records
 from lib.prose import dashed, mean, percent, readings
 from lib.runs import Store
@@ -18,7 +18,7 @@ BEYOND = ("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")
 
 def prose(store: Store) -> dict[str, str]:
     """Every name and its text; what has no record says "not run"."""
-    return {**readings(store, PAPER, READINGS), **_thresholds(store), **_targeted(store)}
+    return {**readings(store, PAPER, READINGS), **_thresholds(store), **_suspects(store), **_targeted(store)}
 
 
 def _thresholds(store: Store) -> dict[str, str]:
@@ -46,6 +46,18 @@ def _thresholds(store: Store) -> dict[str, str]:
             text[dashed(f"{one}-best-test-accuracy")] = percent(fmean(best)) if best else NOT_RUN
             gaps = [r.measurements["train_accuracy"] - r.measurements["test_accuracy"] for r in found]
             text[dashed(f"{one}-gap-of-accuracies")] = f"{fmean(gaps):.1f} points" if gaps else NOT_RUN
+    return text
+
+
+def _suspects(store: Store) -> dict[str, str]:
+    """`suspect-no-decay-test-accuracy`, `suspect-float32-best-test-accuracy`, ...: of the natural Yale Face victim of seed 0."""
+    text: dict[str, str] = {}
+    for name, cell in zip(("no-decay", "float32", "code-split"), suspects().values(), strict=True):
+        found = [record] if (record := store.get(cell)) is not None else []
+        for one in ("test_accuracy", "inference_benign", *BRIGHTNESS):
+            text[dashed(f"suspect-{name}-{one}")] = mean(found, one)
+        best = [max(record.curves["trace_test_accuracy"]) for record in found]
+        text[f"suspect-{name}-best-test-accuracy"] = percent(fmean(best)) if best else NOT_RUN
     return text
 
 
