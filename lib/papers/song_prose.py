@@ -54,7 +54,7 @@ def _suspects(store: Store) -> dict[str, str]:
     text: dict[str, str] = {}
     for name, cell in zip(("no-decay", "float32", "code-split"), suspects().values(), strict=True):
         found = [record] if (record := store.get(cell)) is not None else []
-        for one in ("test_accuracy", "inference_benign", *BRIGHTNESS):
+        for one in ("test_accuracy", *BRIGHTNESS):
             text[dashed(f"suspect-{name}-{one}")] = mean(found, one)
         best = [max(record.curves["trace_test_accuracy"]) for record in found]
         text[f"suspect-{name}-best-test-accuracy"] = percent(fmean(best)) if best else NOT_RUN
