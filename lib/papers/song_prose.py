@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from statistics import fmean
 
+from lib.papers import song
 from lib.papers.song import METHODS, Targeted
 from lib.papers.song_inference import ADVERSARIES, printed_gap_attack
 from lib.papers.song_pages import INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept, suspects
 from lib.papers.song_rows import DATASETS, READINGS, TRAININGS, records
 from lib.prose import dashed, mean, percent, readings
-from lib.runs import Store
+from lib.runs import Record, Store
 from lib.tables import NOT_RUN
 
 BRIGHTNESS = ("dark_test_accuracy", "light_test_accuracy")
@@ -18,7 +19,13 @@ BEYOND = ("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")
 
 def prose(store: Store) -> dict[str, str]:
     """Every name and its text; what has no record says "not run"."""
-    return {**readings(store, PAPER, READINGS), **_thresholds(store), **_suspects(store), **_targeted(store)}
+    return {
+        **readings(store, PAPER, READINGS),
+        **_thresholds(store),
+        **_suspects(store),
+        **_budgets(store),
+        **_targeted(store),
+    }
 
 
 def _thresholds(store: Store) -> dict[str, str]:
@@ -59,6 +66,18 @@ def _suspects(store: Store) -> dict[str, str]:
         best = [max(record.curves["trace_test_accuracy"]) for record in found]
         text[f"suspect-{name}-best-test-accuracy"] = percent(fmean(best)) if best else NOT_RUN
     return text
+
+
+def _budgets(store: Store) -> dict[str, str]:
+    """`fashion-mnist-quarter-inference-benign`, ...: at `reduced`, of victims trained with a part of the budget."""
+    found: dict[str, list[Record]] = {}
+    for cell in song.deviations("reduced"):
+        if cell.attack_loss == "log_odds":
+            part = "quarter" if cell.train_epsilon < cell.epsilon / 3 else "half"
+            of_part = found.setdefault(f"{cell.dataset}-{part}", [])
+            of_part += [record] if (record := store.get(cell)) is not None else []
+    names = [f"inference_{inputs}" for inputs in INPUTS]
+    return {dashed(f"{part}-{name}"): mean(measured, name) for part, measured in found.items() for name in names}
 
 
 def _targeted(store: Store) -> dict[str, str]:
