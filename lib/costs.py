@@ -26,13 +26,9 @@ def duration(seconds: float | None) -> str:
     """A price in words; None has none."""
     if seconds is None:
         return "no price"
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 60
-        else f"{seconds / 60:.1f} min"
-        if seconds < 36_000
-        else f"{seconds / 3600:.0f} h"
-    )
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"
 
 
 def forecast(prices: Sequence[float | None]) -> str:

@@ -49,8 +49,7 @@ def _thresholds(store: Store) -> dict[str, str]:
             # Of benign images, so of either attack's record; the oldest have none.
             seen = {r.config["seed"]: r for r in (*found, *other) if BRIGHTNESS[0] in r.measurements}
             text |= {dashed(f"{one}-{name}"): mean(seen.values(), name) for name in BRIGHTNESS}
-            best = [max(trace) for r in found if (trace := r.curves.get("trace_test_accuracy"))]
-            text[dashed(f"{one}-best-test-accuracy")] = percent(fmean(best)) if best else NOT_RUN
+            text[dashed(f"{one}-best-test-accuracy")] = _best(found)
             gaps = [r.measurements["train_accuracy"] - r.measurements["test_accuracy"] for r in found]
             text[dashed(f"{one}-gap-of-accuracies")] = f"{fmean(gaps):.1f} points" if gaps else NOT_RUN
     return text
@@ -63,9 +62,14 @@ def _suspects(store: Store) -> dict[str, str]:
         found = [record] if (record := store.get(cell)) is not None else []
         for one in ("test_accuracy", *BRIGHTNESS):
             text[dashed(f"suspect-{name}-{one}")] = mean(found, one)
-        best = [max(record.curves["trace_test_accuracy"]) for record in found]
-        text[f"suspect-{name}-best-test-accuracy"] = percent(fmean(best)) if best else NOT_RUN
+        text[f"suspect-{name}-best-test-accuracy"] = _best(found)
     return text
+
+
+def _best(found: list[Record]) -> str:
+    """The highest test accuracy that was observed while each victim trained, on average."""
+    best = [max(trace) for r in found if (trace := r.curves.get("trace_test_accuracy"))]
+    return percent(fmean(best)) if best else NOT_RUN
 
 
 def _budgets(store: Store) -> dict[str, str]:
