@@ -57,15 +57,14 @@ def run(options: argparse.Namespace) -> int:
     local = options.dask is None and options.slurm is None  # elsewhere, each worker knows its own devices
     store, device = Store(options.results), execution.check_device(options.device) if local else options.device
     jobs = check_count("--jobs", options.jobs)
-    if options.threads is not None:
-        check_count("--threads", options.threads)
+    threads = _threads(options, max(1, (os.cpu_count() or 1) // jobs) if local else None)
     if options.budget is not None:
         check_number("--budget", options.budget, low=0.0)
     cells = [cell for cell in _cells(options) if options.all or store.get(cell) is None]
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
-    executor = _executor(options, jobs)
+    executor, cache = _executor(options, jobs), checkpoints.default_cache()
     store.check()
     if local:
         execution.check_data(cells)
@@ -85,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         cells,
         store=store,
         executor=executor,
-        job=_job(options, device, jobs, fresh=options.all),
+        job=execution.Job(device=device, threads=threads, cache=cache, fresh=options.all, progress=jobs == 1),
         workers=jobs,
         budget=options.budget,
         price=lambda cell: price[cell.paper](cell),
@@ -95,11 +94,9 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.failed else 0
 
 
-def _job(options: argparse.Namespace, device: str, jobs: int, *, fresh: bool) -> execution.Job:
-    local = options.dask is None and options.slurm is None
-    threads = options.threads or (max(1, (os.cpu_count() or 1) // jobs) if local else None)
-    cache = checkpoints.default_cache()
-    return execution.Job(device=device, threads=threads, cache=cache, fresh=fresh, progress=jobs == 1)
+def _threads(options: argparse.Namespace, share: int | None) -> int | None:
+    """What --threads asks for, or else `share`."""
+    return share if options.threads is None else check_count("--threads", options.threads)
 
 
 def _executor(options: argparse.Namespace, jobs: int) -> Executor:
@@ -155,8 +152,9 @@ def show(options: argparse.Namespace) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
     store, device = Store(options.results), execution.check_device(options.device)
-    if options.threads is not None:
-        check_count("--threads", options.threads)
+    # Without the cache: a check must not replace the weights that other cells were measured on.
+    threads = _threads(options, os.cpu_count())
+    job = execution.Job(device=device, threads=threads, cache=None, fresh=True, progress=True)
     recorded = [cell for cell in _cells(options) if store.get(cell) is not None]
     if len(recorded) < check_count("--sample", options.sample):
         raise BadValue(
@@ -169,10 +167,6 @@ def verify(options: argparse.Namespace) -> int:
         record = store.get(cell)
         assert record is not None
         print(f"{record.key}  {label(cell)}  took {costs.duration(costs.cost(record))}", flush=True)
-        # Without the cache: a check must not replace the weights that other cells were measured on.
-        job = execution.Job(
-            device=device, threads=options.threads or os.cpu_count(), cache=None, fresh=True, progress=True
-        )
         result, source = execution.compute(cell, job)
         compared = verification.compare(record, result, papers.get(cell.paper).TOLERANCES)
         for found in compared:
