@@ -326,7 +326,7 @@ def test_reduced_has_the_paper_s_budgets_and_a_shadow_for_every_victim() -> None
 
 
 @PROFILES
-def test_a_deviation_changes_the_loss_the_budget_or_a_suspect_of_a_main_cell(profile: str) -> None:
+def test_a_deviation_changes_the_loss_the_members_the_budget_or_a_suspect_of_a_main_cell(profile: str) -> None:
     """With a smaller budget in training its attack's steps are smaller by as much; the attack on the victim is the same."""
     main = {replace(cell, shadow=False) for cell in song.main(profile) if isinstance(cell, Threshold)}
     by_loss = {replace(cell, attack_loss="cross_entropy") for cell in main}
@@ -343,8 +343,11 @@ def test_a_deviation_changes_the_loss_the_budget_or_a_suspect_of_a_main_cell(pro
             replace(faces, dataset="yale_as_coded"),
         }
     assert suspects <= set(found)
-    for cell in set(found) - by_loss - suspects:
-        assert isinstance(cell, Threshold) and profile != "paper"
+    fewer = set(song.fewer_members(profile))
+    assert fewer <= set(found) and len(fewer) == (len(main) if profile == "reduced" else 0)
+    assert fewer == {replace(cell, train_size=cell.train_size // 5, judged=cell.judged // 5) for cell in main if fewer}
+    for cell in set(found) - by_loss - suspects - fewer:
+        assert isinstance(cell, Threshold) and profile != "paper" and cell in song.other_budgets(profile)
         part = cell.train_epsilon / cell.epsilon
         assert part in (pytest.approx(0.25), pytest.approx(0.5))
         assert cell in [
@@ -361,7 +364,9 @@ def test_smoke_has_a_cell_of_every_kind_and_data_set() -> None:
     assert any(cell.shadow for cell in cells if isinstance(cell, Threshold))
 
 
-@pytest.mark.parametrize("ask", [song.grid, song.main, song.deviations, song.variants])
+@pytest.mark.parametrize(
+    "ask", [song.grid, song.main, song.deviations, song.fewer_members, song.other_budgets, song.variants]
+)
 def test_an_unknown_profile_is_refused(ask: Callable[[str], Any]) -> None:
     with pytest.raises(BadValue, match=r"^profile: unknown 'huge'"):
         ask("huge")

@@ -190,9 +190,8 @@ def curve_data(panels: Victims, x: str, names: Sequence[str]) -> Table:
 def budgets(store: Store) -> dict[str, list[Record]]:
     """The records of victims by the budget they were trained with, natural ones at 0, at `reduced`: data set, then records."""
     found: dict[str, list[Record]] = {}
-    for cell in song.grid("reduced"):
-        usual = isinstance(cell, Threshold) and cell.attack_loss == "log_odds"
-        if usual and (record := store.get(cell)) is not None:
+    for cell in [*song.main("reduced"), *song.other_budgets("reduced")]:
+        if isinstance(cell, Threshold) and (record := store.get(cell)) is not None:
             found.setdefault(f"{DATASET_NAMES[cell.dataset]}, reduced", []).append(record)
     return found
 

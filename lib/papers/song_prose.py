@@ -6,6 +6,7 @@ from statistics import fmean
 
 from lib.papers import song
 from lib.papers.song import METHODS, Targeted
+from lib.papers.song_fit import fit_prose
 from lib.papers.song_inference import ADVERSARIES, printed_gap_attack
 from lib.papers.song_pages import INPUTS, PAPER, QUANTITIES, best_method, by_loss, kept, suspects
 from lib.papers.song_rows import DATASETS, READINGS, TRAININGS, records
@@ -25,6 +26,7 @@ def prose(store: Store) -> dict[str, str]:
         **_suspects(store),
         **_budgets(store),
         **_targeted(store),
+        **fit_prose(store),
     }
 
 
@@ -75,11 +77,10 @@ def _best(found: list[Record]) -> str:
 def _budgets(store: Store) -> dict[str, str]:
     """`fashion-mnist-quarter-inference-benign`, ...: at `reduced`, of victims trained with a part of the budget."""
     found: dict[str, list[Record]] = {}
-    for cell in song.deviations("reduced"):
-        if cell.attack_loss == "log_odds":
-            part = "quarter" if cell.train_epsilon < cell.epsilon / 3 else "half"
-            of_part = found.setdefault(f"{cell.dataset}-{part}", [])
-            of_part += [record] if (record := store.get(cell)) is not None else []
+    for cell in song.other_budgets("reduced"):
+        part = "quarter" if cell.train_epsilon < cell.epsilon / 3 else "half"
+        of_part = found.setdefault(f"{cell.dataset}-{part}", [])
+        of_part += [record] if (record := store.get(cell)) is not None else []
     names = [f"inference_{inputs}" for inputs in INPUTS]
     return {dashed(f"{part}-{name}"): mean(measured, name) for part, measured in found.items() for name in names}
 

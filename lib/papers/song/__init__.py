@@ -7,7 +7,7 @@ module here, with the settings of its cells and the function that runs one.
 from __future__ import annotations
 
 from lib.papers.cell import PROFILES
-from lib.papers.song.grid import SEEDS, SUSPECTS, deviations, grid, main, variants
+from lib.papers.song.grid import SEEDS, SUSPECTS, deviations, fewer_members, grid, main, other_budgets, variants
 from lib.papers.song.targeted import METHODS, Targeted
 from lib.papers.song.threshold import Threshold
 from lib.papers.song.victims import VICTIM, Cell
@@ -31,5 +31,5 @@ CELLS: tuple[type[Cell], ...] = (Threshold, Targeted)
 
 __all__ = [
     "CELLS", "METHODS", "PROFILES", "RESUMES", "SEEDS", "SUSPECTS", "TITLE", "TOLERANCES", "VICTIM", "Cell", "Targeted",
-    "Threshold", "deviations", "grid", "main", "variants",
+    "Threshold", "deviations", "fewer_members", "grid", "main", "other_budgets", "variants",
 ]  # fmt: skip

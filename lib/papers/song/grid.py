@@ -13,6 +13,7 @@ from lib.papers.song.threshold import Threshold
 from lib.papers.song.victims import Cell
 
 SEEDS = 3
+FEWER = 5  # by how much the members of `fewer_members` are fewer
 DATASETS = ("yale", "fashion_mnist", "cifar10")
 EPSILON = {"yale": 8 / 255, "fashion_mnist": 0.1, "cifar10": 8 / 255}
 
@@ -132,7 +133,7 @@ def main(profile: str) -> list[Cell]:
 
 
 def deviations(profile: str) -> list[Cell]:
-    """The attack on the cross-entropy; the suspects; and, at the scale that can be had many times, other budgets of training.
+    """The attack on the cross-entropy; the suspects; and, where training is cheap, fewer members and other budgets.
 
     Raises:
         BadValue: unknown profile.
@@ -143,14 +144,35 @@ def deviations(profile: str) -> list[Cell]:
         cells += [replace(cell, attack_loss="cross_entropy", shadow=False) for cell in usual]
     if profile == "paper":
         cells += [replace(_threshold(profile, 0, variants(profile)[0]), **change) for change in SUSPECTS.values()]
-    for seed in range(_seeds(profile) if profile != "paper" else 0):
-        for variant in variants(profile):
-            if variant["train_epsilon"] and "yale" not in variant["dataset"]:
-                for part in (0.25, 0.5):
-                    other = {**variant, "train_epsilon": part * variant["train_epsilon"]}
-                    other["step_size"] = part * variant["step_size"]
-                    cells.append(replace(_threshold(profile, seed, other), shadow=False))
+    cells += [*fewer_members(profile), *other_budgets(profile)]
     return cells if profile != "smoke" else cells[:1]
+
+
+def fewer_members(profile: str) -> list[Threshold]:
+    """The victims of `reduced` on a fifth of their members: few enough for robust ones to learn their adversarial images as well.
+
+    Raises:
+        BadValue: unknown profile.
+    """
+    fewer = [variant | {"train_size": variant.get("train_size", 0) // FEWER} for variant in variants(profile)]
+    seeds = range(SEEDS if profile == "reduced" else 0)
+    return [replace(_threshold(profile, seed, variant), shadow=False) for seed in seeds for variant in fewer]
+
+
+def other_budgets(profile: str) -> list[Threshold]:
+    """Robust victims trained with a quarter and with half of the budget, and with steps of the attack as much shorter.
+
+    Raises:
+        BadValue: unknown profile.
+    """
+    cells = []
+    robust = [one for one in variants(profile) if one["train_epsilon"] and "yale" not in one["dataset"]]
+    for seed in range(_seeds(profile) if profile != "paper" else 0):
+        for variant in robust:
+            for part in (0.25, 0.5):
+                scaled = {name: part * variant[name] for name in ("train_epsilon", "step_size")}
+                cells.append(replace(_threshold(profile, seed, variant | scaled), shadow=False))
+    return cells
 
 
 def _seeds(profile: str) -> int:
