@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion import FORMS, Look, fgsm, pgd
+from lib.evasion import FORMS, Look, boundary, carlini_wagner, fgsm, hop_skip_jump, jsma, pgd, pgd_aware
 from lib.evasion.forms import answer, looks
 from lib.evasion.oracle import DecisionOracle
 from lib.models import Network
@@ -236,3 +236,26 @@ def test_bad_settings_are_named(change: dict[str, Any], told: str, untrained: Ma
     with pytest.raises(BadValue) as caught:
         Look(Deterministic(untrained()), **{"form": "mean", "draws": 2, **change})
     assert str(caught.value).startswith(told)
+
+
+# --- labels ------------------------------------------------------------------------------------------------------------
+
+STEPS = {"epsilon": 0.1, "step_size": 0.05, "steps": 2}
+ATTACKS: dict[str, Callable[[Victim, Tensor, Tensor], object]] = {
+    "fgsm": lambda victim, x, y: fgsm(victim, x, y, epsilon=0.1),
+    "fgsm, expectation": lambda victim, x, y: fgsm(Look(victim, "expectation", draws=2), x, y, epsilon=0.1),
+    "pgd": lambda victim, x, y: pgd(victim, x, y, **STEPS),
+    "pgd_aware": lambda victim, x, y: pgd_aware(victim, x, y, score="entropy", draws=2, **STEPS),
+    "carlini_wagner": lambda victim, x, y: carlini_wagner(victim, x, y, iterations=2),
+    "jsma": jsma,
+    "hop_skip_jump": lambda victim, x, y: hop_skip_jump(victim, x, y, generator=generator(), iterations=1),
+    "boundary": lambda victim, x, y: boundary(victim, x, y, generator=generator(), iterations=1),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_label_that_is_no_class_of_the_victim_is_refused(name: str, untrained: Maker) -> None:
+    x, _ = problem(2)
+    told = r"^y: expected labels below 10, the number of the victim's classes, got 10$"
+    with pytest.raises(BadValue, match=told):
+        ATTACKS[name](random_victim("epistemic", untrained), x, torch.tensor([9, 10]))

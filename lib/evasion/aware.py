@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lib.errors import BadValue, check_count, check_number
-from lib.evasion.checks import check_images, check_steps
+from lib.evasion.checks import check_classes, check_images, check_steps
 from lib.evasion.forms import cross_entropies
 from lib.layers import only_input_gradients
 from lib.scores import SCORES, check_score
@@ -58,6 +58,7 @@ def pgd_aware(
         return adversarial
     with torch.no_grad():
         answer = victim.combine(victim.sample(x, draws))
+        check_classes(y, answer.shape[1])
         target = answer.scatter(1, y[:, None], -torch.inf).argmax(1)
     with only_input_gradients(victim):
         for _ in range(steps):

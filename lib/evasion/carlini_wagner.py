@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import check_count, check_number
-from lib.evasion.checks import check_images
+from lib.evasion.checks import check_classes, check_images
 from lib.evasion.forms import answer, looks
 from lib.layers import only_input_gradients
 
@@ -78,6 +78,7 @@ def carlini_wagner(
                 adversarial = low + (high - low) * (torch.tanh(w + change) + 1) / 2
                 l2 = (adversarial - x).flatten(1).square().sum(1)  # squared, (n,)
                 shown = looks(victim, adversarial)  # (m, n, k)
+                check_classes(y, shown.shape[2])
                 # f(x') = max(max_{i != y} Z_i - Z_y, -kappa), each draw's own, and the other way round if not targeted
                 f = margin(shown, y, targeted=targeted).add(confidence).clamp_min(0).mean(0)
                 # minimise |x' - x|^2 + c f(x')

@@ -37,6 +37,16 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]
     return low, high
 
 
+def check_classes(y: Tensor, classes: int) -> None:
+    """See that each of the labels `y` (n,) is one of the victim's classes, whose number its first answer shows.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    if len(y) > 0 and int(y.max()) >= classes:
+        raise BadValue(f"y: expected labels below {classes}, the number of the victim's classes, got {int(y.max())}")
+
+
 def check_steps(epsilon: float, step_size: float, steps: int, *, width: float) -> tuple[float, float]:
     """Budget and length of a step as floats, once they are known to be ones that steps of an attack can have.
 

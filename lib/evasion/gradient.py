@@ -17,7 +17,7 @@ from cleverhans.torch.attacks.projected_gradient_descent import projected_gradie
 from torch import Tensor, nn
 
 from lib.errors import BadValue, check_number
-from lib.evasion.checks import check_images, check_steps
+from lib.evasion.checks import check_classes, check_images, check_steps
 from lib.evasion.forms import Look
 from lib.layers import only_input_gradients
 
@@ -101,10 +101,15 @@ def pgd(
 
 def _per_draw(victim: nn.Module, y: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     """Scores (n, k, m) and labels (n, m) for a `Look` of m draws: the cross-entropy of these is the mean over the draws."""
+
+    def scores(x: Tensor) -> Tensor:
+        shown: Tensor = victim.looks(x).permute(1, 2, 0) if isinstance(victim, Look) else victim(x)
+        check_classes(y, shown.shape[1])
+        return shown
+
     if not isinstance(victim, Look):
-        return victim, y
-    draws = victim.draws if victim.form == "expectation" else 1
-    return lambda x: victim.looks(x).permute(1, 2, 0), y[:, None].expand(-1, draws)
+        return scores, y
+    return scores, y[:, None].expand(-1, victim.draws if victim.form == "expectation" else 1)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_number
+from lib.evasion.checks import check_classes
 
 
 def error_rate(p: float, lead: int) -> float:
@@ -125,10 +126,8 @@ class DecisionOracle:
 
     def _count_classes(self, classes: int) -> None:
         """Refuse a label that is no class: the victim would never name it, and every image would be adversarial as it is."""
-        if self._classes == 0 and int(self.y.max()) >= classes:
-            raise BadValue(
-                f"y: expected labels below {classes}, the number of the victim's classes, got {int(self.y.max())}"
-            )
+        if self._classes == 0:
+            check_classes(self.y, classes)
         self._classes = classes
 
     def _ask(self, x: Tensor, owner: Tensor) -> Tensor:

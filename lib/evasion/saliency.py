@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import check_number
-from lib.evasion.checks import check_images
+from lib.evasion.checks import check_classes, check_images
 from lib.evasion.forms import answer, looks
 from lib.layers import only_input_gradients
 
@@ -64,6 +64,7 @@ def saliency(victim: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, Tens
     """The two parts of the saliency map, dZ_t/dx and sum_{j != t} dZ_j/dx (n, features), and which images are at `target`."""
     x = x.detach().requires_grad_(True)
     shown = looks(victim, x)  # (m, n, k)
+    check_classes(target, shown.shape[2])
     logits = shown.mean(0)  # the mean of gradients is the gradient of the mean
     at_target = logits.gather(1, target[:, None]).sum()
     (towards,) = torch.autograd.grad(at_target, x, retain_graph=True)
