@@ -129,6 +129,14 @@ def of(records: Iterable[Record], measurement: str) -> str:
     return over_seeds(values, lowest=0.0, highest=100.0)
 
 
+def paired(less: tuple[Sequence[Record], str], more: tuple[Sequence[Record], str]) -> list[float]:
+    """By how much the second measurement is larger, for each seed that has both: each is of some records, one a seed."""
+    values = [
+        {r.config["seed"]: r.measurements[name] for r in kept if name in r.measurements} for kept, name in (less, more)
+    ]
+    return [values[1][seed] - values[0][seed] for seed in sorted(values[0].keys() & values[1].keys())]
+
+
 def claims_table(store: Store, paper: str) -> Table:
     """Every claim of `paper`, what it was judged by, and its verdict under each reading."""
     printed = published.load(paper)

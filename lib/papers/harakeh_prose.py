@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 
 from lib.evasion import FORMS
@@ -10,9 +9,9 @@ from lib.papers.harakeh_beyond import EVERY, VICTIMS, first_judged, found
 from lib.papers.harakeh_pages import PAPER
 from lib.prose import dashed, mean, percent, readings
 from lib.results import READINGS, records_of
-from lib.runs import Record, Store
+from lib.runs import Store
 from lib.scores import OF_ESTIMATOR
-from lib.tables import NOT_RUN, over_seeds
+from lib.tables import NOT_RUN, over_seeds, paired
 from lib.uncertainty import ESTIMATORS
 
 # Of what is no percentage.
@@ -79,20 +78,12 @@ def _gains(store: Store) -> dict[str, str]:
             ("one-draw-gain", (plain, left), (dropout, f"{left}_one_draw")),
             ("one-draw-less-mean", (dropout, left), (dropout, f"{left}_one_draw")),
         ):
-            text[f"{one.name}-{dataset}-{name}"] = _paired(less, more)
+            text[f"{one.name}-{dataset}-{name}"] = over_seeds(paired(less, more))
     for victim, short in VICTIM_IDS.items():
         for attack in ("fgsm", "black_box"):
             plain, dropout = (found(store, victim, estimator, attack) for estimator in ("none", "epistemic"))
-            text[dashed(f"{short}-{attack}-gain")] = _paired((plain, left), (dropout, left))
+            text[dashed(f"{short}-{attack}-gain")] = over_seeds(paired((plain, left), (dropout, left)))
     return text
-
-
-def _paired(less: tuple[Sequence[Record], str], more: tuple[Sequence[Record], str]) -> str:
-    """The difference of two measurements, in points, over the seeds that have both."""
-    values = [
-        {r.config["seed"]: r.measurements[name] for r in kept if name in r.measurements} for kept, name in (less, more)
-    ]
-    return over_seeds([values[1][seed] - values[0][seed] for seed in sorted(values[0].keys() & values[1].keys())])
 
 
 def _judged(store: Store) -> dict[str, str]:
