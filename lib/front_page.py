@@ -31,9 +31,10 @@ within a change of 0.3 (one seed so far).""",
     "song": """The paper's own scale has been reached on Yale Face alone (seeds: {yale-natural-seeds} natural,
 {yale-robust-seeds} robust): there the inference has a balanced accuracy of {yale-natural-inference-benign} on the natural
 victim and of {yale-robust-inference-benign} on the robust one (paper: {paper-yale-natural-inference-benign} and
-{paper-yale-robust-inference-benign}). At the reduced scale the robust Fashion-MNIST victim leaks less than the natural one
-through benign images (points: {reduced-estimate-fashion-mnist-robust-leaks}), the opposite of the paper's direction; but it
-also fits its training images worse, and the chapter shows what that does.""",
+{paper-yale-robust-inference-benign}). At the reduced scale the robust victims leak less than the natural ones
+through benign images (points: {reduced-estimate-fashion-mnist-robust-leaks} on Fashion-MNIST,
+{reduced-estimate-cifar10-robust-leaks} on CIFAR-10), the opposite of the paper's direction. On Fashion-MNIST that ends where
+members are few enough for robust victims to learn their adversarial images too (points: {few-fashion-mnist-robust-leaks}).""",
 }
 
 
