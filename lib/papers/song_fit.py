@@ -57,7 +57,7 @@ def fit_table(store: Store) -> Table:
             paper.append(f"{values[1] - values[0]:.2f}")
         rows.append([f"{name}, the paper", *paper, "–"])
         usual = {training: records(store, "reduced", dataset, training, Threshold) for training in TRAININGS}
-        for part, found in (("`reduced`", usual), ("a fifth of its members", few(store, dataset))):
+        for part, found in (("`reduced`", usual), ("on a fifth", few(store, dataset))):
             ours = [of(found["robust"], fit) for fit in fits]
             ours += [over_seeds(differences(found, claim)) for claim in COMPARED]
             rows.append([f"{name}, {part}", *ours, outcome(found) if found is not usual else "–"])
