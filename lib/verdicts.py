@@ -18,7 +18,8 @@ Where ranges are compared, the paper published every difference from one end of 
 Intervals are Student's, over seeds. One seed says nothing about the spread over seeds, so its interval comes from the
 test points as if they were drawn afresh: Wilson's score interval, because the textbook p +- 1.96 sqrt(p (1 - p) / n)
 has no width at 0 % or 100 %, which is where these attacks end. A verdict names which of the two it used: the second
-leaves out the variation between training runs. Intervals of independent parts are squared and added (see `_combined`).
+leaves out the variation between training runs. Intervals of independent parts are squared and added (see `_combined`); where
+one half has several seeds and the other has one, each half has the interval that it allows, and the verdict says one seed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Final, Literal
 
 from lib.claims import RULES, Claim, expected
@@ -118,25 +118,31 @@ def _found(claim: Claim, measured: Mapping[str, Measured]) -> tuple[Interval, So
     halves = [slice(0, 4)]
     if claim.kind == "double_difference" and len({frozenset(cell.seeds) for cell in cells}) > 1:
         halves = [slice(0, 2), slice(2, 4)]
-    # One list a half, one row a shared seed, one column a cell: all that follows is sums and means over these.
+    # One list a half, one row a shared seed, one column a cell.
     rows = [_paired(cells[half]) for half in halves]
     count = min(len(values) for values in rows)
     if count == 0:
         return None
-    if count > 1:
-        samples = [
-            [math.fsum(sign * value for sign, value in zip(signs[half], row, strict=True)) for row in values]
-            for half, values in zip(halves, rows, strict=True)
-        ]
-        return _combined([1] * len(samples), [mean_interval(sample) for sample in samples], count), "seeds"
-    means = [fmean(column) for values in rows for column in zip(*values, strict=True)]
+    parts = [_half(signs[half], cells[half], values) for half, values in zip(halves, rows, strict=True)]
+    whole = _combined([1] * len(parts), parts, count)
+    low, high = -100.0 * signs.count(-1), 100.0 * signs.count(1)  # percentages cannot leave these
+    bounded = Interval(whole.mean, max(low, whole.low), min(high, whole.high), count)
+    return bounded, "seeds" if count > 1 else "test points"
+
+
+def _half(signs: Sequence[int], cells: Sequence[Measured], values: Sequence[Sequence[float]]) -> Interval:
+    """The signed sum of `cells`, from their `values`, a row for each shared seed: Student's interval, or that of the points."""
+    if len(values) > 1:
+        return mean_interval(
+            [math.fsum(sign * value for sign, value in zip(signs, row, strict=True)) for row in values]
+        )
     parts = []
-    for percent, cell in zip(means, cells, strict=True):
+    for percent, cell in zip(values[0], cells, strict=True):
         share = proportion_interval(percent / 100 * cell.points, cell.points)
         parts.append(Interval(percent, 100 * share.low, 100 * share.high, cell.points))
     # Cells measured on the same points tend to be right on the same ones, which makes the interval of their difference
     # wider than it need be: taking the cells as independent errs on the side of claiming less.
-    return _combined(signs, parts, count), "test points"
+    return _combined(signs, parts, 1)
 
 
 def _paired(cells: Sequence[Measured]) -> list[tuple[float, ...]]:

@@ -154,6 +154,21 @@ def test_one_seed_in_one_half_takes_the_test_points() -> None:
     assert (found.estimate, found.seeds, found.interval_from) == (9, 1, "test points")
 
 
+def test_the_other_half_keeps_its_spread_over_seeds() -> None:
+    """Differences of 6 and 14: half-width 12.7062 * 4 = 50.825 points, which test points alone would hide."""
+    spread, narrow = seeds(16, 26, points=10_000), seeds(10, 12, points=10_000)
+    one = [seeds(11, first=5, points=10_000), seeds(10, first=5, points=10_000)]
+    alone = verdict(GAIN, one[0], one[1])
+    low, high = ends(verdict(LOWER, spread, narrow, *one))
+    assert 9 - low == pytest.approx(math.hypot(50.825, ends(alone)[1] - 1), abs=1e-2)
+    assert high - 9 == pytest.approx(math.hypot(50.825, 1 - ends(alone)[0]), abs=1e-2)
+
+
+def test_an_interval_stays_among_what_percentages_can_be() -> None:
+    assert ends(verdict(VALUE, seeds(99.5, 100, 100)))[1] == 100
+    assert ends(verdict(LOSS, seeds(0, 30), seeds(100, 95)))[0] == -100
+
+
 @pytest.mark.parametrize("made", [VALUE, RANGE, GAIN, NO_GAIN, LOWER])
 def test_a_missing_cell_is_not_run(made: Claim) -> None:
     found = judge(made, {cell: seeds(50) for cell in made.cells[1:]}, NUMBERS)
