@@ -18,8 +18,8 @@ FINDINGS = {
 ten draws (points: {text-mnist-one-draw-less-mean}), with the same weights, images and judge: much of what looked like
 protection is an attacker who looks at noise. CW fools the network with dropout in {text-mnist-epistemic-cw} of its attempts
 where it looks at the network's own answer, and in {expectation-mnist-epistemic-cw} (one seed so far) where it averages the
-gradients of ten draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything, because hardly any
-is learnt.""",
+gradients of ten draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything on MNIST, because
+hardly any is learnt.""",
     "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it has a balanced accuracy of
 {mnist-lenet5-plain-written-membership} (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions, counted as
 the published code counts, score {mnist-lenet5-plain-written-membership-as-coded-lowest} to

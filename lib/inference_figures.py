@@ -31,6 +31,7 @@ SIDES = {
     "train": {"label": "members (training images)", "color": "#009E73", "linestyle": "-"},
     "test": {"label": "others (test images)", "color": "#CC79A7", "linestyle": "--"},
 }
+ENDED: dict[str, Any] = {"marker": "*", "markersize": 13, "markeredgecolor": "black", "linestyle": "none"}
 LOWEST = 1e-3  # where logarithmic axes of rates begin
 
 
@@ -106,7 +107,7 @@ def _look(training: str, inputs: str) -> dict[str, Any]:
 def inference_against_gap(victims: Victims) -> Figure:
     """The accuracy of inference against the gap of training to test accuracy while each victim trains, one path a seed.
 
-    The dotted line is the gap attack's: one half plus half of the gap.
+    A star is where a path ends. The dotted line is the gap attack's: one half plus half of the gap.
     """
     with style():
         victims = victims or NOTHING
@@ -117,10 +118,13 @@ def inference_against_gap(victims: Victims) -> Figure:
             axis.plot([0, widest], [50, 50 + widest / 2], **REFERENCE)
             for training, records in lines.items():
                 for gap, record in zip(gaps[training], records, strict=True):
-                    axis.plot(gap, record.curves["trace_inference"], alpha=0.7, **TRAININGS[training])
+                    found, look = record.curves["trace_inference"], TRAININGS[training]
+                    axis.plot(gap, found, alpha=0.7, **look)
+                    axis.plot(gap[-1:], found[-1:], **{**look, **ENDED})
             axis.set(xlabel="training accuracy − test accuracy (points)")
             say_if_empty(axis, run=any(lines.values()), drawn=any(lines.values()))
         handles = [Line2D([], [], label=training, **look) for training, look in TRAININGS.items()]
+        handles.append(Line2D([], [], label="end of a training", color="grey", **ENDED))
         add_legend(figure, [*handles, Line2D([], [], label="gap attack", **REFERENCE)], across=4)
     return figure
 

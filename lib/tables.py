@@ -15,6 +15,7 @@ from typing import Any
 
 from lib import claims, papers, provenance, published, verification
 from lib.costs import cost
+from lib.errors import BadValue
 from lib.metrics import Interval, mean_interval, proportion_interval
 from lib.results import READINGS, measured
 from lib.runs import Record, Store, key_of
@@ -70,7 +71,13 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self, *, name: str, caption: str) -> str:
-        """A numbered MyST table, called `name`."""
+        """A numbered MyST table, called `name`.
+
+        Raises:
+            BadValue: a backtick in the caption, which would end the fence that it stands in.
+        """
+        if "`" in caption:
+            raise BadValue(f"caption of {name}: expected no backtick, got {caption!r}")
         return f"```{{table}} {caption}\n:name: {name}\n\n{self.plain()}\n```"
 
     def plain(self) -> str:
@@ -79,10 +86,12 @@ class Table:
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
     def csv(self) -> str:
-        """The same cells as CSV."""
+        """The same cells as CSV, without the marks of Markdown."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerows([self.head, *self.rows])
+        writer.writerows(
+            [[cell.replace("**", "").replace("`", "") for cell in line] for line in (self.head, *self.rows)]
+        )
         return buffer.getvalue()
 
 

@@ -291,9 +291,10 @@ def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
     figure = inference_figures.inference_against_gap(song_pages.victims(full))
     gap_attack, *paths = figure.axes[1].lines
     assert np.allclose(gap_attack.get_ydata(), 50 + np.asarray(gap_attack.get_xdata()) / 2)
-    assert len(paths) == 4
-    for path in paths:
+    assert len(paths) == 8
+    for path, end in zip(paths[::2], paths[1::2], strict=True):
         assert list(path.get_xdata()) == [5.0, 30.0] and list(path.get_ydata()) == [51.0, 66.0]
+        assert list(end.get_xdata()) == [30.0] and list(end.get_ydata()) == [66.0] and end.get_marker() == "*"
 
 
 def test_budgets_are_drawn_from_natural_to_the_papers(full: Store) -> None:

@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from lib import benchmark_page, book, claims, costs, figures, front_page, papers, provenance, published, results, tables
+from lib.errors import BadValue
 from lib.papers import harakeh
 from lib.papers import harakeh_beyond as beyond
 from lib.papers import harakeh_pages as pages
@@ -270,7 +271,18 @@ def test_markdown_and_csv_hold_the_same_cells(store: Store, name: str) -> None:
             put(store, cell, 90.0 + cell.seed)
     table = every_table(store)[name]
     assert table.rows
-    assert in_markdown(table) == in_csv(table) == [list(table.head), *map(list, table.rows)]
+    lines = [list(table.head), *map(list, table.rows)]
+    assert in_markdown(table) == lines
+    assert in_csv(table) == [[cell.replace("**", "").replace("`", "") for cell in line] for line in lines]
+
+
+def test_csv_has_no_marks_of_markdown() -> None:
+    assert Table(["Ours: `reduced`"], [["**replicated**: 5 × 3"]]).csv() == "Ours: reduced\nreplicated: 5 × 3\n"
+
+
+def test_a_caption_may_not_end_its_fence() -> None:
+    with pytest.raises(BadValue, match="caption of table-x: expected no backtick"):
+        Table(["a"], [["1"]]).markdown(name="table-x", caption="What `a` is")
 
 
 def test_a_cell_may_hold_anything() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.papers.galinkin import DROPOUT, LONGEST, RARE, Evasion, Membership, Scan
 from lib.papers.galinkin_membership import written
-from lib.papers.galinkin_pages import DATASETS, Panels, named, records
+from lib.papers.galinkin_pages import DATASETS, LABELS, Panels, named, records
 from lib.papers.galinkin_rows import ATTACKS, NETWORKS, VICTIMS
 from lib.runs import Record, Store
 from lib.tables import ATTACK_NAMES, NOT_RUN, Table, of
@@ -89,7 +89,7 @@ def noise_panels(store: Store) -> Panels:
 def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
     """The measurements behind a figure, one line a record and name."""
     rows = [
-        [title, " ".join(map(str, key)), str(record.config["seed"]), name, f"{record.measurements[name]:.6g}"]
+        [title, LABELS[key], str(record.config["seed"]), name, f"{record.measurements[name]:.6g}"]
         for title, lines in panels.items()
         for key, kept in lines.items()
         for record in kept
@@ -113,11 +113,16 @@ def rates_table(store: Store) -> Table:
             judged = records(*victim, Membership, part="target", **written("bayesian", **one))
             kept = attacked[0] or judged
             epochs = f"{fmean(r.measurements['training_epochs'] for r in kept):.0f}" if kept else NOT_RUN
-            success = [of(found, "success") for found in attacked]
+            success = [_of(found, "success") for found in attacked]
             members = [of(judged, "membership"), of(judged, "auc")]
-            rows.append([named(dataset, network), name, epochs, of(kept, "accuracy"), *success, *members])
+            rows.append([named(dataset, network), name, epochs, _of(kept, "accuracy"), *success, *members])
     head = "Victim,Dropout rate,Epochs,Accuracy of the mean,HopSkipJump,Boundary,Membership,AUC"
     return Table(head.split(","), rows)
+
+
+def _of(kept: Sequence[Record], name: str) -> str:
+    """A measurement, with the profile where it is not the paper's."""
+    return of(kept, name) + (", `reduced`" if kept and kept[0].config["profile"] == "reduced" else "")
 
 
 def scan_table(store: Store) -> Table:

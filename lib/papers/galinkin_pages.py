@@ -9,6 +9,8 @@ from typing import Any
 
 from lib import claims, published
 from lib.costs import cost
+from lib.decision_figures import VICTIMS
+from lib.membership_figures import COUNTED, NETWORKS
 from lib.papers import galinkin
 from lib.papers.galinkin import Cell
 from lib.papers.galinkin_rows import ATTACKS, LIMITED, READINGS, by_victim
@@ -22,6 +24,9 @@ QUANTITIES = {"accuracy": "test accuracy", **{name: ATTACK_NAMES[name] for name 
 VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
 SAME = "="
 Panels = dict[str, dict[Any, list[Record]]]
+LABELS = {
+    key: look["label"] for looks in (VICTIMS, NETWORKS, COUNTED) for key, look in looks.items()
+}  # as in the figures
 
 
 def table1(store: Store, *, quantities: Sequence[str]) -> Table:
@@ -92,7 +97,7 @@ def named(dataset: str, network: str, kept: Sequence[Record] = ()) -> str:
 def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
     """The numbers behind a figure of curves, one line a point, seed and curve."""
     rows = [
-        [title, " ".join(map(str, key)), str(record.config["seed"]), name, f"{at:.6g}", f"{value:.6g}"]
+        [title, LABELS[key], str(record.config["seed"]), name, f"{at:.6g}", f"{value:.6g}"]
         for title, lines in panels.items()
         for key, kept in lines.items()
         for record in kept

@@ -256,4 +256,4 @@ def curves_data(panels: Mapping[str, Mapping[Any, list[Record]]], x: str, y: str
         for record in kept
         for at, value in zip(record.curves[x], record.curves[y.format(score=line[1])], strict=True)
     ]
-    return Table(["panel", "uncertainty", "score", "seed", x, y.format(score="")], rows)
+    return Table(["panel", "uncertainty", "score", "seed", x, y.format(score="").rstrip("_")], rows)
