@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import TypeVar
 
 Choice = TypeVar("Choice")
@@ -20,11 +21,12 @@ def check_number(name: str, value: object, *, low: float = -math.inf, high: floa
         BadValue: for a bool, a string (also "8/255"), NaN, an infinity, or a number outside the bounds.
     """
     expected = f"a finite number in [{low:g}, {high:g}]"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise BadValue(f"{name}: expected {expected}, got {value!r} ({type(value).__name__})")
-    if not math.isfinite(value) or not low <= value <= high:
+    number = float(value)
+    if not math.isfinite(number) or not low <= number <= high:
         raise BadValue(f"{name}: expected {expected}, got {value!r}")
-    return float(value)
+    return number
 
 
 def check_count(name: str, value: object, *, low: int = 1) -> int:
@@ -33,8 +35,19 @@ def check_count(name: str, value: object, *, low: int = 1) -> int:
     Raises:
         BadValue: otherwise.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
         raise BadValue(f"{name}: expected a whole number of at least {low}, got {value!r}")
+    return int(value)
+
+
+def check_flag(name: str, value: object) -> bool:
+    """`value`, if it is True or False; a string such as "no" would count as true.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    if not isinstance(value, bool):
+        raise BadValue(f"{name}: expected True or False, got {value!r}")
     return value
 
 

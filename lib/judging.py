@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib.errors import BadValue, check_count
 from lib.evaluation import images_at_once
+from lib.layers import check_evaluating
 from lib.scores import SCORES, scores_of
 from lib.uncertainty import Victim
 
@@ -26,8 +27,11 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     """Judge images (n, c, h, w) by `draws` fresh draws each; a victim that is not random has only its own.
 
     Raises:
-        BadValue: no images, or fewer than one draw.
+        BadValue: no images, or fewer than one draw; a victim that is not of `lib.uncertainty`, is training or answers NaN.
     """
+    if not isinstance(victim, Victim):
+        raise BadValue(f"victim: expected one of lib.uncertainty, see `estimate` there, got {type(victim).__name__}")
+    check_evaluating(victim)
     check_count("draws", draws)
     if len(x) == 0:
         raise BadValue("x: expected at least one image, got none")
@@ -37,6 +41,8 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     with torch.no_grad():
         for batch in torch.split(x, at_once):
             samples = victim.sample(batch, draws)
+            if samples.isnan().any():
+                raise BadValue("victim: answered with NaN, which names no class")
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [SCORES[name](victim, batch, samples) for name in scores_of(victim)]
             parts.append([victim.combine(samples).argmax(1), votes.argmax(1), *scores])

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
-from lib.errors import check_number
+from lib.errors import BadValue, check_number
 
 
 class Dropout(nn.Module):
@@ -103,6 +105,27 @@ def set_sampling(network: nn.Module, *, sampling: bool, generator: torch.Generat
             layer.sampling = sampling
             if generator is not None:
                 layer.generator = generator
+
+
+# While training these answer at random from the global generator, or by the other images of the batch.
+OTHER_IN_TRAINING = (Dropout, _DropoutNd, _NormBase, nn.MultiheadAttention, nn.RNNBase, nn.RReLU)
+
+
+def check_evaluating(network: nn.Module) -> None:
+    """See that no layer of `network` answers as in training.
+
+    A layer from elsewhere counts if its `forward` reads `training`, as one with `functional.dropout` does.
+
+    Raises:
+        BadValue: one does.
+    """
+    for layer in network.modules():
+        code = getattr(type(layer).forward, "__code__", None)
+        reads = code is not None and "training" in code.co_names
+        if layer.training and (isinstance(layer, OTHER_IN_TRAINING) or reads) and getattr(layer, "p", 1.0) > 0:
+            raise BadValue(
+                "victim: expected a network in evaluation mode, got one in training mode: call its eval() first"
+            )
 
 
 @contextmanager

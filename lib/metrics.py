@@ -74,12 +74,14 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
     """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent.
 
     Raises:
-        BadValue: shapes that do not match, or no rows.
+        BadValue: shapes that do not match, or no rows; NaN among the scores.
     """
     if scores.dim() != 2 or labels.shape != scores.shape[:1] or len(labels) == 0:
         raise BadValue(
             f"scores, labels: expected (n, k) and (n,), n >= 1, got {tuple(scores.shape)}, {tuple(labels.shape)}"
         )
+    if scores.isnan().any():
+        raise BadValue("scores: expected numbers, got NaN, which names no class")
     return 100.0 * (scores.argmax(1) == labels).double().mean().item()
 
 

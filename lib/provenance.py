@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tokenize
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -76,7 +77,7 @@ def _code(source: bytes) -> str:
     """`source` without comments, docstrings and layout: what cannot change a result does not count as drift."""
     kept = []
     at_start = True  # of a statement, where a string on its own is a docstring
-    for token in tokenize.tokenize(io.BytesIO(source).readline):
+    for token in _tokens(source):
         if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING):
             continue
         if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
@@ -87,6 +88,23 @@ def _code(source: bytes) -> str:
             kept.append(token.string)
         at_start = False
     return "".join(kept)
+
+
+def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:
+    """The tokens as Python 3.11 has them: later ones take an f-string apart, which would make another fingerprint."""
+    opening, closing = (getattr(tokenize, name, -1) for name in ("FSTRING_START", "FSTRING_END"))
+    lines = source.decode().splitlines(keepends=True)
+    begun: list[tokenize.TokenInfo] = []  # f-strings, inside each other
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type == opening:
+            begun.append(token)
+        elif token.type == closing:
+            (row, column), (last, end) = begun.pop().start, token.end
+            text = "".join([*lines[row - 1 : last - 1], lines[last - 1][:end]])[column:]
+            if not begun:
+                yield token._replace(type=tokenize.STRING, string=text)
+        elif not begun:
+            yield token
 
 
 def _sources(module: str) -> set[Path]:

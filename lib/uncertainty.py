@@ -23,6 +23,7 @@ from lib import models
 from lib.errors import BadValue, check_choice, check_count
 from lib.layers import sampling, set_sampling
 from lib.models import Network
+from lib.seeds import check_generator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -108,6 +109,7 @@ class RandomVictim(Victim):
     def __init__(
         self, network: Network, *, generator: torch.Generator, draws: int = 10, precision: str = "float32"
     ) -> None:
+        check_generator(generator)
         super().__init__(network, draws=draws, precision=precision)
         self.generator = generator
 

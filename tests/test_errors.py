@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.errors import BadValue, check_choice, check_count, check_flag, check_number
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, 0.3, 5e-324, np.float64(0.3)])
@@ -63,16 +63,32 @@ def test_without_bounds_only_the_kind_counts() -> None:
         check_number("x", math.inf)
 
 
-@pytest.mark.parametrize(("value", "low"), [(1, 1), (7, 1), (0, 0), (10**30, 1)])
+@pytest.mark.parametrize(("value", "low"), [(1, 1), (7, 1), (0, 0), (10**30, 1), (np.int64(3), 1)])
 def test_counts_pass_unchanged(value: int, low: int) -> None:
-    assert check_count("steps", value, low=low) == value
+    found = check_count("steps", value, low=low)
+    assert found == value and type(found) is int
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, math.nan, math.inf, True, "3", None, (3,), np.int64(3)])
+def test_numpys_numbers_pass_as_pythons() -> None:
+    found = check_number("epsilon", np.float32(0.5), low=0.0, high=1.0)
+    assert found == 0.5 and type(found) is float
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, 1.0, 2.5, math.nan, math.inf, True, "3", None, (3,), np.float32(3), np.bool_(True)]
+)
 def test_what_is_no_count_is_refused(value: Any) -> None:
     with pytest.raises(BadValue) as caught:
         check_count("steps", value)
     assert str(caught.value) == f"steps: expected a whole number of at least 1, got {value!r}"
+
+
+@pytest.mark.parametrize("value", [0, 1, "no", "", None, np.bool_(True), [True]])
+def test_only_true_and_false_are_flags(value: Any) -> None:
+    assert check_flag("targeted", True) is True and check_flag("targeted", False) is False
+    with pytest.raises(BadValue) as caught:
+        check_flag("targeted", value)
+    assert str(caught.value) == f"targeted: expected True or False, got {value!r}"
 
 
 def test_a_choice_passes_unchanged() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue
@@ -218,7 +219,7 @@ def test_an_attack_that_sees_labels_knows_that_a_look_is_random(kind: str, form:
 
 def test_a_plain_network_is_no_victim_yet(untrained: Maker) -> None:
     with pytest.raises(BadValue, match=r"^victim: expected one of lib.uncertainty, see `estimate` there, got Network$"):
-        Look(untrained(), "mean", draws=2)  # type: ignore[arg-type]
+        Look(untrained(), "mean", draws=2)
 
 
 @pytest.mark.parametrize(
@@ -259,3 +260,87 @@ def test_a_label_that_is_no_class_of_the_victim_is_refused(name: str, untrained:
     told = r"^y: expected labels below 10, the number of the victim's classes, got 10$"
     with pytest.raises(BadValue, match=told):
         ATTACKS[name](random_victim("epistemic", untrained), x, torch.tensor([9, 10]))
+
+
+class Answering(nn.Module):
+    """A victim that answers with whatever `made` makes of the images."""
+
+    def __init__(self, made: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.made = made
+
+    def forward(self, x: Tensor) -> object:
+        return self.made(x)
+
+
+class Dropping(nn.Module):
+    """Dropout that is no layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x.flatten(1)[:, :10], training=self.training)
+
+
+OWN = [name for name in ATTACKS if name not in ("fgsm, expectation", "pgd_aware")]  # those that take any module
+ANSWERS: dict[str, Callable[[Tensor], object]] = {
+    "(2,)": lambda x: x.sum((1, 2, 3)),
+    "(2, 1)": lambda x: x.flatten(1).sum(1, keepdim=True),
+    "dict": lambda x: {"logits": x.flatten(1)},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("got", ANSWERS)
+def test_answers_that_are_no_scores_of_classes_are_refused(name: str, got: str) -> None:
+    x, _ = problem(2)
+    with pytest.raises(BadValue) as caught:
+        ATTACKS[name](Answering(ANSWERS[got]), x, torch.tensor([0, 0]))
+    assert str(caught.value) == f"victim: expected it to answer with scores (n, k) of two classes or more, got {got}"
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda x, y: (x.half(), y), "x: expected images in torch.float32, got torch.float16"),
+        (lambda x, y: (x.double(), y), "x: expected images in torch.float32, got torch.float64"),
+        (lambda x, y: (x.numpy(), y), "x: expected a torch.Tensor, got ndarray"),
+        (lambda x, y: (x, y.numpy()), "y: expected a torch.Tensor, got ndarray"),
+    ],
+)
+def test_other_types_are_refused(name: str, change: Callable[..., tuple[Any, Any]], told: str) -> None:
+    x, y = problem(2)
+    victim = Answering(lambda x: pytest.fail("the victim was asked"))
+    with pytest.raises(BadValue) as caught:
+        ATTACKS[name](victim, *change(x, y))
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_dropout_that_is_no_layer_is_seen_in_training_mode(name: str) -> None:
+    x, y = problem(2)
+    with pytest.raises(BadValue, match=r"^victim: expected a network in evaluation mode"):
+        ATTACKS[name](Dropping(), x, y)
+    ATTACKS[name](Dropping().eval(), x, y)
+
+
+@pytest.mark.parametrize("name", ["hop_skip_jump", "boundary"])
+def test_an_answer_of_nan_is_no_class(name: str) -> None:
+    x, y = problem(2)
+    with pytest.raises(BadValue, match=r"^victim: answered with NaN, which names no class$"):
+        ATTACKS[name](Answering(lambda x: x.flatten(1)[:, :10] * torch.nan), x, y)
+
+
+@pytest.mark.parametrize("attack", [hop_skip_jump, boundary, functools.partial(pgd, **STEPS)])
+@pytest.mark.parametrize("wrong", [0, "seed"])
+def test_random_numbers_come_from_a_generator(attack: Callable[..., object], wrong: Any) -> None:
+    x, y = problem(2)
+    with pytest.raises(BadValue, match=r"^generator: expected a torch\.Generator"):
+        attack(Dropping().eval(), x, y, generator=wrong)
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd, carlini_wagner, hop_skip_jump, boundary])
+def test_whether_an_attack_is_targeted_is_true_or_false(attack: Callable[..., object]) -> None:
+    x, y = problem(2)
+    settings: dict[Any, dict[str, Any]] = {fgsm: {"epsilon": 0.1}, pgd: STEPS, carlini_wagner: {}}
+    with pytest.raises(BadValue, match=r"^targeted: expected True or False, got 'no'$"):
+        attack(Dropping().eval(), x, y, targeted="no", **settings.get(attack, {"generator": generator()}))

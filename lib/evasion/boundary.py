@@ -111,7 +111,7 @@ def boundary(
     Raises:
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
     """
-    low, high = check_request(victim, x, y, start, ids)
+    low, high = check_request(victim, x, y, start, ids, generator)
     check_count("start_tries", start_tries)
     check_count("check_answers", check_answers, low=0)
     rounds = for_each("iterations", iterations, y, low=0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lib.errors import check_count, check_number
+from lib.errors import check_count, check_flag, check_number
 from lib.evasion.checks import check_classes, check_images
 from lib.evasion.forms import answer, looks
 from lib.layers import only_input_gradients
@@ -36,7 +36,8 @@ def carlini_wagner(
 ) -> Tensor:
     """The nearest adversarial image found in l2; an image for which none is found comes back as it was.
 
-    The defaults are those of the CleverHans tutorial that Harakeh ran: quick, and not the least change. Carlini and Wagner's own
+    The defaults are those of the CleverHans tutorial, version 3 (in version 2, Harakeh's, the learning rate is 0.1): quick, and
+    not the least change. Carlini and Wagner's own
     are 10,000 iterations and 9 search steps from 0.001.
 
     Success is judged at every iteration by the look that is differentiated. For a random victim that look may be lucky:
@@ -56,6 +57,7 @@ def carlini_wagner(
     Raises:
         BadValue: a setting out of range; labels that do not match the images; images outside the bounds.
     """
+    check_flag("targeted", targeted)
     check_count("iterations", iterations)
     check_count("search_steps", search_steps)
     check_number("constant", constant, low=1e-12, high=LARGEST_CONSTANT)

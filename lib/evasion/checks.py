@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
 
 from lib.errors import BadValue, check_count, check_number
-from lib.layers import Dropout
-
-# While training these answer at random from the global generator, or by the other images of the batch.
-OTHER_IN_TRAINING = (Dropout, _DropoutNd, _NormBase, nn.MultiheadAttention, nn.RNNBase, nn.RReLU)
+from lib.layers import check_evaluating
 
 
 def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
@@ -23,11 +18,14 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]
     if not isinstance(victim, nn.Module):
         raise BadValue(f"victim: expected a torch.nn.Module, got {type(victim).__name__}")
     low, high = getattr(victim, "bounds", (0.0, 1.0))
-    training = (layer for layer in victim.modules() if layer.training and isinstance(layer, OTHER_IN_TRAINING))
-    if any(getattr(layer, "p", 1.0) > 0 for layer in training):
-        raise BadValue("victim: expected a network in evaluation mode, got one in training mode: call its eval() first")
+    check_evaluating(victim)
+    for name, value in (("x", x), ("y", y)):
+        if not isinstance(value, Tensor):
+            raise BadValue(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
+    if x.dtype != torch.float32:
+        raise BadValue(f"x: expected images in torch.float32, got {x.dtype}")
     if y.dtype != torch.int64:
         raise BadValue(f"y: expected labels in torch.int64, got {y.dtype}")
     if len(y) > 0 and y.min() < 0:
@@ -35,6 +33,18 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]
     if len(x) > 0 and (not torch.isfinite(x).all() or x.min() < low or x.max() > high):
         raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
     return low, high
+
+
+def check_scores(scores: object) -> Tensor:
+    """The scores of a victim, if they are (n, k) of at least two classes.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    if not isinstance(scores, Tensor) or scores.dim() != 2 or scores.shape[1] < 2:
+        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise BadValue(f"victim: expected it to answer with scores (n, k) of two classes or more, got {got}")
+    return scores
 
 
 def check_classes(y: Tensor, classes: int) -> None:

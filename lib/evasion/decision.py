@@ -15,6 +15,7 @@ from lib import seeds
 from lib.errors import BadValue, check_count
 from lib.evasion.checks import check_images
 from lib.evasion.oracle import DecisionOracle
+from lib.seeds import check_generator
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
@@ -38,16 +39,20 @@ class Decided:
 
 
 def check_request(
-    victim: nn.Module, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None
+    victim: nn.Module, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None, generator: torch.Generator
 ) -> tuple[float, float]:
-    """The victim's bounds, once the images, their labels, starts and ids fit each other and lie inside them.
+    """The victim's bounds, once images, labels, starts and ids fit each other and lie inside them, beside a generator.
 
     Raises:
         BadValue: one of them does not.
     """
     low, high = check_images(victim, x, y)
-    if start is not None and (start.shape != x.shape or not ((start >= low) & (start <= high)).all()):
-        raise BadValue(f"start: expected finite values in [{low:g}, {high:g}] in the shape of x, {tuple(x.shape)}")
+    check_generator(generator)
+    fits = start is None or (start.shape == x.shape and start.dtype == x.dtype)
+    if start is not None and not (fits and ((start >= low) & (start <= high)).all()):
+        raise BadValue(
+            f"start: expected finite values in [{low:g}, {high:g}], shape and type as of x, {tuple(x.shape)}"
+        )
     if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
         raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
     return low, high

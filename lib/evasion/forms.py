@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import BadValue, check_choice, check_count
+from lib.evasion.checks import check_scores
 from lib.uncertainty import Victim
 
 FORMS = ("one_draw", "mean", "expectation")
@@ -50,8 +51,7 @@ def looks(victim: nn.Module, x: Tensor) -> Tensor:
         return victim.looks(x)
     if isinstance(victim, Victim):
         return victim.combine(victim.sample(x, victim.draws))[None]
-    scores: Tensor = victim(x)
-    return scores[None]
+    return check_scores(victim(x))[None]
 
 
 def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:

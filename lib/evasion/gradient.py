@@ -16,10 +16,11 @@ from cleverhans.torch.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.torch.attacks.projected_gradient_descent import projected_gradient_descent
 from torch import Tensor, nn
 
-from lib.errors import BadValue, check_number
-from lib.evasion.checks import check_classes, check_images, check_steps
+from lib.errors import check_flag, check_number
+from lib.evasion.checks import check_classes, check_images, check_scores, check_steps
 from lib.evasion.forms import Look
 from lib.layers import only_input_gradients
+from lib.seeds import check_generator
 
 
 def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, targeted: bool = False) -> Tensor:
@@ -36,7 +37,8 @@ def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, targeted: b
         BadValue: epsilon not a number from 0 to the width of the bounds; labels that do not match the images; images outside the
             bounds, or of another type.
     """
-    low, high = _check_float_images(victim, x, y)
+    low, high = check_images(victim, x, y)
+    check_flag("targeted", targeted)
     epsilon = check_number("epsilon", epsilon, low=0.0, high=high - low)
     if len(x) == 0 or epsilon == 0:  # CleverHans would hand back `x` itself
         return x.detach().clone()
@@ -75,7 +77,10 @@ def pgd(
     Raises:
         BadValue: a setting out of range; labels that do not match the images; images outside the bounds, or of another type.
     """
-    low, high = _check_float_images(victim, x, y)
+    low, high = check_images(victim, x, y)
+    check_flag("targeted", targeted)
+    if generator is not None:
+        check_generator(generator)
     epsilon, step_size = check_steps(epsilon, step_size, steps, width=high - low)
     if len(x) == 0 or epsilon == 0:
         return x.detach().clone()
@@ -103,7 +108,7 @@ def _per_draw(victim: nn.Module, y: Tensor) -> tuple[Callable[[Tensor], Tensor],
     """Scores (n, k, m) and labels (n, m) for a `Look` of m draws: the cross-entropy of these is the mean over the draws."""
 
     def scores(x: Tensor) -> Tensor:
-        shown: Tensor = victim.looks(x).permute(1, 2, 0) if isinstance(victim, Look) else victim(x)
+        shown = victim.looks(x).permute(1, 2, 0) if isinstance(victim, Look) else check_scores(victim(x))
         check_classes(y, shown.shape[1])
         return shown
 
@@ -126,11 +131,3 @@ def _global_numbers(device: torch.device, generator: torch.Generator | None) -> 
         else:
             torch.default_generator.manual_seed(seed)
         yield
-
-
-def _check_float_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """`check_images`, where CleverHans would make float32 of whatever it gets."""
-    bounds = check_images(victim, x, y)
-    if x.dtype != torch.float32:
-        raise BadValue(f"x: expected images in torch.float32, got {x.dtype}")
-    return bounds

@@ -98,7 +98,7 @@ def hop_skip_jump(
     Raises:
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
     """
-    low, high = check_request(victim, x, y, start, ids)
+    low, high = check_request(victim, x, y, start, ids, generator)
     n = len(x)
     order = NORMS[check_choice("norm", norm, NORMS)]
     check_count("start_tries", start_tries)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue, check_count, check_number
-from lib.evasion.checks import check_classes
+from lib.errors import BadValue, check_count, check_flag, check_number
+from lib.evasion.checks import check_classes, check_scores
 
 
 def error_rate(p: float, lead: int) -> float:
@@ -62,7 +62,7 @@ class DecisionOracle:
     ) -> None:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
-        self.victim, self.y, self.targeted = victim, y.long(), targeted
+        self.victim, self.y, self.targeted = victim, y.long(), check_flag("targeted", targeted)
         self.random: bool = getattr(victim, "random", False)
         self.bounds: tuple[float, float] = getattr(victim, "bounds", (0.0, 1.0))
         check_count("lead", lead)
@@ -120,9 +120,10 @@ class DecisionOracle:
 
     def _votes(self, x: Tensor, owner: Tensor, answers: Tensor) -> Tensor:
         """How many of the fresh `answers` (m,) to each question name each class: (m, k)."""
-        question = torch.arange(len(x), device=x.device).repeat_interleave(answers)
-        votes = F.one_hot(self._ask(x[question], owner[question]), self._classes)
-        return votes.new_zeros(len(x), self._classes).index_add_(0, question, votes)
+        questions = torch.arange(len(x), device=x.device).repeat_interleave(answers)
+        labels = torch.cat([self._ask(x[part], owner[part]) for part in torch.split(questions, self.max_batch)])
+        votes = F.one_hot(labels, self._classes)
+        return votes.new_zeros(len(x), self._classes).index_add_(0, questions, votes)
 
     def _count_classes(self, classes: int) -> None:
         """Refuse a label that is no class: the victim would never name it, and every image would be adversarial as it is."""
@@ -138,7 +139,9 @@ class DecisionOracle:
         labels = []
         with torch.no_grad():
             for part in torch.split(x, self.max_batch):
-                scores = self.victim(part)
+                scores = check_scores(self.victim(part))
+                if scores.isnan().any():
+                    raise BadValue("victim: answered with NaN, which names no class")
                 self._count_classes(scores.shape[1])
                 self.calls += 1
                 labels.append(scores.argmax(1))

@@ -17,6 +17,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.layers import Dropout
 from lib.progress import track
+from lib.seeds import check_generator
 
 SIGNS = ("plus", "minus_then_plus")  # CleverHans 2.0; 2.1 and later: minus in rounds 0 to 2, then plus
 Labels = Callable[[Tensor], Tensor]
@@ -92,6 +93,7 @@ def train_substitute(
         raise BadValue(f"x: expected one or more images (n, c, h, w), got {tuple(x.shape)}")
     if not (numbers := x.isfinite()).all():
         raise BadValue(f"x: expected finite values, got {int((~numbers).sum())} that are not")
+    check_generator(generator)
     if any(isinstance(layer, (Dropout, _DropoutNd)) and layer.p > 0 for layer in substitute.modules()):
         raise BadValue("substitute: expected a network without dropout, whose masks nothing would seed")
     with torch.no_grad():
