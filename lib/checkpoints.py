@@ -21,8 +21,8 @@ SUFFIX = ".safetensors"
 
 def default_cache() -> Path:
     """`CHECKPOINT_DIR`, or a folder in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
-    return Path(os.environ.get("CHECKPOINT_DIR", Path(cache) / "robust-private-uncertain"))
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("CHECKPOINT_DIR") or Path(cache) / "robust-private-uncertain")
 
 
 def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:

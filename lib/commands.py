@@ -40,10 +40,17 @@ def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
     return {name: costs.Prices(name, store.all(name), gpu=device.startswith("cuda")) for name in papers.NAMES}
 
 
+def _store(options: argparse.Namespace) -> Store:
+    """The records to read: none where their folder is not there yet."""
+    if options.results is not None and options.results.exists() and not options.results.is_dir():
+        raise BadValue(f"--results {options.results}: expected a folder of records, got a file")
+    return Store(options.results)
+
+
 def plan(options: argparse.Namespace) -> int:
     """Print the missing cells with their prices."""
     check_choice("--device", options.device, ("cpu", "cuda"))
-    store = Store(options.results)
+    store = _store(options)
     price = _prices(store, options.device)
     missing = {cell: price[cell.paper](cell) for cell in _cells(options) if store.get(cell) is None}
     for cell, seconds in missing.items():
@@ -110,7 +117,7 @@ def _executor(options: argparse.Namespace, jobs: int) -> Executor:
 
 def status(options: argparse.Namespace) -> int:
     """Print how many cells are recorded, missing and drifted, a line each for the last two."""
-    store = Store(options.results)
+    store = _store(options)
     counts = {"recorded": 0, "missing": 0, "drifted": 0}
     for cell in _cells(options):
         record = store.get(cell)
@@ -128,7 +135,7 @@ def status(options: argparse.Namespace) -> int:
 
 def pack(options: argparse.Namespace) -> int:
     """Write the records of the cells asked for into an archive."""
-    store = Store(options.results)
+    store = _store(options)
     found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
     print(f"{packing.pack(found, store, options.archive)} records packed into {options.archive}")
     return 0
@@ -136,14 +143,16 @@ def pack(options: argparse.Namespace) -> int:
 
 def unpack(options: argparse.Namespace) -> int:
     """Take the records out of an archive."""
-    new, known = packing.unpack(options.archive, Store(options.results))
+    store = Store(options.results)
+    store.check()
+    new, known = packing.unpack(options.archive, store)
     print(f"{new} records added, {known} were there already")
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
     """Print the records of the cells asked for, as a JSON list."""
-    store = Store(options.results)
+    store = _store(options)
     found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
     print(json.dumps([vars(record) for record in found], indent=1))
     return 0
@@ -151,7 +160,7 @@ def show(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
-    store, device = Store(options.results), execution.check_device(options.device)
+    store, device = _store(options), execution.check_device(options.device)
     # Without the cache: a check must not replace the weights that other cells were measured on.
     threads = _threads(options, os.cpu_count())
     job = execution.Job(device=device, threads=threads, cache=None, fresh=True, progress=True)
@@ -183,6 +192,8 @@ def chapter(options: argparse.Namespace) -> int:
     """Execute one notebook."""
     from lib import book as site
 
+    if options.output.is_dir():
+        raise BadValue(f"{options.output}: expected the name of a notebook to write, got a folder")
     try:
         site.execute(options.name, options.output, site.check_given(options.p))
     except site.BuildFailed as error:
@@ -206,6 +217,8 @@ def book(options: argparse.Namespace) -> int:
 
     smoke = options.profile == "smoke"
     folder = options.output or (ROOT / "_build" / "smoke" if smoke else None)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise BadValue(f"--output {folder}: expected a folder, got a file")
     try:
         page = site.build(profile=options.profile, compute="all" if smoke else "never", output=folder)
     except site.BuildFailed as error:

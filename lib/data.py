@@ -59,10 +59,24 @@ YALE_IMAGES, YALE_TRAIN_PER_CLASS = 2414, 50
 
 @dataclass(frozen=True)
 class Split:
-    """Images (n, c, h, w) uint8 and labels (n,) int64, on one device."""
+    """Images (n, c, h, w) uint8, from 0 to 255, and labels (n,) int64, from 0, on one device.
+
+    Raises:
+        BadValue: images or labels of another shape or type, not one label each, or a negative one.
+    """
 
     images: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != torch.uint8 or images.dim() != 4:
+            raise BadValue(f"images: expected (n, c, h, w) in torch.uint8, got {tuple(images.shape)} in {images.dtype}")
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            expected = f"({len(images)},) in torch.int64"
+            raise BadValue(f"labels: expected {expected}, got {tuple(labels.shape)} in {labels.dtype}")
+        if len(labels) and not labels.is_meta and labels.min() < 0:
+            raise BadValue(f"labels: expected numbers of at least 0, got {int(labels.min())}")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -27,6 +27,7 @@ from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.evasion.perturb import perturb
 from lib.layers import set_sampling
 from lib.models import Network
+from lib.models.adopted import check_place
 from lib.progress import track
 from lib.snapshots import History, State, resume, save
 from lib.training import AUGMENTATIONS, TrainingFailed
@@ -38,10 +39,10 @@ LOSSES = ("sum", "mean")
 
 @dataclass(frozen=True, kw_only=True)
 class RobustConfig:
-    """Hyper-parameters of one training run; the defaults are those of the paper on Yale Face. `epsilon` 0 is natural training.
+    """Hyper-parameters of one training run; the defaults are those of the paper on Yale Face, but for its ramp of 1,000 steps.
 
-    The learning rate falls to `second_rate` at step `second_from` and to `third_rate` at `third_from`. Over the first `ramp`
-    steps the budget and the size of a step of the attack grow from 0.
+    `epsilon` 0 is natural training. The learning rate falls to `second_rate` at step `second_from` and to `third_rate` at
+    `third_from`. Over the first `ramp` steps the budget and the size of a step of the attack grow from 0.
 
     Raises:
         BadValue: a value outside its range.
@@ -59,7 +60,7 @@ class RobustConfig:
     loss: str = "sum"  # over the batch, or its mean
     epsilon: float = 8 / 255
     attack_steps: int = 10
-    step_size: float = 2 / 255
+    step_size: float = 8 / 255 / 5
     ramp: int = 0
     augmentation: str = "none"
     precision: str = "bfloat16"
@@ -123,8 +124,8 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: a heteroscedastic network; dropout that cannot be seeded; a batch larger than the split; a snapshot that is
-            damaged or of another network.
+        BadValue: a heteroscedastic network; dropout that cannot be seeded; an adopted network on another device; a batch larger
+            than the split; no observations; a snapshot that is damaged or of another network.
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
     """
     if isinstance(network, Network) and network.noise is not None:
@@ -135,6 +136,8 @@ def fit(
         raise BadValue(
             "network: expected no dropout of PyTorch's own, which nothing seeds; lib.models.adopt replaces it"
         )
+    check_count("observations", observations)
+    check_place(network, device)
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from lib import data
 from lib.checkpoints import write_atomically
-from lib.errors import BadValue
+from lib.errors import BadValue, check_number
 
 ROOT = Path(__file__).resolve().parent.parent
 REPAIR = "restore it with git or delete it to recompute"
@@ -69,7 +69,12 @@ def key_of(cell: Cell, *, only: tuple[str, ...] | None = None) -> str:
     """Twelve hexadecimal digits that name a cell, or, with `only`, the part of it that those fields make up."""
     values = settings(cell)
     chosen = values if only is None else {name: values[name] for name in only}
-    return digest({"config": chosen, "data": data.CHECKSUMS[cell.dataset]})[:12]
+    return _key(chosen, dataset=cell.dataset)
+
+
+def _key(config: Mapping[str, Any], *, dataset: str | None = None) -> str:
+    """The digits of settings, on the data set that they name or that is given."""
+    return digest({"config": config, "data": data.CHECKSUMS.get(dataset or config.get("dataset", ""))})[:12]
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -172,6 +177,11 @@ def parse(content: bytes, name: str) -> Record:
     """The record in `content`, which errors call `name`.
 
     Raises:
-        BadValue: not JSON, not a record, or not as it was written.
+        BadValue: not JSON, not a record, not as it was written, or with settings that are not those of its key.
     """
-    return unsealed(content, lambda found: Record(**found), name=name, kind="a record")
+    record = unsealed(content, lambda found: Record(**found), name=name, kind="a record")
+    if (key := _key(record.config)) != record.key:
+        raise BadValue(f"{name}: its settings are those of {key}, not of {record.key}; {REPAIR}")
+    for measured, value in record.measurements.items():
+        check_number(f"{name}, {measured}", value)
+    return record

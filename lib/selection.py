@@ -15,7 +15,7 @@ UNUSUAL = "answers aware answer_precision adversary features shadow inputs nonme
 
 
 class NoCell(BadValue):
-    """The conditions are right, but no cell of the grid meets them."""
+    """No cell of the grid has what is asked for; one of another grid may."""
 
 
 def select(
@@ -84,7 +84,7 @@ def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:
     if not separator:
         raise BadValue(f"{option} {text!r}: expected field=value")
     if name not in types:
-        raise BadValue(f"{option} {name}: unknown field; expected one of {', '.join(types)}")
+        raise NoCell(f"{option} {name}: unknown field; expected one of {', '.join(types)}")
     kind = types[name]
     try:
         if kind is str:

@@ -23,6 +23,7 @@ from lib.data import Split
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.layers import set_sampling
 from lib.models import Network
+from lib.models.adopted import check_place
 from lib.progress import track
 from lib.snapshots import History, State, resume, save
 from lib.uncertainty import PRECISIONS
@@ -152,8 +153,8 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: a module that is no `Network`; patience without a validation split; no images; a snapshot that is damaged or of
-            another network.
+        BadValue: a module that is no `Network`; an adopted one on another device; patience without a validation split; no
+            images; a snapshot that is damaged or of another network.
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
     if not isinstance(network, Network):
@@ -164,6 +165,7 @@ def fit(
         raise BadValue("split: expected one image or more, got none")
     if config.patience and not validation:
         raise BadValue(f"patience: expected 0 without a validation split, got {config.patience}")
+    check_place(network, device)
     network.to(device).train()
     split = split.to(device)
     augment = AUGMENTATIONS[config.augmentation]

@@ -32,11 +32,12 @@ class Victim(nn.Module, ABC):
     """A predictor under attack. Its answers are float32 log-probabilities whatever the precision inside."""
 
     random = False
-    bounds = (0.0, 1.0)
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     def __init__(self, network: Network, *, draws: int = 1, precision: str = "float32") -> None:
         super().__init__()
         self.network = network.eval()
+        self.bounds = getattr(network, "bounds", self.bounds)
         self.draws = check_count("draws", draws)
         self.precision = check_choice("precision", precision, PRECISIONS)
         self.max_batch = 2048
@@ -194,6 +195,8 @@ def estimate(
     """
     check_choice("estimator", estimator, ESTIMATORS)
     check_count("draws", draws)
+    if isinstance(network, Victim):
+        raise BadValue(f"network: expected a network, got a victim, {type(network).__name__}, that was made of one")
     network = network if isinstance(network, Network) else models.adopt(network)
     if estimator == "epistemic" and not models.draws(network):
         raise BadValue("estimator: epistemic needs a network with dropout layers, and this one has none")

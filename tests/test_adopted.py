@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small
 
-from lib import evasion, models, seeds, training
+from lib import evasion, models, robust_training, seeds, training
 from lib.data import Split
 from lib.errors import BadValue
 from lib.judging import judge
@@ -293,3 +295,46 @@ def test_an_adopted_network_of_torchvision_trains_and_is_attacked() -> None:
     with torch.no_grad():
         assert not torch.equal(victim(x), victim(x))
     assert evasion.fgsm(victim, x, torch.tensor([0, 1]), epsilon=0.1).shape == x.shape
+
+
+def test_the_bounds_of_a_module_stay_its_own() -> None:
+    module = own()
+    module.bounds = (0.0, 255.0)  # type: ignore[assignment]
+    assert models.adopt(module).bounds == estimate("none", module, generator=generator(), draws=1).bounds == (0, 255)
+    assert estimate("none", own(), generator=generator(), draws=1).bounds == (0, 1)
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x, "network", None])
+def test_what_is_no_module_cannot_be_adopted(wrong: Any) -> None:
+    with pytest.raises(BadValue, match=r"^network: expected a torch\.nn\.Module, got "):
+        models.adopt(wrong)
+
+
+def test_a_module_with_a_lock_cannot_be_copied() -> None:
+    module = own()
+    module.lock = threading.Lock()  # type: ignore[assignment]
+    with pytest.raises(BadValue, match=r"^network: Sequential cannot be copied"):
+        models.adopt(module)
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    x = torch.rand(2, *SHAPE)
+    found = models.adopt(own(), mean=np.float32(0.5), std=np.float32(0.25))(x)
+    torch.testing.assert_close(found, models.adopt(own(), mean=0.5, std=0.25)(x))
+
+
+def test_a_victim_is_no_network() -> None:
+    victim = estimate("none", own(), generator=generator(), draws=1)
+    with pytest.raises(BadValue, match=r"^network: expected a network, got a victim, Deterministic"):
+        estimate("none", victim, generator=generator(), draws=1)
+
+
+def test_training_does_not_move_what_was_adopted() -> None:
+    """Weights would move with the network, buffers of the module would stay behind."""
+    network = models.adopt(own())
+    split = Split(torch.zeros(4, *SHAPE, dtype=torch.uint8), torch.zeros(4, dtype=torch.long))
+    told = "^network: was adopted on cpu; to train on meta, move your module and adopt it then$"
+    with pytest.raises(BadValue, match=told):
+        training.fit(network, split, training.TrainingConfig(epochs=1), seed=0, device="meta")
+    with pytest.raises(BadValue, match=told):
+        robust_training.fit(network, split, robust_training.RobustConfig(batch_size=4), seed=0, device="meta")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 
 from lib import command_line, execution, papers, provenance, runs, verification
 from lib.papers import harakeh
-from lib.runs import Result, Store, key_of
+from lib.runs import ROOT, Result, Store, key_of
 from lib.selection import select
 
 Cli = Callable[..., Any]
@@ -150,6 +152,35 @@ def test_a_condition_that_one_of_the_default_profiles_meets_is_met(cli: Cli, sto
     expected = [key_of(cell) for cell in both if cell.network == "fully_convolutional"]
     assert expected and {cell.network for cell in harakeh.grid("reduced")} != {cell.network for cell in both}
     assert outcome.rc == 0 and [line.split()[0] for line in outcome.stdout.splitlines()[:-1]] == expected
+
+
+def test_a_condition_on_a_field_that_one_paper_has_is_met(cli: Cli, store: Store) -> None:
+    outcome = cli("plan", "--only", "train_epsilon=0.1", "--results", store.root)
+    assert outcome.rc == 0 and all(" song " in line for line in outcome.stdout.splitlines()[:-1])
+    outcome = cli("plan", "--only", "colour=red", "--results", store.root)
+    assert outcome.rc == 2 and "--only colour: unknown field" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "show", "verify"])
+def test_a_file_is_no_folder_of_records(command: str, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    outcome = cli(command, "--results", tmp_path / "file")
+    assert outcome.rc == 2 and "expected a folder of records, got a file" in outcome.stderr
+
+
+def test_where_a_notebook_cannot_go_is_told_before_it_is_executed(cli: Cli, tmp_path: Path) -> None:
+    outcome = cli("chapter", "harakeh", tmp_path)
+    assert outcome.rc == 2 and outcome.stderr.endswith("expected the name of a notebook to write, got a folder\n")
+
+
+def test_a_reader_may_leave_before_the_end() -> None:
+    shown = subprocess.Popen(
+        [sys.executable, "-m", "lib", "plan"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert shown.stdout is not None and shown.stderr is not None
+    shown.stdout.readline()
+    shown.stdout.close()
+    assert shown.wait(timeout=120) == 1 and shown.stderr.read() == ""
 
 
 def test_the_process_itself_ends_like_that(run_cli: Cli, store: Store) -> None:

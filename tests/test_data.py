@@ -88,6 +88,30 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
         data.load("imagenet")
 
 
+@pytest.mark.parametrize(
+    ("images", "labels", "told"),
+    [
+        (
+            {"dtype": torch.float32},
+            {},
+            "images: expected (n, c, h, w) in torch.uint8, got (3, 1, 2, 2) in torch.float32",
+        ),
+        ({"size": (3, 2, 2)}, {}, "images: expected (n, c, h, w) in torch.uint8, got (3, 2, 2)"),
+        ({}, {"size": (2,)}, "labels: expected (3,) in torch.int64, got (2,)"),
+        ({}, {"dtype": torch.float32}, "labels: expected (3,) in torch.int64, got (3,) in torch.float32"),
+        ({}, {"fill_value": -100}, "labels: expected numbers of at least 0, got -100"),
+    ],
+)
+def test_a_split_of_anything_else_is_refused(images: dict[str, Any], labels: dict[str, Any], told: str) -> None:
+    usual: dict[str, Any] = {"fill_value": 0, "dtype": torch.uint8}
+    with pytest.raises(BadValue) as caught:
+        Split(
+            torch.full(**{**usual, "size": (3, 1, 2, 2), **images}),
+            torch.full(**{**usual, "size": (3,), "dtype": torch.int64, **labels}),
+        )
+    assert str(caught.value).startswith(told)
+
+
 # --- tensors ----------------------------------------------------------------------------------------------------------
 
 

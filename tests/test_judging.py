@@ -223,3 +223,28 @@ def test_draws_that_are_none_are_refused(draws: Any, untrained: Maker) -> None:
 def test_without_images_there_is_nothing_to_judge(untrained: Maker) -> None:
     with pytest.raises(BadValue, match=r"^x: expected at least one image, got none$"):
         judge(Deterministic(untrained()), torch.rand(0, 1, 28, 28))
+
+
+def test_what_is_no_victim_of_ours_is_refused() -> None:
+    with pytest.raises(
+        BadValue, match=r"^victim: expected one of lib\.uncertainty, see `estimate` there, got Sequential$"
+    ):
+        judge(nn.Sequential(nn.Flatten()), images(2))  # type: ignore[arg-type]
+
+
+def test_a_victim_in_training_mode_is_refused(untrained: Maker) -> None:
+    victim = Deterministic(untrained("fully_connected", width=8, dropout=0.5))
+    with pytest.raises(BadValue, match="expected a network in evaluation mode"):
+        judge(victim.train(), torch.rand(2, 1, 28, 28))
+
+
+def test_answers_of_nan_are_refused() -> None:
+    with pytest.raises(BadValue, match="NaN, which names no class"):
+        judge(Scripted([[math.nan, 0.5]]), images(2), draws=2)
+    with pytest.raises(BadValue, match="NaN, which names no class"):
+        metrics.accuracy(torch.full((2, 3), torch.nan), torch.zeros(2, dtype=torch.long))
+
+
+def test_draws_need_a_generator(untrained: Maker) -> None:
+    with pytest.raises(BadValue, match=r"^generator: expected a torch\.Generator"):
+        MonteCarloDropout(untrained("fully_connected", width=8, dropout=0.5), generator=None)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def code(page: str) -> list[str]:
 def test_the_code_shown_runs(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"np": __import__("numpy")}
-    names |= {f"z_{side}": torch.rand(20, 10).numpy() for side in ("in", "out")}
+    names |= {f"z_{side}": torch.randn(20, 10).numpy() for side in ("in", "out")}
     names |= {f"y_{side}": torch.arange(20).numpy() % 10 for side in ("in", "out")}
     blocks = code(page)
     assert blocks

@@ -187,7 +187,7 @@ REFUSED: list[tuple[Arrays, str]] = [
         changed("member", np.zeros((0, 4))) | {"member_labels": np.zeros(0, int)},
         r"member: expected at least one row, got none",
     ),
-    (changed("nonmember", np.zeros((50, 5))), r"member, nonmember: expected as many classes in both, got 4 and 5"),
+    (changed("nonmember", np.full((50, 5), -1.0)), r"member, nonmember: expected as many classes in both, got 4 and 5"),
     (with_entry("member_labels", 3, 4), r"member_labels: expected classes 0 to 3, got 0 to 4"),
     (with_entry("nonmember_labels", 3, -1), r"nonmember_labels: expected classes 0 to 3, got -1 to 3"),
     (changed("member_labels", np.zeros(30)), r"member_labels: expected whole numbers, got torch.float64"),
@@ -207,6 +207,10 @@ REFUSED: list[tuple[Arrays, str]] = [
     (
         with_entry("member", 5, 0.2, as_probabilities(arrays())),
         r"member: most rows are probabilities, expected all to be; row 5 sums to 0.8, its smallest is 0.2",
+    ),
+    (
+        {name: 1 / (1 + np.exp(-value)) if value.ndim == 2 else value for name, value in arrays().items()},
+        r"member: expected rows that sum to 1, or logits; its numbers lie in \[0, 1\]: normalise its rows",
     ),
     (
         changed("member", np.array([[{}, {}]] * 30, dtype=object)),

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from lib import data, papers, provenance, runs
 from lib.errors import BadValue
 from lib.papers import galinkin, harakeh
-from lib.runs import Record, Result, Store, key_of
+from lib.runs import Record, Result, Store, key_of, sealed
 
 CellMaker = Callable[..., harakeh.FGSM]
 RESULT = Result({"accuracy": 97.25, "training_loss": 0.1 + 0.2}, {"epsilon": [0.0, 0.3], "accuracy": [97.0, 12.5]})
@@ -276,6 +276,27 @@ def test_the_record_of_another_cell_under_this_name_is_refused(change: dict[str,
     assert store.get(other) is not None
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda content: content["config"].update(rate=0.75), "its settings are those of"),
+        (lambda content: content["measurements"].update(accuracy="x"), "accuracy: expected a finite number"),
+    ],
+)
+def test_a_record_whose_settings_or_measurements_are_none_of_its_is_refused(
+    change: Any, told: str, store: Store
+) -> None:
+    """Though its checksum is right."""
+    path = store.path(Simple())
+    store.put(Simple(), RESULT, PROVENANCE)
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    change(content)
+    path.write_bytes(sealed(content))
+    with pytest.raises(BadValue, match=told):
+        store.get(Simple())
+
+
 def test_a_copied_record_does_not_count_twice(store: Store) -> None:
     store.put(Simple(), RESULT, PROVENANCE)
     shutil.copy(store.path(Simple()), store.path(Simple()).with_name("copy.json"))
@@ -406,6 +427,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
 def test_the_fingerprint_follows_the_code_that_counts(change: dict[str, str], drifts: bool, package: Any) -> None:
     before = package()
     assert (package(**change) != before) == drifts
+
+
+def test_an_f_string_is_one_token_in_every_python() -> None:
+    """From 3.12 on the tokenizer takes it apart, and would drop its doubled braces and the spaces inside."""
+    source = b'x = f"{a + 1:>{w}} {{b}}"  # why\n'
+    assert provenance._code(source) == 'x=f"{a + 1:>{w}} {{b}}";'
 
 
 @pytest.mark.parametrize("module", sorted({papers.module_of(cell()) for cell in [*galinkin.CELLS, *harakeh.CELLS]}))

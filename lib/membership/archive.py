@@ -40,7 +40,8 @@ def read(path: Path) -> tuple[Answers, Answers]:
 
     Raises:
         BadValue: a file that cannot be read, or is pickled; an array that is missing, empty or of another shape or type; a
-            NaN; a label that is no class; probabilities on one side and logits on the other, or some rows of each.
+            NaN; a label that is no class; numbers in [0, 1] whose rows do not sum to 1; probabilities on one side and logits on
+            the other, or some rows of each.
     """
     try:
         arrays = _arrays(path)
@@ -123,6 +124,10 @@ def _scale(arrays: Mapping[str, Tensor], name: str) -> str:
         raise BadValue(f"{name}: expected at least one row, got none")
     whole = are_probabilities(scores)
     if 2 * int(whole.sum()) <= len(whole):
+        if scores.min() >= 0 and scores.max() <= 1:
+            raise BadValue(
+                f"{name}: expected rows that sum to 1, or logits; its numbers lie in [0, 1]: normalise its rows"
+            )
         return "logits"
     if not whole.all():
         row = int((~whole).nonzero()[0])

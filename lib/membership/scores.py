@@ -83,7 +83,7 @@ def checked(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("scores
 def are_probabilities(rows: Tensor) -> Tensor:
     """Which of `rows` (..., k) are probabilities: no negative number, and a sum of 1 within a thousandth."""
     rows = rows.double()
-    return (rows >= 0).all(-1) & ((rows.sum(-1) - 1).abs() <= 1e-3)
+    return (rows >= 0).all(-1) & ((rows.sum(-1) - 1).abs() <= 1e-3 + 1e-9)
 
 
 def _at(scores: Tensor, labels: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ __all__ = ["ARCHITECTURES", "WIDTHS", "Network", "Parts", "Shape", "adopt", "bui
 class Network(nn.Module):
     """Images (n, c, h, w) to logits (n, k); a heteroscedastic one also gives sigma (n, k) > 0."""
 
+    bounds: tuple[float, float] = (0.0, 1.0)  # of the images
+
     def __init__(self, parts: Parts, *, heteroscedastic: bool = False) -> None:
         super().__init__()
         self.body = parts.body
@@ -137,8 +139,8 @@ def adopt(module: nn.Module, *, mean: float | Sequence[float] = (), std: float |
     Args:
         module: images (n, c, h, w) to logits (n, k). Dropout that it calls as a function, not as a layer, stays off if it heeds
             the module's mode, and is never seeded; so is what the module reaches by a closure.
-        mean: what is subtracted from each channel of an image in [0, 1] before `module` sees it, a number each or one for all;
-            nothing if empty.
+        mean: what is subtracted from each channel of an image, in [0, 1] or the module's own `bounds`, before `module` sees it,
+            a number each or one for all; nothing if empty.
         std: what it is then divided by.
 
     Raises:
@@ -148,6 +150,7 @@ def adopt(module: nn.Module, *, mean: float | Sequence[float] = (), std: float |
     if isinstance(module, Network) and module.noise is not None:
         raise BadValue("module: has a second head, which adopting it would lose")
     network = Network(Parts(adopted(module, mean=mean, std=std), nn.Identity))
+    network.bounds = getattr(module, "bounds", network.bounds)
     for layer in (network, network.body, *network.body.children(), network.head):
         layer.training = module.training  # and every layer of the module is in the mode that it was in
     return network

@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Sequence
 from itertools import chain
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Entrance(nn.Module):
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         super().__init__()
-        mean, std = ((number,) if isinstance(number, (int, float)) else number for number in (mean, std))
+        mean, std = ((float(number),) if isinstance(number, (Real, int, float)) else number for number in (mean, std))
         finite = all(math.isfinite(number) for number in (*mean, *std))
         if len(mean) != len(std) or not finite or min(std, default=1.0) <= 0:
             raise BadValue(f"mean, std: expected as many of each, std positive, got {list(mean)} and {list(std)}")
@@ -57,6 +58,8 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
         BadValue: a module that cannot be copied, or whose dropout cannot be seeded; a mean and a standard deviation that do not
             fit each other.
     """
+    if not isinstance(module, nn.Module):
+        raise BadValue(f"network: expected a torch.nn.Module, got {type(module).__name__}")
     if isinstance(module, torch.jit.ScriptModule):
         raise BadValue(
             "network: a scripted module cannot be adopted, for its weights cannot be shared; adopt its source"
@@ -73,8 +76,27 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
             raise BadValue(f"{name or 'network'}: the masks of {type(layer).__name__} cannot come from a generator")
     try:
         return nn.Sequential(first, copy.deepcopy(module, instead))
-    except RuntimeError as error:  # an old weight_norm, for example, for which torch has parametrizations now
+    except (
+        RuntimeError,
+        TypeError,
+    ) as error:  # an old weight_norm, for which torch has parametrizations now, or a lock
         raise BadValue(f"network: {type(module).__name__} cannot be copied ({error})") from error
+
+
+def check_place(network: nn.Module, device: str | torch.device) -> None:
+    """See that training need not move a network that was adopted: its weights would take the module's along, its buffers not.
+
+    Raises:
+        BadValue: it would.
+    """
+    if not any(isinstance(layer, Entrance) for layer in network.modules()):
+        return
+    wanted = torch.empty(0, device=device).device
+    for tensor in chain(network.parameters(), network.buffers()):
+        if tensor.device != wanted:
+            raise BadValue(
+                f"network: was adopted on {tensor.device}; to train on {wanted}, move your module and adopt it then"
+            )
 
 
 def _ours(layer: nn.Module, name: str) -> Dropout:
