@@ -37,7 +37,7 @@ def pgd_aware(
         epsilon: l_inf budget, in the units of `x`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps, from `x` itself.
-        score: an uncertainty score that the victim has, see `lib.scores`.
+        score: an uncertainty score that the victim has: `lib.scores.scores_of(victim)` names them.
         weight: what a unit of the score costs, in nats of the loss.
         draws: K, at every step; an ensemble has no more than its members, and all of them are used.
 

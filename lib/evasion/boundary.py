@@ -102,7 +102,7 @@ def boundary(
         trials: after how many candidates without a step closer an image ends.
         min_epsilon: an image ends once `epsilon` is smaller.
         start_tries: how many random images are tried.
-        lead: of the oracle, for every decision.
+        lead: how many answers one of two classes must be ahead of the other, for every decision; 1 believes the first.
         check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing. No use where nothing is random.
         budget: an image tries no candidate once it has had this many answers.
         ids: (n,) what its random numbers know an image by; its place if None.

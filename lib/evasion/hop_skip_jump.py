@@ -88,9 +88,10 @@ def hop_skip_jump(
         initial_evaluations: how many the first takes; the t-th takes sqrt(t) times as many.
         start_tries: how many random images are tried.
         probe: radius around the point within which those answers are asked for, as a multiple of its distance.
-        lead: of the oracle, wherever a single answer decides; the answers that make a direction are averaged anyway.
-        check_answers: how many fresh answers the last point must stand, see `checked`; 0 checks nothing. No use where nothing
-            is random.
+        lead: how many answers one of two classes must be ahead of the other, wherever a single answer decides; 1 believes the
+            first. The answers that make a direction are averaged anyway.
+        check_answers: how many fresh answers must call a start and the last point clearly adversarial; 0 checks nothing. No use
+            where nothing is random.
         budget: an image begins no iteration once it has had this many answers.
         ids: (n,) what its random numbers know an image by; its place if None.
         max_batch: images shown to the victim at once; a GPU takes more.

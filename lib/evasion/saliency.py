@@ -25,7 +25,9 @@ MAX_PAIRS = 20_000_000  # pair scores held in memory at once
 
 
 def jsma(victim: nn.Module, x: Tensor, y: Tensor, *, theta: float = 1.0, gamma: float = 0.1) -> Tensor:
-    """Images changed, two features at a time, until the victim calls them `y` or a rule above stops them.
+    """Images changed, two features at a time, until the victim calls them `y` or no pair helps (Papernot et al. 2016).
+
+    It ends too when fewer than two features are left, or after gamma * features / 2 pairs.
 
     Args:
         victim: images to logits, or a `Look` at a random victim.

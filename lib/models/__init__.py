@@ -107,7 +107,7 @@ def build(
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
     Args:
-        name: one of `ARCHITECTURES`.
+        name: one of `ARCHITECTURES`; an unknown one is an error that lists them.
         shape: channels, height, width of an image.
         classes: how many logits.
         seed: of the weights.
