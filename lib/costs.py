@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lib import papers
@@ -63,12 +64,14 @@ class Prices:
         price.add(record)
 
     The same cell of other seeds counts; where it has no record, those of its network, estimator and attack; then of its network
-    and estimator; then of its network; where there are none, no price.
+    and estimator; then of its network; where there are none, no price. A training that may stop early is taken to stop where
+    theirs did.
     """
 
     def __init__(self, paper: str, records: Iterable[Record] = (), *, gpu: bool = False) -> None:
         self.paper, self.gpu = paper, gpu
         self.rates: dict[tuple[Any, ...], list[float]] = {}
+        self.epochs: dict[tuple[Any, ...], list[float]] = {}
         for record in records:
             self.add(record)
 
@@ -77,13 +80,23 @@ class Prices:
         cell = papers.revive(self.paper, record.config)
         if cell is None or is_gpu(record) != self.gpu:
             return
+        epochs = record.measurements.get("training_epochs", getattr(cell, "epochs", 0))
         for kind in _kinds(cell):
-            self.rates.setdefault(kind, []).append(cost(record) / papers.work(cell))
+            self.rates.setdefault(kind, []).append(cost(record) / papers.work(_stopped(cell, epochs)))
+            self.epochs.setdefault(kind, []).append(epochs)
 
     def __call__(self, cell: Any) -> float | None:
         """The price of `cell`, if there is one."""
-        found = next((self.rates[kind] for kind in _kinds(cell) if kind in self.rates), None)
-        return None if found is None else papers.work(cell) * statistics.median(found)
+        kind = next((kind for kind in _kinds(cell) if kind in self.rates), None)
+        if kind is None:
+            return None
+        stopped = _stopped(cell, statistics.median(self.epochs[kind]))
+        return papers.work(stopped) * statistics.median(self.rates[kind])
+
+
+def _stopped(cell: Any, epochs: float) -> Any:
+    """`cell` with as many epochs as its training takes, if it may stop before its last."""
+    return replace(cell, epochs=max(1, round(epochs))) if getattr(cell, "patience", 0) else cell
 
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:

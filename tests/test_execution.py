@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ import torch
 from lib import costs, data, execution, papers
 from lib.errors import BadValue
 from lib.execution import Job
-from lib.papers import harakeh
+from lib.papers import galinkin, harakeh
 from lib.runs import Record, Result, Store, key_of
 from lib.selection import select
 
@@ -289,6 +290,17 @@ def test_an_attack_is_priced_by_the_work_of_any_other_on_the_same_network(tiny_c
     longer = tiny_cell(test_size=2 * tiny_cell().test_size)  # of an attack that is recorded
     for cell, rate in ((tiny_cell(seed=9), 0.1), (longer, 0.1), (targeted, 1.0)):
         assert price(cell) == pytest.approx(rate * papers.work(cell))
+
+
+def test_a_training_that_stopped_early_is_priced_as_such() -> None:
+    """Else its attack would be priced at the rate of epochs that were never trained."""
+    small = galinkin.Evasion(patience=2, epochs=25, iterations=10)
+    stopped = {"training_seconds": 0.0, "training_epochs": 5.0}
+    seconds = papers.work(replace(small, epochs=5))
+    priced = costs.Prices("galinkin", [replace(record(small, seconds), measurements=stopped)])
+    longer = replace(small, iterations=50)
+    assert priced(longer) == pytest.approx(papers.work(replace(longer, epochs=5)))
+    assert priced(small) == pytest.approx(seconds)
 
 
 def test_a_cell_is_priced_by_its_own_other_seeds_first(tiny_cell: CellMaker) -> None:
