@@ -422,3 +422,18 @@ def test_no_images_have_no_logits(name: str) -> None:
 def test_the_widths_of_a_paper_are_those_of_its_networks() -> None:
     """`models.WIDTHS` has them where they are not 64, which the parameter counts above rely on too."""
     assert models.WIDTHS == WIDTHS
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("lenet5", (1, 8, 8)),
+        ("basic_cnn_tutorial", (1, 8, 8)),
+        ("lenet5_coded", (1, 2, 2)),
+        ("wide_resnet_short", (3, 27, 27)),
+    ],
+)
+def test_images_that_a_network_cannot_take_are_refused_when_it_is_built(name: str, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(BadValue) as caught:
+        models.build(name, shape=shape, classes=10, seed=0)
+    assert str(caught.value).startswith(f"shape: expected images that {name} can take, got {shape} (")

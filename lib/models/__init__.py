@@ -6,6 +6,7 @@ shape that gives the standard deviation of the logits. The architectures stand i
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -116,7 +117,7 @@ def build(
         heteroscedastic: whether there is a second head, for the standard deviation of the logits.
 
     Raises:
-        BadValue: unknown name, a shape that is none, a count below 1, a dropout rate outside [0, 1).
+        BadValue: unknown name, a shape that is none or too small, a count below 1, a dropout rate outside [0, 1).
     """
     architecture = ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
     if len(shape) != 3:
@@ -126,6 +127,11 @@ def build(
     check_count("classes", classes)
     generator = seeds.generator(check_count("seed", seed, low=0), "weights")
     with torch.random.fork_rng([]):  # PyTorch draws first weights of its own, from its global generator
+        try:  # without numbers, to see whether images of this shape go through
+            with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+                Network(architecture((c, h, w), classes, width, dropout)).eval()(torch.empty(1, c, h, w))
+        except RuntimeError as error:
+            raise BadValue(f"shape: expected images that {name} can take, got {(c, h, w)} ({error})") from error
         parts = architecture((c, h, w), classes, width, dropout)
         network = Network(parts, heteroscedastic=heteroscedastic)
     for layer in network.modules():
