@@ -19,7 +19,8 @@ ten draws (points: {text-mnist-one-draw-less-mean}), with the same weights, imag
 protection is an attacker who looks at noise. CW fools the network with dropout in {text-mnist-epistemic-cw} of its attempts
 where it looks at the network's own answer, and in {expectation-mnist-epistemic-cw} (one seed so far) where it averages the
 gradients of ten draws (paper: {paper-mnist-epistemic-cw}). Aleatoric uncertainty hardly changes anything on MNIST, because
-hardly any is learnt.""",
+hardly any is learnt. His clean accuracy on CIFAR-10, {paper-cifar10-none-fgsm-clean}, is not reached by the network that his text
+describes ({text-cifar10-none-clean}), but by that of the tutorial that he started from ({tutorial-cifar10-none-clean}).""",
     "galinkin": """Against LeNet-5 on MNIST, membership inference as the text describes it has a balanced accuracy of
 {mnist-lenet5-plain-written-membership} (paper: {paper-mnist-lenet5-plain-membership}); the same blind decisions, counted as
 the published code counts, score {mnist-lenet5-plain-written-membership-as-coded-lowest} to
