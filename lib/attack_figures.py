@@ -116,14 +116,13 @@ def _draw_rate(axis: Axes, at: float, records: Sequence[Record], colour: str, ma
     """One mark of the figure above, its interval where there are at least two seeds, and the bar of its runs."""
     if not records:
         return
-    interval = mean_interval([record.measurements["fooling_rate"] for record in records])
+    interval = mean_interval([record.measurements["fooling_rate"] for record in records]).within(0, 100)
     low = min(record.measurements["fooling_rate_min"] for record in records)
     high = max(record.measurements["fooling_rate_max"] for record in records)
     axis.bar(at, high - low, 0.12, bottom=low, color=colour, alpha=0.25, lw=0)
     axis.plot([at], [interval.mean], color=colour, marker=marker, ms=6, ls="none")
     if interval.n > 1:
-        ends = [max(0, interval.low), min(100, interval.high)]
-        axis.plot([at, at], ends, color=colour, marker="_", ms=9, lw=1.4)
+        axis.plot([at, at], [interval.low, interval.high], color=colour, marker="_", ms=9, lw=1.4)
 
 
 def roc_curves(panels: Mapping[str, Pairs]) -> Figure:

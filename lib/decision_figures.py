@@ -152,10 +152,9 @@ def _draw_claim(axis: Axes, at: int, records: Sequence[Record], look: Mapping[st
         values = [record.measurements[name] for record in records if name in record.measurements]
         if not values:
             continue
-        interval = mean_interval(values)
+        interval = mean_interval(values).within(0, 100)
         if interval.n > 1:
-            ends = [max(0, interval.low), min(100, interval.high)]
-            axis.plot([at + aside] * 2, ends, color=colour, marker="_", ms=7, lw=1.2)
+            axis.plot([at + aside] * 2, [interval.low, interval.high], color=colour, marker="_", ms=7, lw=1.2)
         fill = "white" if name == CLAIMED[0] else colour
         axis.plot([at + aside], [interval.mean], color=colour, marker=look["marker"], mfc=fill, ms=6, ls="none")
         means.append((at + aside, interval.mean))

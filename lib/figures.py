@@ -165,12 +165,13 @@ def draw_curve(
                 f"records: expected one {x}, got {across} in {held[0].key}, {record.curves[x]} in {record.key}"
             )
     values = np.array([record.curves[y] for record in held])  # (seeds, points)
-    intervals = [mean_interval(list(column)) for column in values.T]
+    intervals = [mean_interval(list(column)).within(0, highest) for column in values.T]
     at = scale * np.array(across)
     axis.plot(at, [i.mean for i in intervals], **look)
     if len(held) > 1:
-        low, high = [max(0, i.low) for i in intervals], [min(highest, i.high) for i in intervals]
-        axis.fill_between(at, low, high, color=look["color"], alpha=0.18, lw=0)
+        axis.fill_between(
+            at, [i.low for i in intervals], [i.high for i in intervals], color=look["color"], alpha=0.18, lw=0
+        )
     return True
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from lib.errors import BadValue, check_count
 from lib.evaluation import images_at_once
 from lib.layers import check_evaluating
+from lib.metrics import check_no_nan
 from lib.scores import SCORES, scores_of
-from lib.uncertainty import Victim
+from lib.uncertainty import Victim, check_victim
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     Raises:
         BadValue: no images, or fewer than one draw; a victim that is not of `lib.uncertainty`, is training or answers NaN.
     """
-    if not isinstance(victim, Victim):
-        raise BadValue(f"victim: expected one of lib.uncertainty, see `estimate` there, got {type(victim).__name__}")
+    check_victim(victim)
     check_evaluating(victim)
     check_count("draws", draws)
     if len(x) == 0:
@@ -41,8 +41,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     with torch.no_grad():
         for batch in torch.split(x, at_once):
             samples = victim.sample(batch, draws)
-            if samples.isnan().any():
-                raise BadValue("victim: answered with NaN, which names no class")
+            check_no_nan("victim: answered with", samples)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [SCORES[name](victim, batch, samples) for name in scores_of(victim)]
             parts.append([victim.combine(samples).argmax(1), votes.argmax(1), *scores])

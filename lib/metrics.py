@@ -23,6 +23,10 @@ class Interval:
     high: float
     n: int
 
+    def within(self, low: float, high: float) -> Interval:
+        """The same with its ends in [low, high], where a quantity that cannot leave these has them."""
+        return Interval(self.mean, float(max(low, self.low)), float(min(high, self.high)), self.n)
+
 
 def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
     """Student's t interval of the mean of `values`; with one value both ends are NaN, for one seed has no spread.
@@ -80,9 +84,18 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
         raise BadValue(
             f"scores, labels: expected (n, k) and (n,), n >= 1, got {tuple(scores.shape)}, {tuple(labels.shape)}"
         )
-    if scores.isnan().any():
-        raise BadValue("scores: expected numbers, got NaN, which names no class")
+    check_no_nan("scores: expected numbers, got", scores)
     return 100.0 * (scores.argmax(1) == labels).double().mean().item()
+
+
+def check_no_nan(told: str, scores: Tensor) -> None:
+    """See that `scores` name classes; `told` is how the message begins.
+
+    Raises:
+        BadValue: one of them is NaN, which argmax would take for the largest.
+    """
+    if scores.isnan().any():
+        raise BadValue(f"{told} NaN, which names no class")
 
 
 def entropy(log_probabilities: Tensor) -> Tensor:

@@ -69,12 +69,12 @@ def key_of(cell: Cell, *, only: tuple[str, ...] | None = None) -> str:
     """Twelve hexadecimal digits that name a cell, or, with `only`, the part of it that those fields make up."""
     values = settings(cell)
     chosen = values if only is None else {name: values[name] for name in only}
-    return _key(chosen, dataset=cell.dataset)
+    return _key(chosen, data.CHECKSUMS[cell.dataset])
 
 
-def _key(config: Mapping[str, Any], *, dataset: str | None = None) -> str:
-    """The digits of settings, on the data set that they name or that is given."""
-    return digest({"config": config, "data": data.CHECKSUMS.get(dataset or config.get("dataset", ""))})[:12]
+def _key(config: Mapping[str, Any], checksum: str | None) -> str:
+    """The digits of settings, on the data of that checksum."""
+    return digest({"config": config, "data": checksum})[:12]
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -180,7 +180,7 @@ def parse(content: bytes, name: str) -> Record:
         BadValue: not JSON, not a record, not as it was written, or with settings that are not those of its key.
     """
     record = unsealed(content, lambda found: Record(**found), name=name, kind="a record")
-    if (key := _key(record.config)) != record.key:
+    if (key := _key(record.config, data.CHECKSUMS.get(record.config.get("dataset", "")))) != record.key:
         raise BadValue(f"{name}: its settings are those of {key}, not of {record.key}; {REPAIR}")
     for measured, value in record.measurements.items():
         check_number(f"{name}, {measured}", value)

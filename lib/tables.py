@@ -107,8 +107,8 @@ def number(found: Measured | None) -> str:
     """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"."""
     if found is None:
         return NOT_RUN
-    interval = interval_of(found)
-    return f"{interval.mean:.2f} [{max(0, interval.low):.2f}, {min(100, interval.high):.2f}] ×{interval.n}"
+    interval = interval_of(found).within(0, 100)
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}] ×{interval.n}"
 
 
 def marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:

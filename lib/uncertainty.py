@@ -64,6 +64,16 @@ class Victim(nn.Module, ABC):
         """Log-probabilities (n, k) of images (n, c, h, w)."""
 
 
+def check_victim(victim: object) -> None:
+    """See that `victim` gives its draws one by one.
+
+    Raises:
+        BadValue: it is of no kind that this module has.
+    """
+    if not isinstance(victim, Victim):
+        raise BadValue(f"victim: expected one of lib.uncertainty, see `estimate` there, got {type(victim).__name__}")
+
+
 class Deterministic(Victim):
     """The plain network: log softmax f(x). Dropout, if it has any, is off."""
 

@@ -125,8 +125,7 @@ def _found(claim: Claim, measured: Mapping[str, Measured]) -> tuple[Interval, So
         return None
     parts = [_half(signs[half], cells[half], values) for half, values in zip(halves, rows, strict=True)]
     whole = _combined([1] * len(parts), parts, count)
-    low, high = -100.0 * signs.count(-1), 100.0 * signs.count(1)  # percentages cannot leave these
-    bounded = Interval(whole.mean, max(low, whole.low), min(high, whole.high), count)
+    bounded = whole.within(-100 * signs.count(-1), 100 * signs.count(1))  # percentages cannot leave these
     return bounded, "seeds" if count > 1 else "test points"
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import check_choice, check_count
 from lib.evasion.checks import check_scores
-from lib.uncertainty import Victim
+from lib.uncertainty import Victim, check_victim
 
 FORMS = ("one_draw", "mean", "expectation")
 
@@ -25,10 +25,7 @@ class Look(nn.Module):
 
     def __init__(self, victim: Victim, form: str, *, draws: int) -> None:
         super().__init__()
-        if not isinstance(victim, Victim):
-            raise BadValue(
-                f"victim: expected one of lib.uncertainty, see `estimate` there, got {type(victim).__name__}"
-            )
+        check_victim(victim)
         self.victim = victim
         self.form = check_choice("form", form, FORMS)
         check_count("draws", draws)

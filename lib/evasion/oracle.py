@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from lib.errors import BadValue, check_count, check_flag, check_number
 from lib.evasion.checks import check_classes, check_scores
+from lib.metrics import check_no_nan
 
 
 def error_rate(p: float, lead: int) -> float:
@@ -140,8 +141,7 @@ class DecisionOracle:
         with torch.no_grad():
             for part in torch.split(x, self.max_batch):
                 scores = check_scores(self.victim(part))
-                if scores.isnan().any():
-                    raise BadValue("victim: answered with NaN, which names no class")
+                check_no_nan("victim: answered with", scores)
                 self._count_classes(scores.shape[1])
                 self.calls += 1
                 labels.append(scores.argmax(1))

@@ -76,10 +76,8 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
             raise BadValue(f"{name or 'network'}: the masks of {type(layer).__name__} cannot come from a generator")
     try:
         return nn.Sequential(first, copy.deepcopy(module, instead))
-    except (
-        RuntimeError,
-        TypeError,
-    ) as error:  # an old weight_norm, for which torch has parametrizations now, or a lock
+    except (RuntimeError, TypeError) as error:
+        # An old weight_norm, for example, for which torch has parametrizations now, or a lock.
         raise BadValue(f"network: {type(module).__name__} cannot be copied ({error})") from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.papers.galinkin import DROPOUT, LONGEST, RARE, Evasion, Membership, Scan
 from lib.papers.galinkin_membership import written
-from lib.papers.galinkin_pages import DATASETS, LABELS, Panels, named, records
+from lib.papers.galinkin_pages import DATASETS, LABELS, Panels, are_reduced, named, records
 from lib.papers.galinkin_rows import ATTACKS, NETWORKS, VICTIMS
 from lib.runs import Record, Store
 from lib.tables import ATTACK_NAMES, NOT_RUN, Table, of
@@ -122,7 +122,7 @@ def rates_table(store: Store) -> Table:
 
 def _of(kept: Sequence[Record], name: str) -> str:
     """A measurement, with the profile where it is not the paper's."""
-    return of(kept, name) + (", `reduced`" if kept and kept[0].config["profile"] == "reduced" else "")
+    return of(kept, name) + (", `reduced`" if are_reduced(kept) else "")
 
 
 def scan_table(store: Store) -> Table:

@@ -24,9 +24,8 @@ QUANTITIES = {"accuracy": "test accuracy", **{name: ATTACK_NAMES[name] for name 
 VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
 SAME = "="
 Panels = dict[str, dict[Any, list[Record]]]
-LABELS = {
-    key: look["label"] for looks in (VICTIMS, NETWORKS, COUNTED) for key, look in looks.items()
-}  # as in the figures
+# As in the figures.
+LABELS = {key: look["label"] for looks in (VICTIMS, NETWORKS, COUNTED) for key, look in looks.items()}
 
 
 def table1(store: Store, *, quantities: Sequence[str]) -> Table:
@@ -90,8 +89,13 @@ def records(store: Store, dataset: str, network: str, victim: str, kind: type[Ce
 
 def named(dataset: str, network: str, kept: Sequence[Record] = ()) -> str:
     """A victim's data set and network, with the profile where it is not the paper's."""
-    profile = ", reduced" if kept and kept[0].config["profile"] == "reduced" else ""
+    profile = ", reduced" if are_reduced(kept) else ""
     return f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES.get(network, 'the code’s LeNet')}{profile}"
+
+
+def are_reduced(kept: Sequence[Record]) -> bool:
+    """Whether there are records, and of `reduced`."""
+    return bool(kept) and kept[0].config["profile"] == "reduced"
 
 
 def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
