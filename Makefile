@@ -31,13 +31,13 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 book: $(READY) ## build the book into _build/html from the committed results
-	$(PY) -m lib book
+	$(PY) -m report book
 
 test: $(READY) ## run the tests (ARGS="..." goes to pytest)
 	$(PY) -m pytest $(ARGS)
 
 smoke: $(READY) ## build the book at the smoke profile: everything, tiny
-	$(PY) -m lib book --profile smoke
+	$(PY) -m report book --profile smoke
 
 # Checked before anything is installed.
 ifneq ($(filter runs,$(MAKECMDGOALS)),)
@@ -46,15 +46,16 @@ $(error `make runs` needs both, for example: make runs PAPER=galinkin PROFILE=re
 endif
 endif
 runs: $(READY) ## compute run records: PAPER=... PROFILE=... [ARGS="..."]
-	$(PY) -m lib run --paper $(PAPER) --profile $(PROFILE) $(ARGS)
+	$(PY) -m experiments run --paper $(PAPER) --profile $(PROFILE) $(ARGS)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR)" $(PY) -m jupyterlab notebooks/
 
-lint: $(READY) ## ruff (rules, format) and mypy
+lint: $(READY) ## ruff (rules, format), mypy and import-linter
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
 
 compile = $(VENV)/bin/uv --no-config pip compile $(1).in --quiet --universal --python-version 3.11 \
   --fork-strategy fewest --generate-hashes --no-header $(if $(UPGRADE),--upgrade) --output-file $(1).txt

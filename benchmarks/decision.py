@@ -42,16 +42,16 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.evasion import line, recognised
+from experiments.records import Store
 from lib import data, models, training
-from lib.benchmark_page import keep
 from lib.errors import BadValue, check_count
 from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.judging import judge
-from lib.runs import Store
-from lib.tables import ATTACK_NAMES
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
+from report.benchmark_page import keep
+from report.tables import ATTACK_NAMES
 
 Attack = Callable[[Victim, Tensor, Tensor], Tensor | Decided]
 

@@ -35,10 +35,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from experiments.records import Store
 from lib import data, evasion, models, training
-from lib.benchmark_page import keep
 from lib.errors import BadValue, check_count
-from lib.runs import Store
+from report.benchmark_page import keep
 
 GAMMA = 80 / 784  # a whole number of pairs, for gamma 0.1 allows 39.2, which some round up
 

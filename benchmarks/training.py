@@ -17,11 +17,11 @@ from functools import partial
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.papers import song
+from experiments.papers.song.victims import training_config, training_work
 from lib import data, models
 from lib.data import Split
-from lib.papers import song
-from lib.papers.song.victims import training_config, training_work
-from lib.robust_training import Run, can_compile
+from lib.training.robust import Run, can_compile
 
 SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 

@@ -1,7 +1,5 @@
-"""Robust, Private, Uncertain: the code behind three replications.
+"""Robust, Private, Uncertain: victims that answer at random, attacks on their predictions and on their training sets."""
 
-One flow, imports along it:
+from __future__ import annotations
 
-    data -> models, uncertainty, training -> evasion, membership -> judging, detection
-         -> runs -> published, claims, tables, figures -> book
-"""
+__version__ = "0.1.0"

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib import seeds
-from lib.errors import BadValue, check_choice
+from . import seeds
+from .errors import BadValue, check_choice
 
 SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32), "yale": (1, 192, 168)}
 CLASSES = {

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lib import evasion
-from lib.data import Split
-from lib.errors import check_number
-from lib.metrics import accuracy
-from lib.uncertainty import Heteroscedastic, MonteCarloDropout, Victim
+from . import evasion
+from .data import Split
+from .errors import check_number
+from .metrics import accuracy
+from .uncertainty import Heteroscedastic, MonteCarloDropout, Victim
 
 # Images times draws that go through the network at once. On a CPU a larger batch is slower: its activations outgrow what the
 # allocator keeps, and every layer pays for fresh pages.

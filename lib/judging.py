@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.errors import BadValue, check_count
-from lib.evaluation import images_at_once
-from lib.layers import check_evaluating
-from lib.metrics import check_no_nan
-from lib.scores import SCORES, scores_of
-from lib.uncertainty import Victim, check_victim
+from .errors import BadValue, check_count
+from .evaluation import images_at_once
+from .layers import check_evaluating
+from .metrics import check_no_nan
+from .uncertainty import Victim, check_victim
+from .uncertainty.scores import SCORES, scores_of
 
 
 @dataclass(frozen=True)

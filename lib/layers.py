@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from lib.errors import BadValue, check_number
+from .errors import BadValue, check_number
 
 
 class Dropout(nn.Module):

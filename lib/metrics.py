@@ -11,7 +11,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from lib.errors import BadValue, check_number
+from .errors import BadValue, check_number
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 
 import torch
 
-from lib.errors import BadValue
+from .errors import BadValue
 
 
 def derive(seed: int, purpose: str) -> int:

@@ -19,11 +19,13 @@ import pytest
 import torch
 from hypothesis import settings
 
-from lib import command_line, data, models, training
+import report.__main__
+from experiments import command_line
+from experiments.papers import harakeh
+from experiments.records import Store
+from lib import data, models, training
 from lib.data import Dataset, Split
 from lib.models import Network
-from lib.papers import harakeh
-from lib.runs import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_FOLDERS = {
@@ -32,6 +34,7 @@ DATA_FOLDERS = {
     "cifar10": "cifar-10-batches-py",
     "yale": "CroppedYale",
 }
+REPORT = ("book", "chapter")  # the commands of `python -m report`; the others are those of `python -m experiments`
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 torch.set_num_threads(1)
@@ -151,15 +154,16 @@ class Outcome:
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Runs `python -m lib ...` in this process: the same function, without seconds of imports."""
+    """Runs `python -m experiments ...` in this process: the same function, without seconds of imports."""
     monkeypatch.setenv("PROGRESS_BARS", "0")
-    monkeypatch.setattr(sys, "argv", ["lib"])
+    monkeypatch.setattr(sys, "argv", ["experiments"])
 
     def call(*arguments: str | Path) -> Outcome:
         capsys.readouterr()
         threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
         try:
-            rc = command_line.main([str(argument) for argument in arguments])
+            main = report.__main__.main if arguments[0] in REPORT else command_line.main
+            rc = main([str(argument) for argument in arguments])
         except SystemExit as stop:  # how argparse ends
             rc = stop.code if isinstance(stop.code, int) else 1
         finally:
@@ -173,12 +177,12 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def start_cli() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts `python -m lib ...` as a process of its own, on one thread; none outlives its test."""
+    """Starts `python -m experiments ...` as a process of its own, on one thread; none outlives its test."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lib", *map(str, arguments)],
+            [sys.executable, "-m", "report" if arguments[0] in REPORT else "experiments", *map(str, arguments)],
             cwd=ROOT,
             env={**os.environ, "PROGRESS_BARS": "0", "OMP_NUM_THREADS": "1", **(env or {})},
             stdout=subprocess.PIPE,
@@ -196,7 +200,7 @@ def start_cli() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture
 def run_cli(start_cli: Callable[..., subprocess.Popen[str]]) -> Callable[..., Outcome]:
-    """Runs `python -m lib ...` to its end."""
+    """Runs `python -m experiments ...` to its end."""
 
     def run(*arguments: str | Path, env: dict[str, str] | None = None, timeout: float = 120) -> Outcome:
         process = start_cli(*arguments, env=env)

@@ -18,15 +18,15 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from lib.evasion.aware import pgd_aware
-from lib.evasion.boundary import boundary
-from lib.evasion.carlini_wagner import carlini_wagner
-from lib.evasion.decision import Decided
-from lib.evasion.forms import FORMS, Look
-from lib.evasion.gradient import fgsm, pgd
-from lib.evasion.hop_skip_jump import hop_skip_jump
-from lib.evasion.saliency import jsma
-from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
+from .aware import pgd_aware
+from .boundary import boundary
+from .carlini_wagner import carlini_wagner
+from .decision import Decided
+from .forms import FORMS, Look
+from .gradient import fgsm, pgd
+from .hop_skip_jump import hop_skip_jump
+from .saliency import jsma
+from .substitute import Oracle, SubstituteConfig, train_substitute
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {
     "fgsm": fgsm,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lib.errors import BadValue, check_count, check_number
-from lib.evasion.checks import check_classes, check_images, check_steps
-from lib.evasion.forms import cross_entropies
-from lib.layers import only_input_gradients
-from lib.scores import SCORES, check_score
-from lib.uncertainty import Victim
+from ..errors import BadValue, check_count, check_number
+from ..layers import only_input_gradients
+from ..uncertainty import Victim
+from ..uncertainty.scores import SCORES, check_score
+from .checks import check_classes, check_images, check_steps
+from .forms import cross_entropies
 
 
 def pgd_aware(

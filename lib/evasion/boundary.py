@@ -37,18 +37,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue, check_count, check_number
-from lib.evasion.decision import (
-    CLEAR,
-    Decided,
-    check_request,
-    for_each,
-    random_starts,
-    starting_points,
-    streams,
-    to_boundary,
-)
-from lib.evasion.oracle import DecisionOracle
+from ..errors import BadValue, check_count, check_number
+from .decision import CLEAR, Decided, check_request, for_each, random_starts, starting_points, streams, to_boundary
+from .oracle import DecisionOracle
 
 ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
 CLOSER = 0.42

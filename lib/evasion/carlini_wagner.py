@@ -13,10 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lib.errors import check_count, check_flag, check_number
-from lib.evasion.checks import check_classes, check_images
-from lib.evasion.forms import answer, looks
-from lib.layers import only_input_gradients
+from ..errors import check_count, check_flag, check_number
+from ..layers import only_input_gradients
+from .checks import check_classes, check_images
+from .forms import answer, looks
 
 ALMOST_ONE = 0.999999  # keeps arctanh finite at the bounds, as in the authors' code
 LARGEST_CONSTANT = 1e10

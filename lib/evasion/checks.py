@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lib.errors import BadValue, check_count, check_number
-from lib.layers import check_evaluating
+from ..errors import BadValue, check_count, check_number
+from ..layers import check_evaluating
 
 
 def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lib import seeds
-from lib.errors import BadValue, check_count
-from lib.evasion.checks import check_images
-from lib.evasion.oracle import DecisionOracle
-from lib.seeds import check_generator
+from .. import seeds
+from ..errors import BadValue, check_count
+from ..seeds import check_generator
+from .checks import check_images
+from .oracle import DecisionOracle
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up

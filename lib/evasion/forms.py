@@ -13,9 +13,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import check_choice, check_count
-from lib.evasion.checks import check_scores
-from lib.uncertainty import Victim, check_victim
+from ..errors import check_choice, check_count
+from ..uncertainty import Victim, check_victim
+from .checks import check_scores
 
 FORMS = ("one_draw", "mean", "expectation")
 

@@ -16,11 +16,11 @@ from cleverhans.torch.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.torch.attacks.projected_gradient_descent import projected_gradient_descent
 from torch import Tensor, nn
 
-from lib.errors import check_flag, check_number
-from lib.evasion.checks import check_classes, check_images, check_scores, check_steps
-from lib.evasion.forms import Look
-from lib.layers import only_input_gradients
-from lib.seeds import check_generator
+from ..errors import check_flag, check_number
+from ..layers import only_input_gradients
+from ..seeds import check_generator
+from .checks import check_classes, check_images, check_scores, check_steps
+from .forms import Look
 
 
 def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, targeted: bool = False) -> Tensor:

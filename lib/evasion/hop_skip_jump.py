@@ -32,18 +32,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import check_choice, check_count, check_number
-from lib.evasion.decision import (
-    CLEAR,
-    NORMS,
-    Decided,
-    check_request,
-    for_each,
-    starting_points,
-    streams,
-    to_boundary,
-)
-from lib.evasion.oracle import DecisionOracle
+from ..errors import check_choice, check_count, check_number
+from .decision import CLEAR, NORMS, Decided, check_request, for_each, starting_points, streams, to_boundary
+from .oracle import DecisionOracle
 
 HALVINGS = 30  # of a step's length, after which the image stays where it is
 FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn

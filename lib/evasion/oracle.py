@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue, check_count, check_flag, check_number
-from lib.evasion.checks import check_classes, check_scores
-from lib.metrics import check_no_nan
+from ..errors import BadValue, check_count, check_flag, check_number
+from ..metrics import check_no_nan
+from .checks import check_classes, check_scores
 
 
 def error_rate(p: float, lead: int) -> float:

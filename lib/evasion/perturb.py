@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import check_choice
-from lib.layers import only_input_gradients
+from ..errors import check_choice
+from ..layers import only_input_gradients
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lib.errors import check_number
-from lib.evasion.checks import check_classes, check_images
-from lib.evasion.forms import answer, looks
-from lib.layers import only_input_gradients
+from ..errors import check_number
+from ..layers import only_input_gradients
+from .checks import check_classes, check_images
+from .forms import answer, looks
 
 MAX_PAIRS = 20_000_000  # pair scores held in memory at once
 

@@ -7,9 +7,9 @@
 Rates, accuracies and areas are fractions of 1. `archive` does all this for the answers of any network saved in an .npz file.
 """
 
-from lib.membership.adversarial import MLP, learnt_accuracy, targeted_answers
-from lib.membership.archive import infer, read, report
-from lib.membership.roc import (
+from .adversarial import MLP, learnt_accuracy, targeted_answers
+from .archive import infer, read, report
+from .roc import (
     Curve,
     advantage,
     auc,
@@ -22,8 +22,8 @@ from lib.membership.roc import (
     tpr_at_fpr,
     tpr_interval,
 )
-from lib.membership.scores import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
-from lib.membership.shadow import (
+from .scores import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
+from .shadow import (
     CONFIGS,
     FEATURES,
     AttackConfig,
@@ -35,7 +35,7 @@ from lib.membership.shadow import (
     train_attack,
     unsorted,
 )
-from lib.membership.threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
+from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 
 __all__ = [
     "CONFIGS",

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.errors import BadValue
-from lib.membership.roc import auc_interval, tpr_interval
-from lib.membership.scores import SCORES, are_probabilities, checked
-from lib.membership.threshold import Inference, by_threshold
+from ..errors import BadValue
+from .roc import auc_interval, tpr_interval
+from .scores import SCORES, are_probabilities, checked
+from .threshold import Inference, by_threshold
 
 SIDES = ("member", "nonmember")
 ARRAYS = tuple(name for side in SIDES for name in (side, f"{side}_labels"))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy import special
 from torch import Tensor
 
-from lib.errors import BadValue, check_number
-from lib.metrics import Interval, check_confidence, proportion_interval
+from ..errors import BadValue, check_number
+from ..metrics import Interval, check_confidence, proportion_interval
 
 Array = NDArray[np.float64]
 

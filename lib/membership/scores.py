@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lib import metrics
-from lib.errors import BadValue
+from .. import metrics
+from ..errors import BadValue
 
 
 def log_odds(scores: Tensor, labels: Tensor) -> Tensor:

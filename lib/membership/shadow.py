@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue, check_choice, check_count, check_number
-from lib.membership.scores import are_probabilities
-from lib.metrics import mutual_information
+from ..errors import BadValue, check_choice, check_count, check_number
+from ..metrics import mutual_information
+from .scores import are_probabilities
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 

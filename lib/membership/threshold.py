@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.errors import BadValue, check_count, check_number
-from lib.membership.roc import advantage, auc, balanced_accuracy, best_threshold, tpr_at_fpr
-from lib.membership.scores import correctness
+from ..errors import BadValue, check_count, check_number
+from .roc import advantage, auc, balanced_accuracy, best_threshold, tpr_at_fpr
+from .scores import correctness
 
 
 @dataclass(frozen=True, kw_only=True)

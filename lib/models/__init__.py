@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib import seeds
-from lib.errors import BadValue, check_choice, check_count
-from lib.layers import Dropout
-from lib.models import galinkin, harakeh, song
-from lib.models.adopted import adopted
-from lib.models.parts import Parts, Shape
+from .. import seeds
+from ..errors import BadValue, check_choice, check_count
+from ..layers import Dropout
+from . import galinkin, harakeh, song
+from .adopted import adopted
+from .parts import Parts, Shape
 
 __all__ = ["ARCHITECTURES", "WIDTHS", "Network", "Parts", "Shape", "adopt", "build", "draws"]
 

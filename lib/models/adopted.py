@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from lib.errors import BadValue
-from lib.layers import Dropout
+from ..errors import BadValue
+from ..layers import Dropout
 
 # Dropout of single units, and of whole channels. Any other draws its masks where no generator can be handed in.
 UNITS, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)

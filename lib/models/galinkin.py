@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from lib.errors import BadValue
-from lib.layers import Conv2d, Dropout, Flatten
-from lib.models.parts import Parts, Shape
+from ..errors import BadValue
+from ..layers import Conv2d, Dropout, Flatten
+from .parts import Parts, Shape
 
 
 def lenet5(shape: Shape, classes: int, width: int, dropout: float) -> Parts:

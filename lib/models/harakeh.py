@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from lib.layers import Dropout, Flatten
-from lib.models.parts import Parts, Shape
+from ..layers import Dropout, Flatten
+from .parts import Parts, Shape
 
 
 def basic_cnn(shape: Shape, classes: int, width: int, dropout: float) -> Parts:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue
-from lib.layers import Flatten
-from lib.models.parts import Parts, Shape, fan_out
+from ..errors import BadValue
+from ..layers import Flatten
+from .parts import Parts, Shape, fan_out
 
 UNITS = 5  # a stage
 

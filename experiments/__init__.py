@@ -1,0 +1,1 @@
+"""What is measured: settings in, run records out."""

@@ -1,0 +1,197 @@
+"""What each command of `python -m experiments` does: it takes the parsed options and returns the exit status.
+
+0 means done, 1 that some cell failed or differs. A bad value raises `BadValue` before any work starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+from concurrent.futures import Executor
+from typing import Any
+
+from experiments import costs, execution, packing, papers, verification
+from experiments.records import Record, Store, key_of
+from experiments.selection import NoCell, label, select
+from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.training import checkpoints
+
+
+def _cells(options: argparse.Namespace) -> list[Any]:
+    """The cells that the options name, the most wanted first; with --seed S, only of that seed."""
+    only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
+    profiles = [options.profile] if options.profile else ["reduced", "paper"]
+    cells, refused = [], None
+    for paper in [options.paper] if options.paper else papers.NAMES:
+        for profile in profiles:
+            try:
+                cells += select(paper, profile, only=only, seeds=options.seeds, changes=options.set)
+            except NoCell as error:  # it is enough that one of the grids asked for has such cells
+                refused = error
+    if refused is not None and not cells:
+        raise refused
+    return cells if options.paper else sorted(cells, key=lambda cell: cell.seed)  # no paper's seeds wait for another's
+
+
+def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
+    """For each paper, what prices one of its cells on `device`."""
+    return {name: costs.Prices(name, store.all(name), gpu=device.startswith("cuda")) for name in papers.NAMES}
+
+
+def _store(options: argparse.Namespace) -> Store:
+    """The records to read: none where their folder is not there yet."""
+    if options.results is not None and options.results.exists() and not options.results.is_dir():
+        raise BadValue(f"--results {options.results}: expected a folder of records, got a file")
+    return Store(options.results)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print the missing cells with their prices."""
+    check_choice("--device", options.device, ("cpu", "cuda"))
+    store = _store(options)
+    price = _prices(store, options.device)
+    missing = {cell: price[cell.paper](cell) for cell in _cells(options) if store.get(cell) is None}
+    for cell, seconds in missing.items():
+        print(f"{key_of(cell)}  {label(cell):<75} {costs.duration(seconds):>9}")
+    print(costs.forecast(list(missing.values())))
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compute what is missing."""
+    local = options.dask is None and options.slurm is None  # elsewhere, each worker knows its own devices
+    store, device = Store(options.results), execution.check_device(options.device) if local else options.device
+    jobs = check_count("--jobs", options.jobs)
+    threads = _threads(options, max(1, (os.cpu_count() or 1) // jobs) if local else None)
+    if options.budget is not None:
+        check_number("--budget", options.budget, low=0.0)
+    cells = [cell for cell in _cells(options) if options.all or store.get(cell) is None]
+    if not cells:
+        print("nothing to compute: every cell asked for is recorded")
+        return 0
+    executor, cache = _executor(options, jobs), checkpoints.default_cache()
+    store.check()
+    if local:
+        execution.check_data(cells)
+    price = _prices(
+        store, "cuda" if options.slurm is not None and device == "auto" else device
+    )  # Slurm is asked for GPUs
+
+    def done(cell: Any, outcome: Record | BaseException) -> None:
+        if isinstance(outcome, Record):
+            price[cell.paper].add(outcome)  # the first cells on a new kind of device price the others
+            spent = costs.duration(costs.cost(outcome))
+            print(f"{outcome.key}  {label(cell)}  {spent}", flush=True)
+        else:
+            print(f"FAILED    {label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
+
+    report = execution.run(
+        cells,
+        store=store,
+        executor=executor,
+        job=execution.Job(device=device, threads=threads, cache=cache, fresh=options.all, progress=jobs == 1),
+        workers=jobs,
+        budget=options.budget,
+        price=lambda cell: price[cell.paper](cell),
+        done=done,
+    )
+    print(f"{len(report.done)} computed, {len(report.failed)} failed, {len(report.over_budget)} left for lack of time")
+    return 1 if report.failed else 0
+
+
+def _threads(options: argparse.Namespace, share: int | None) -> int | None:
+    """What --threads asks for, or else `share`."""
+    return share if options.threads is None else check_count("--threads", options.threads)
+
+
+def _executor(options: argparse.Namespace, jobs: int) -> Executor:
+    if options.dask is not None:
+        return execution.dask_cluster(options.dask, device=options.device)
+    if options.slurm is not None:
+        folder = checkpoints.default_cache() / "slurm"
+        return execution.SlurmExecutor(jobs, folder, slurm_partition=options.slurm, timeout_min=600, gpus_per_node=1)
+    return execution.local_processes(jobs)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print how many cells are recorded and missing, a line each for the latter."""
+    store = _store(options)
+    counts = {"recorded": 0, "missing": 0}
+    for cell in _cells(options):
+        record = store.get(cell)
+        if record is None:
+            state = "missing"
+        else:
+            counts["recorded"] += 1
+            state = ""
+        if state:
+            counts[state] += 1
+            print(f"{state:<9} {key_of(cell)}  {label(cell)}")
+    print(", ".join(f"{number} {state}" for state, number in counts.items()))
+    return 0
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Write the records of the cells asked for into an archive."""
+    store = _store(options)
+    found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
+    print(f"{packing.pack(found, store, options.archive)} records packed into {options.archive}")
+    return 0
+
+
+def unpack(options: argparse.Namespace) -> int:
+    """Take the records out of an archive."""
+    store = Store(options.results)
+    store.check()
+    new, known = packing.unpack(options.archive, store)
+    print(f"{new} records added, {known} were there already")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the records of the cells asked for, as a JSON list."""
+    store = _store(options)
+    found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
+    print(json.dumps([vars(record) for record in found], indent=1))
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
+    store, device = _store(options), execution.check_device(options.device)
+    # Without the cache: a check must not replace the weights that other cells were measured on.
+    threads = _threads(options, os.cpu_count())
+    job = execution.Job(device=device, threads=threads, cache=None, fresh=True, progress=True)
+    recorded = [cell for cell in _cells(options) if store.get(cell) is not None]
+    if len(recorded) < check_count("--sample", options.sample):
+        raise BadValue(
+            f"--sample: expected at most {len(recorded)}, the number of recorded cells, got {options.sample}"
+        )
+    sample = random.Random(options.draw).sample(recorded, options.sample)
+    execution.check_data(sample)
+    differing = 0
+    for cell in sample:
+        record = store.get(cell)
+        assert record is not None
+        print(f"{record.key}  {label(cell)}  took {costs.duration(costs.cost(record))}", flush=True)
+        result, source = execution.compute(cell, job)
+        compared = verification.compare(record, result, papers.get(cell.paper).TOLERANCES)
+        for found in compared:
+            print(
+                f"    {found.name:<32} {found.recorded:9.3f} recorded {found.now:9.3f} now   {found.words}", flush=True
+            )
+        verification.keep(store, record, verification.Check(compared, source))
+        differing += sum(not found.agrees for found in compared)
+    print(f"{len(sample)} cells verified, {differing} measurements differ")
+    return 1 if differing else 0
+
+
+def infer(options: argparse.Namespace) -> int:
+    """Print what thresholds tell of membership in a file of answers, as one JSON object."""
+    from lib.membership import report
+
+    print(json.dumps(report(options.file), indent=1, allow_nan=False))
+    return 0

@@ -1,0 +1,97 @@
+"""Run records as one small archive, from the machine that computed them to the one that keeps them.
+
+An archive is a gzipped tar of `<paper>/<profile>/<key>.json`. Nothing of it is believed: every member is read and checked as a
+record, and only if all of them are sound, and none is there already with other content, is any of them written.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.records import Record, Store, parse
+from lib.errors import BadValue
+from lib.training.checkpoints import write_atomically
+
+MEMBER = re.compile(r"[a-z]+/[a-z]+/[0-9a-f]{12}\.json")
+LARGEST = 2**24  # bytes of one record
+
+
+def pack(records: Sequence[Record], store: Store, path: Path) -> int:
+    """Write `records` of `store` to the archive at `path`; returns how many. The same records make the same bytes.
+
+    Raises:
+        BadValue: there are none, or the archive cannot be written.
+    """
+    if not records:
+        raise BadValue("records: expected at least one to pack, got none")
+    names = sorted(map(_name, records))
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
+        for name in names:
+            content = (store.root / name).read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    try:
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise BadValue(f"{path}: cannot be written ({error})") from error
+    return len(names)
+
+
+def unpack(path: Path, store: Store) -> tuple[int, int]:
+    """Put the records of the archive at `path` into `store`; returns how many are new, and how many were there already.
+
+    Raises:
+        BadValue: not such an archive, a member that is no record or not the one that its name says, or a record that is there
+            already with other content. Nothing is written then.
+    """
+    found = _read(path)
+    new = {}
+    for name, content in found.items():
+        record = parse(content, f"{path}, {name}")
+        stated = _name(record)
+        if stated != name:
+            raise BadValue(f"{path}, {name}: is the record {stated}, expected that of its name")
+        target = store.root / name
+        if not target.exists():
+            new[target] = content
+        elif target.read_bytes() != content:
+            raise BadValue(
+                f"{path}, {name}: {target} is there already with other content; remove the one that you do not want"
+            )
+    for target, content in new.items():
+        write_atomically(target, content)
+    return len(new), len(found) - len(new)
+
+
+def _name(record: Record) -> str:
+    return f"{record.config.get('paper')}/{record.config.get('profile')}/{record.key}.json"
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    """The members of the archive, once their names are known to be those of records."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, mode="r:gz") as archive:
+            for entry in archive:
+                if not entry.isfile() or not MEMBER.fullmatch(entry.name) or entry.size > LARGEST:
+                    raise BadValue(
+                        f"{path}: expected only records such as song/paper/0123456789ab.json, got {entry.name!r}"
+                    )
+                if entry.name in found:
+                    raise BadValue(f"{path}: expected each record once, got {entry.name!r} twice")
+                held = archive.extractfile(entry)
+                assert held is not None
+                found[entry.name] = held.read()
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise BadValue(f"{path}: cannot be read as an archive of records ({error})") from error
+    if not found:
+        raise BadValue(f"{path}: expected records, the archive is empty")
+    return found

@@ -1,0 +1,211 @@
+"""HopSkipJump and the Boundary attack on 100 images, as the paper writes of them, and aware that the victim is random.
+
+The images are drawn from those of the test set that the victim recognises, by one answer and by vote. Success is counted in three
+ways: by one more answer to what the attack returned and without a limit on the change, as the paper counts; by the vote of fresh
+answers; and within limits on the change and on the answers spent.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
+from experiments.records import Result
+from lib import data, seeds
+from lib.data import Split
+from lib.errors import BadValue, check_choice, check_count
+from lib.evasion.boundary import boundary
+from lib.evasion.decision import NORMS, Decided
+from lib.evasion.hop_skip_jump import hop_skip_jump
+from lib.evasion.oracle import tally
+from lib.uncertainty import PRECISIONS, Victim
+
+# Limits on the change in each norm, on the scale of images in [0, 1]. `LIMIT` is the one that a single number is given for.
+LIMITS = {
+    "linf": (0.0, 0.01, 0.02, 8 / 255, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0),
+    "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0),
+}
+LIMIT = {"mnist": {"linf": 0.3, "l2": 2.0}, "cifar10": {"linf": 8 / 255, "l2": 0.5}}
+COUNTS = "lead check_answers attempts iterations max_evaluations initial_evaluations start_tries judges".split()
+# Answers that an aware Boundary attack may have for an image: at half of them random, its steps no longer end by themselves.
+BUDGET = 20_000
+ANSWERS_SPENT = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evasion(Cell):
+    """One attack on one victim. An aware attack lets answers vote where one decides, and checks what it returns."""
+
+    norm: str = "linf"
+    aware: bool = False
+    lead: int = 5  # by how many answers a vote is decided; an attack that is not aware believes the first
+    probe: float = 0.01  # HopSkipJump's: how far around a point it asks, as a share of its distance
+    check_answers: int = 50
+    attempts: int = 100
+    iterations: int = 50
+    max_evaluations: int = 10_000
+    initial_evaluations: int = 100
+    start_tries: int = 100
+    judges: int = 50  # fresh answers that vote
+    test_size: int = 0  # of the accuracy; 0: the whole test set
+    answer_precision: str = "float32"  # bfloat16 would round away the attacks' small changes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("norm", self.norm, NORMS)
+        check_choice("answer_precision", self.answer_precision, PRECISIONS)
+        if self.attack == "boundary" and self.norm != "l2":
+            raise BadValue(f"norm: expected l2 for the Boundary attack, got {self.norm!r}")
+        if not isinstance(self.aware, bool):
+            raise BadValue(f"aware: expected True or False, got {self.aware!r}")
+        if self.aware and self.answers == "off":
+            raise BadValue("aware: expected False where nothing is random, got True")
+        check_count("test_size", self.test_size, low=0)
+        self.with_numbers(probe=(1e-6, 100.0))
+        for name in COUNTS:
+            check_count(name, getattr(self, name))
+
+    @classmethod
+    def attacks(cls) -> tuple[str, ...]:
+        """The two attacks of the paper."""
+        return ("hop_skip_jump", "boundary")
+
+
+def work(config: Evasion) -> float:
+    """Images that pass through the network, forward and backward counted three."""
+    if config.attack == "boundary":
+        answers = 25.0 * config.iterations
+    else:
+        answers = config.initial_evaluations * 2 / 3 * config.iterations**1.5 + 30 * config.iterations
+    often = 1.5 if config.aware else 1.0
+    return training_work(config) + config.passes * (10_000 + config.attempts * (often * answers + config.judges))
+
+
+def run(config: Evasion, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
+    """Train the victim of `config` (or take it from `cache`), attack it, and judge the attack by fresh answers.
+
+    Raises:
+        BadValue: the data cannot be read, or the victim recognises fewer images than are to be attacked.
+    """
+    dataset = data.loaded(config.dataset)
+    network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
+    victim = victim_of(config, network, device=device, precision=config.answer_precision)
+    test = dataset.test.first(config.test_size or None).to(device)
+    accuracy, recognised = accuracy_of(victim, test)
+    x, y = test.take(draw_images(config, victim, test, recognised))
+    start = time.perf_counter()
+    found = attack(config, victim, x, y)
+    seconds = time.perf_counter() - start
+    measured, curves = judge(config, victim, x, y, found)
+    measured |= {
+        "accuracy": accuracy,
+        "training_epochs": float(len(notes["losses"])),
+        "training_seconds": notes["seconds"],
+        "attack_seconds": round(seconds, 2),
+        "test_points": float(config.attempts),
+    }
+    return Result(measured, curves)
+
+
+def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
+    """What the attack of `config` makes of images `x` that have labels `y`."""
+    usual: dict[str, Any] = {
+        "generator": seeds.generator(config.seed, "attack"),
+        "iterations": config.iterations,
+        "start_tries": config.start_tries,
+    }
+    if config.aware:
+        usual |= {"lead": config.lead, "check_answers": config.check_answers}
+    if config.attack == "boundary":
+        return boundary(victim, x, y, budget=BUDGET if config.aware else None, **usual)
+    own = {name: getattr(config, name) for name in ("norm", "probe", "max_evaluations", "initial_evaluations")}
+    return hop_skip_jump(victim, x, y, **own, **usual)
+
+
+def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
+    """Indices of different images of `test`, drawn from those `recognised` by one answer that a vote recognises as well.
+
+    Raises:
+        BadValue: there are too few.
+    """
+    indices = recognised.nonzero().flatten()
+    order = torch.randperm(len(indices), generator=seeds.generator(config.seed, "attacked images"))
+    chosen = indices[:0]
+    for drawn in torch.split(indices[order.to(indices.device)], 2 * config.attempts):
+        x, y = test.take(drawn)
+        chosen = torch.cat([chosen, drawn[~outvoted(votes(victim, x, config.judges), y)]])
+        if len(chosen) >= config.attempts:
+            return chosen[: config.attempts]
+    raise BadValue(
+        f"attempts: expected at most {len(chosen)}, of {len(indices)} recognised images, got {config.attempts}"
+    )
+
+
+def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:
+    """How often each class is the answer (n, k) when `judges` fresh answers are asked; one where nothing is random."""
+    with torch.no_grad():
+        asked = [victim(x) for _ in range(judges if victim.random else 1)]
+    return sum(
+        (torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]) for scores in asked),
+        torch.zeros_like(asked[0], dtype=torch.int64),
+    )
+
+
+def outvoted(counts: Tensor, y: Tensor) -> Tensor:
+    """Whether some class has more of the votes (n, k) than class y (n,): a tie is won by y."""
+    own, rival = tally(counts, y)
+    return rival > own
+
+
+def judge(
+    config: Evasion, victim: Victim, x: Tensor, y: Tensor, found: Decided
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Success by one answer and by vote, without a limit and within limits; what was spent; shares in percent."""
+    with torch.no_grad():
+        by_one = victim(found.adversarial).argmax(1) != y
+    by_vote = outvoted(votes(victim, found.adversarial, config.judges), y)
+    order = NORMS[config.norm]
+    distance = torch.linalg.vector_norm((found.adversarial - x).flatten(1), order, dim=1)  # measured afresh
+    limits = LIMITS[config.norm]
+    base = "cifar10" if "cifar10" in config.dataset else "mnist"
+    limit = LIMIT[base][config.norm]
+    spent = [distance_after(found, n) <= limit for n in ANSWERS_SPENT]
+    hit = by_vote & (distance > 0)
+    measured = {
+        "success": _percent(by_one),
+        "success_vote": _percent(by_vote),
+        "success_within": _percent(by_vote & (distance <= limit)),
+        "success_one_answer_within": _percent(by_one & (distance <= limit)),
+        "limit": limit,
+        "started": _percent(found.trace_distance[0].isfinite()),
+        "found": _percent(found.found),
+        "median_distance": distance[hit].median().item() if hit.any() else -1.0,
+        "answers": found.answers.double().mean().item(),
+        "passes": found.answers.double().mean().item() * config.passes,
+        "calls": float(found.calls),
+    }
+    curves = {
+        "limit": list(limits),
+        "success_within": [_percent(by_vote & (distance <= one)) for one in limits],
+        "success_one_answer_within": [_percent(by_one & (distance <= one)) for one in limits],
+        "answers": [float(n) for n in ANSWERS_SPENT],
+        "success_by_answers": [_percent(one) for one in spent],
+    }
+    return measured, curves
+
+
+def distance_after(found: Decided, answers: int) -> Tensor:
+    """How far from each image (n,) the attack believed to be when it had had so many answers; infinite before its start."""
+    rows = (found.trace_answers <= answers).sum(0)
+    last = found.trace_distance.gather(0, (rows - 1).clamp_min(0)[None])[0]
+    return torch.where(rows > 0, last, torch.inf)
+
+
+def _percent(some: Tensor) -> float:
+    return 100 * some.double().mean().item()

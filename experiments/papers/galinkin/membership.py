@@ -1,0 +1,247 @@
+"""Membership inference with one shadow network (Salem et al. 2019, the first adversary), as written and as coded.
+
+As written: target and shadow are trained on disjoint halves, the attack network learns on the shadow's three largest posteriors,
+and judges as many members of the target as non-members. As the paper's code has it: the shadow, another network, is trained on
+the very images of the target, the target is asked about pixels between 0 and 255, and the "accuracy" is taken over all training
+and all test images, six (CIFAR-10: five) members for every non-member. Each of these differences is a setting here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.papers.galinkin.victims import Cell, splits, trained_network, training_work, victim_of
+from experiments.records import Result
+from lib import data, membership, seeds
+from lib.data import Split
+from lib.errors import BadValue, check_choice, check_count
+from lib.evaluation import images_at_once
+from lib.membership import AttackNet, auc_as_coded, by_threshold, log_odds, membership_scores, permuted, roc
+from lib.metrics import accuracy
+from lib.uncertainty import PRECISIONS, MonteCarloDropout, Victim
+
+ADVERSARIES = ("salem", "as_coded")
+FEATURES = ("top3", "top3_spread", "unsorted")
+SHADOWS = ("disjoint", "same")
+INPUTS = {"unit": 1.0, "raw": 255.0}
+NONMEMBERS = ("test", "inverted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership(Cell):
+    """One attack on the membership of one victim's training set."""
+
+    attack: str = "membership"
+    part: str = "target"
+    adversary: str = "salem"  # whose attack network, and whose shadow
+    features: str = "top3"
+    shadow: str = "disjoint"  # what the shadow is trained on: the other half, or the target's own images
+    inputs: str = "unit"  # the scale of the pixels that the target is asked about
+    nonmembers: str = "test"  # or test images with dark and light exchanged: from another distribution
+    answer_precision: str = "float32"  # of the judged answers: bfloat16 would tie members with others
+    members: int = 5000  # judged, and learnt from, on each side; 0: all training and all test images
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("adversary", self.adversary, ADVERSARIES)
+        check_choice("features", self.features, FEATURES)
+        check_choice("shadow", self.shadow, SHADOWS)
+        check_choice("inputs", self.inputs, INPUTS)
+        check_choice("nonmembers", self.nonmembers, NONMEMBERS)
+        check_choice("answer_precision", self.answer_precision, PRECISIONS)
+        check_count("members", self.members, low=0)
+        if self.shadow == "disjoint" and self.part == "whole":
+            raise BadValue("shadow: expected same where the target is trained on the whole, got 'disjoint'")
+        if self.features == "top3_spread" and self.adversary != "salem":
+            raise BadValue(f"features: top3_spread needs a shadow with dropout, which {self.adversary} has not")
+        if self.features == "top3_spread" and self.answers != "mean":
+            raise BadValue(
+                f"features: top3_spread needs answers=mean, for one draw has no spread; got {self.answers!r}"
+            )
+
+    @classmethod
+    def attacks(cls) -> tuple[str, ...]:
+        """Membership inference alone."""
+        return ("membership",)
+
+
+def shadow_of(config: Membership) -> Membership:
+    """The shadow that the adversary trains, as a victim of its own."""
+    other = {"target": "shadow", "shadow": "target"}
+    shadow = replace(config, copy=1, part=config.part if config.shadow == "same" else other[config.part])
+    if config.adversary == "salem":
+        return shadow
+    return replace(
+        shadow,
+        network="shadow_coded",
+        bayesian=False,
+        answers="off",
+        batch_size=32,
+        learning_rate=0.01,
+        patience=3,
+        augmentation="flip_and_rotate",
+    )
+
+
+def work(config: Membership) -> float:
+    """Images that pass through the network, forward and backward counted three."""
+    return 2 * training_work(config) + config.passes * 4.0 * 10_000
+
+
+def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
+    """Train target and shadow (or take them from `cache`) and the attack network, and judge it on the target's answers.
+
+    Raises:
+        BadValue: the data cannot be read, or hold too few images for the members asked for.
+    """
+    dataset = data.loaded(config.dataset)
+    sides = pools(config, dataset)
+
+    def victim(cell: Membership) -> tuple[Victim, dict[str, Any]]:
+        network, notes = trained_network(cell, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
+        return victim_of(cell, network, device=device, precision=config.answer_precision), notes
+
+    shadow, shadow_notes = victim(shadow_of(config))
+    target, notes = victim(config)
+    start = time.perf_counter()
+    net = learn(config, shadow, sides, seed=config.seed)
+    inside, outside = (
+        features_of(config.features, target, sides[name], scale=INPUTS[config.inputs]) for name in ("in", "out")
+    )
+    member, nonmember = (membership_scores(net, side).double() for side in (inside, outside))
+    measured = rates(member, nonmember, ratio=len(dataset.train) / len(dataset.test))
+    measured |= control(net, inside, outside, seed=config.seed)
+    measured |= by_log_odds(target, sides, scale=INPUTS[config.inputs])
+    measured |= {
+        "accuracy": right(target, dataset.test),
+        "train_accuracy": right(target, splits(config, dataset)[0].first(10_000)),
+        "training_epochs": float(len(notes["losses"])),
+        "training_seconds": shadow_notes["seconds"] + notes["seconds"],
+        "attack_seconds": round(time.perf_counter() - start, 2),
+        "test_points": float(len(member) + len(nonmember)),
+    }
+    watched = [seen["validation_loss"] for seen in notes.get("observed", [])]  # notes of old have none
+    return Result(measured, curve_of(member, nonmember) | ({"watched_loss": watched} if watched else {}))
+
+
+def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:
+    """Members and others of the target (in, out) and of the shadow (shadow_in, shadow_out).
+
+    Every other image is on one side only: half of the test set is for the attack network to learn on. With all images, as
+    coded, both sides have the whole test set, and the shadow's members are the last of the training set, as many as that.
+
+    Raises:
+        BadValue: fewer images than are asked for.
+    """
+    inside, shadow_inside = (splits(one, dataset)[0] for one in (config, shadow_of(config)))
+    test = dataset.test
+    if config.nonmembers == "inverted":
+        test = Split(255 - test.images, test.labels)
+    if config.members == 0:
+        last = torch.arange(max(0, len(shadow_inside) - len(test)), len(shadow_inside))
+        return {"in": inside, "out": test, "shadow_in": shadow_inside.subset(last), "shadow_out": test}
+    half = len(test) // 2
+    fewest = min(len(inside), len(shadow_inside), half)
+    if fewest < config.members:
+        raise BadValue(f"members: expected at most {fewest}, what there is on each side, got {config.members}")
+    order = torch.randperm(len(test), generator=seeds.generator(config.seed, "non-members"))
+    outside, shadow_outside = test.subset(order[:half]), test.subset(order[half:])
+    found = {"in": inside, "out": outside, "shadow_in": shadow_inside, "shadow_out": shadow_outside}
+    return {name: side.first(config.members) for name, side in found.items()}
+
+
+def learn(config: Membership, shadow: Victim, sides: dict[str, Split], *, seed: int) -> AttackNet:
+    """The attack network, trained on what the shadow answers to its own members and to others."""
+    inside, outside = (features_of(config.features, shadow, sides[name]) for name in ("shadow_in", "shadow_out"))
+    generator = seeds.generator(seed, "attack network")
+    return membership.train_attack(inside, outside, membership.CONFIGS[config.adversary], generator=generator)
+
+
+def log_probabilities(victim: Victim, split: Split, *, scale: float = 1.0) -> Tensor:
+    """What `victim` answers to every image, draw by draw (m, n, k); m is 1 for all but the mean of draws."""
+    split = split.to(next(victim.parameters()).device)
+    batches = torch.split(
+        torch.arange(len(split), device=split.labels.device), images_at_once(split.labels.device, victim.draws)
+    )
+    answers = []
+    with torch.no_grad():
+        for batch in batches:
+            x = split.take(batch)[0] * scale
+            answers.append(victim.draw(x) if isinstance(victim, MonteCarloDropout) else victim(x)[None])
+    return torch.cat(answers, 1)
+
+
+def posteriors_of(answers: Tensor) -> Tensor:
+    """The mean posterior (n, k) of draws (m, n, k)."""
+    return answers.exp().mean(0)
+
+
+def features_of(features: str, victim: Victim, split: Split, *, scale: float = 1.0) -> Tensor:
+    """What the attack network sees of the victim's answers to `split`: (n, f)."""
+    answers = log_probabilities(victim, split, scale=scale)
+    posteriors = posteriors_of(answers)
+    if features == "unsorted":
+        return membership.unsorted(posteriors)
+    largest = membership.top3(posteriors)
+    return torch.cat([largest, membership.spread(answers)], 1) if features == "top3_spread" else largest
+
+
+def rates(member: Tensor, nonmember: Tensor, *, ratio: float) -> dict[str, float]:
+    """What the attack network's scores tell, in percent; it says "member" where a score is at least 0.
+
+    `ratio` is that of training to test images, by which the paper's code weighs the two rates that make its accuracy.
+    """
+    found = by_threshold(member, nonmember, threshold=0.0)
+    says = [(side >= 0) for side in (member, nonmember)]
+    tpr, fpr = (side.double().mean().item() for side in says)
+    return {
+        "membership": 100 * found.accuracy,
+        "membership_as_coded": 100 * (ratio * tpr + (1 - fpr)) / (ratio + 1),
+        "tpr": 100 * tpr,
+        "fpr": 100 * fpr,
+        "auc": 100 * found.auc,
+        "auc_as_coded": 100 * auc_as_coded(*says),
+        "advantage": 100 * found.advantage,
+        "tpr_at_1pct": 100 * found.tpr_at_1pct,
+        "tpr_at_01pct": 100 * found.tpr_at_01pct,
+    }
+
+
+def control(net: AttackNet, inside: Tensor, outside: Tensor, *, seed: int) -> dict[str, float]:
+    """The same attack network on the same answers, dealt at random to "members" and "non-members": it has to sit at 50 %."""
+    sides = permuted(inside, outside, seeds.generator(seed, "permutation"))
+    found = by_threshold(*(membership_scores(net, side).double() for side in sides), threshold=0.0)
+    return {"control": 100 * found.accuracy, "control_auc": 100 * found.auc}
+
+
+def by_log_odds(target: Victim, sides: dict[str, Split], *, scale: float) -> dict[str, float]:
+    """What the log-odds of the true label tell without any shadow, at the best threshold for these points, in percent."""
+    scores = []
+    for name in ("in", "out"):
+        answers = log_probabilities(target, sides[name], scale=scale)
+        mean = answers.logsumexp(0) - torch.tensor(float(len(answers))).log()
+        scores.append(log_odds(mean, sides[name].labels.to(mean.device)))
+    found = by_threshold(*scores)
+    return {
+        "odds_membership": 100 * found.accuracy,
+        "odds_auc": 100 * found.auc,
+        "odds_tpr_at_1pct": 100 * found.tpr_at_1pct,
+        "odds_tpr_at_01pct": 100 * found.tpr_at_01pct,
+    }
+
+
+def right(victim: Victim, split: Split) -> float:
+    """The accuracy of the victim's answers in percent."""
+    return accuracy(posteriors_of(log_probabilities(victim, split)), split.labels.to(next(victim.parameters()).device))
+
+
+def curve_of(member: Tensor, nonmember: Tensor) -> dict[str, list[float]]:
+    """The ROC at chosen false-positive rates, the highest true-positive rate that each allows, as fractions."""
+    fpr, tpr = membership.sampled(roc(member, nonmember))
+    return {"fpr": fpr, "tpr": tpr}

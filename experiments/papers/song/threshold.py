@@ -1,0 +1,234 @@
+"""Table 1 and Figure 1: the accuracy of a victim, and membership inference by a threshold, on images and adversarial images.
+
+The threshold is the best for the very points it is judged on, as in the paper ("worst case"). Beside it stand what an adversary
+could do who does not know that: a threshold learnt on half of the points, or on a shadow; one a class; scores without a label;
+and the gap attack, which calls members what is classified rightly.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from experiments.papers.song.victims import (
+    Attack,
+    Cell,
+    Machine,
+    attack_of,
+    compiled_of,
+    logits,
+    members,
+    points,
+    shadow_of,
+    trained_network,
+    training_work,
+)
+from experiments.records import Result
+from lib import data, membership, seeds
+from lib.data import Split
+from lib.errors import BadValue, check_count
+from lib.membership import above_class, best_threshold, by_threshold, log_odds, permuted
+from lib.metrics import accuracy
+from lib.models import Network
+
+BINS = 60  # of the recorded histograms of the loss
+LOWEST, HIGHEST = 1e-8, 100.0  # their ends: half of the bins would be empty on a linear scale
+LINEAR = 10.0  # where the linear histogram ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold(Cell):
+    """One victim and inference by thresholds on it."""
+
+    attack: str = "threshold"
+    judged: int = 0  # members, and as many others, that are judged; 0: all there are
+    shadow: bool = False  # whether a shadow is trained as well
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("judged", self.judged, low=0)
+        if not isinstance(self.shadow, bool):
+            raise BadValue(f"shadow: expected True or False, got {self.shadow!r}")
+        if self.shadow and not self.train_size:
+            raise BadValue(
+                "train_size: expected a part of the training set, to leave images for a shadow, got 0, all of it"
+            )
+
+    @classmethod
+    def attacks(cls) -> tuple[str, ...]:
+        """Inference by threshold alone."""
+        return ("threshold",)
+
+
+def work(config: Threshold) -> float:
+    """Images that pass through the network, forward and backward counted three."""
+    judged = sum(min(n, config.judged) if config.judged else n for n in points(config))
+    return (1 + config.shadow) * (training_work(config) + judged * (2 + 2.0 * config.eval_steps))
+
+
+def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
+    """Train the victim (or take it from `cache`) and measure what tells its members from the test images.
+
+    Raises:
+        BadValue: the data cannot be read, or hold too few images for a shadow.
+    """
+    dataset = data.loaded(config.dataset)
+    if config.shadow:  # see that there are images enough for its members and others, before hours of training
+        members(replace(shadow_of(config), part=config.part + 2), dataset)
+    machine = Machine(device, cache, fresh, progress)
+    network, notes = trained_network(config, dataset, machine)
+    training_seconds, shadow = notes["seconds"], None
+    if config.shadow:
+        shadow, shadow_notes = trained_network(shadow_of(config), dataset, machine)
+        training_seconds += shadow_notes["seconds"]
+    start = time.perf_counter()
+    sides = {"train": members(config, dataset), "test": dataset.test}
+    sides = {name: side.first(config.judged or None) for name, side in sides.items()}
+    attack = attack_of(config)
+    measured: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
+    for inputs, prefix, chosen in (("benign", "", None), ("adversarial", "adv_", attack)):
+        answers = {
+            name: logits(network, side, device=device, attack=chosen, precision=config.precision)
+            for name, side in sides.items()
+        }
+        labels = {name: side.labels.to(device) for name, side in sides.items()}
+        measured |= {f"{prefix}{name}_accuracy": accuracy(answers[name], labels[name]) for name in sides}
+        if chosen is None:
+            measured |= by_brightness(sides, answers)
+        measured |= told_by(answers, labels, inputs, seed=config.seed, classes=len(dataset.classes))
+        curves |= curves_of(answers, labels, inputs)
+    if shadow is not None:
+        measured |= by_shadow(config, dataset, network, shadow, sides, device=device)
+    measured |= {
+        "training_seconds": training_seconds,
+        **compiled_of(notes),
+        "attack_seconds": round(time.perf_counter() - start, 2),
+        "test_points": float(min(map(len, sides.values()))),
+    }
+    return Result(measured, curves | trace_of(notes))
+
+
+def by_brightness(sides: dict[str, Split], answers: dict[str, Tensor]) -> dict[str, float]:
+    """The accuracy in percent on the darkest third of the images of each side, and on the rest: faces come in any light."""
+    found = {}
+    for name, side in sides.items():
+        order = side.images.flatten(1).sum(1).argsort(stable=True).cpu()
+        third = -(-len(order) // 3)
+        for which, kept in {"dark": order[:third], "light": order[third:]}.items():
+            if len(kept) > 0:
+                found[f"{which}_{name}_accuracy"] = accuracy(answers[name].cpu()[kept], side.labels.cpu()[kept])
+    return found
+
+
+def told_by(
+    answers: dict[str, Tensor], labels: dict[str, Tensor], inputs: str, *, seed: int, classes: int
+) -> dict[str, float]:
+    """What logits tell of membership, in percent, each name with the kind of `inputs` behind it."""
+    member, nonmember = (log_odds(answers[side], labels[side]) for side in ("train", "test"))
+    found = by_threshold(member, nonmember)
+    told = {
+        "inference": found.accuracy,
+        "auc": found.auc,
+        "advantage": found.advantage,
+        "tpr_at_1pct": found.tpr_at_1pct,
+        "tpr_at_01pct": found.tpr_at_01pct,
+        "honest": halved(member, nonmember, seed=seed),
+        "class_honest": halved_by_class(member, nonmember, labels, seed=seed, classes=classes),
+        "control": halved(*permuted(member, nonmember, seeds.generator(seed, "permutation")), seed=seed),
+        "gap": membership.gap_attack(answers["train"], labels["train"], answers["test"], labels["test"]).accuracy,
+    }
+    for name in ("entropy", "modified_entropy"):
+        scores = (membership.SCORES[name](answers[side], labels[side]) for side in ("train", "test"))
+        told[name] = best_threshold(*scores)[1]
+    percent = {f"{name}_{inputs}": 100 * value for name, value in told.items()}
+    return percent | {f"threshold_{inputs}": found.threshold}  # in log-odds
+
+
+def halves(scores: Tensor, *, seed: int, side: str) -> tuple[Tensor, Tensor]:
+    """Two halves of the indices of `scores`, at random."""
+    order = torch.randperm(len(scores), generator=seeds.generator(seed, f"halves of {side}")).to(scores.device)
+    return order[::2], order[1::2]
+
+
+def halved(member: Tensor, nonmember: Tensor, *, seed: int) -> float:
+    """Accuracy on one half of the points with the threshold that is best on the other half."""
+    known, judged = zip(
+        *(_split(scores, seed, side) for scores, side in ((member, "train"), (nonmember, "test"))), strict=True
+    )
+    return by_threshold(*judged, threshold=best_threshold(*known)[0]).accuracy
+
+
+def _split(scores: Tensor, seed: int, side: str) -> tuple[Tensor, Tensor]:
+    first, second = halves(scores, seed=seed, side=side)
+    return scores[first], scores[second]
+
+
+def halved_by_class(member: Tensor, nonmember: Tensor, labels: dict[str, Tensor], *, seed: int, classes: int) -> float:
+    """The same with a threshold for each class; classes that lack points on a side keep the common threshold."""
+    sides = {"train": member, "test": nonmember}
+    indices = {name: halves(scores, seed=seed, side=name) for name, scores in sides.items()}
+    known = {name: (scores[indices[name][0]], labels[name][indices[name][0]]) for name, scores in sides.items()}
+    common = best_threshold(known["train"][0], known["test"][0])[0]
+    thresholds = torch.full((classes,), common, dtype=torch.float64)
+    for c in range(classes):
+        inside, outside = (scores[of == c] for scores, of in known.values())
+        if len(inside) and len(outside):
+            thresholds[c] = best_threshold(inside, outside)[0]
+    above = [
+        above_class(scores[indices[name][1]], labels[name][indices[name][1]], thresholds)
+        for name, scores in sides.items()
+    ]
+    return by_threshold(*above, threshold=0.0).accuracy
+
+
+def by_shadow(
+    config: Threshold, dataset: data.Dataset, network: Network, shadow: Network, sides: dict[str, Split], *, device: str
+) -> dict[str, float]:
+    """Accuracy on the victim with the threshold that is best on `shadow`, which was trained on other images.
+
+    The shadow's non-members are the training images of a third part: none of them is judged on the victim.
+    """
+    other = shadow_of(config)
+    known = {"train": members(other, dataset), "test": members(replace(other, part=other.part + 1), dataset)}
+    known = {name: side.first(config.judged or None) for name, side in known.items()}
+
+    def scores(of: Network, split: Split, chosen: Attack | None) -> Tensor:
+        answers = logits(of, split, device=device, attack=chosen, precision=config.precision)
+        return log_odds(answers, split.labels.to(device))
+
+    told, attack = {}, attack_of(config)
+    for inputs, chosen in (("benign", None), ("adversarial", attack)):
+        limit = best_threshold(*(scores(shadow, split, chosen) for split in known.values()))[0]
+        found = by_threshold(*(scores(network, split, chosen) for split in sides.values()), threshold=limit)
+        told[f"shadow_{inputs}"] = 100 * found.accuracy
+    return told
+
+
+def curves_of(answers: dict[str, Tensor], labels: dict[str, Tensor], inputs: str) -> dict[str, list[float]]:
+    """The ROC and, of members and of others, the histogram of the loss: shares of each side, linear and logarithmic."""
+    member, nonmember = (log_odds(answers[side], labels[side]) for side in ("train", "test"))
+    fpr, tpr = membership.sampled(membership.roc(member, nonmember))
+    curves = {f"fpr_{inputs}": fpr, f"tpr_{inputs}": tpr}
+    linear = torch.linspace(0, LINEAR, BINS + 1, dtype=torch.float64)
+    logarithmic = torch.logspace(
+        torch.tensor(LOWEST).log10().item(), torch.tensor(HIGHEST).log10().item(), BINS + 1, dtype=torch.float64
+    )
+    for side, odds in (("train", member), ("test", nonmember)):
+        # -log p_y = log(1 + exp(-log-odds))
+        loss = torch.nn.functional.softplus(-odds.double()).cpu()
+        for scale, edges in (("linear", linear), ("log", logarithmic)):
+            counts = torch.histogram(loss.clamp(edges[0].item(), edges[-1].item()), edges).hist
+            curves[f"loss_{scale}_{side}_{inputs}"] = [round(share, 6) for share in (counts / len(loss)).tolist()]
+            curves[f"loss_{scale}_edges"] = edges.tolist()
+    return curves
+
+
+def trace_of(notes: dict[str, object]) -> dict[str, list[float]]:
+    """What was observed while the victim trained, one list a quantity."""
+    observed: list[dict[str, float]] = notes["observed"]  # type: ignore[assignment]
+    return {f"trace_{name}": [row[name] for row in observed] for name in (observed[0] if observed else {})}

@@ -1,0 +1,99 @@
+"""Which cells of a grid: by paper, profile, seed and field, with single settings changed; and what a cell is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from experiments import papers
+from lib.errors import BadValue, check_count
+
+# Settings that are named where they are not what they are in most cells.
+UNUSUAL = "answers aware answer_precision adversary features shadow inputs nonmembers scale dropout patience".split()
+
+
+class NoCell(BadValue):
+    """No cell of the grid has what is asked for; one of another grid may."""
+
+
+def select(
+    paper: str,
+    profile: str,
+    *,
+    only: Sequence[str] = (),
+    seeds: int | None = None,
+    changes: Sequence[str] = (),
+) -> list[Any]:
+    """The cells of a grid, in the grid's order.
+
+    Args:
+        paper: name of the paper.
+        profile: one of its profiles.
+        only: `field=value` conditions, all of which a cell must meet.
+        seeds: keep seeds 0 to `seeds` - 1; all for None.
+        changes: `field=value` settings that replace those of every cell. A changed cell has a key of its own, so it
+            never enters a results table.
+
+    Raises:
+        BadValue: unknown paper, profile or field; a value of the wrong type or out of range; conditions no cell meets.
+    """
+    module = papers.get(paper)
+    cells = module.grid(profile)
+    # Cells of different experiments have different fields; one that lacks a field meets no condition on it.
+    types = {field.name: type(getattr(cell, field.name)) for cell in cells for field in fields(cell)}
+    conditions = [_parse(condition, types, "--only") for condition in only]
+    chosen = [
+        cell
+        for cell in cells
+        if all(hasattr(cell, name) and getattr(cell, name) == value for name, value in conditions)
+    ]
+    if seeds is not None:
+        check_count("seeds", seeds)
+        chosen = [cell for cell in chosen if cell.seed < seeds]
+    if not chosen:
+        raise NoCell(f"--only {' '.join(only)}: no cell of {paper}/{profile} meets that")
+    replacements = dict(_parse(change, types, "--set") for change in changes)
+    for name in replacements:
+        if name in ("paper", "profile", "seed", "version"):
+            raise BadValue(f"--set {name}: cannot be changed here")
+        if lacking := sorted({cell.attack for cell in chosen if not hasattr(cell, name)}):
+            raise BadValue(
+                f"--set {name}: cells of {', '.join(lacking)} have no such setting; choose others by --only attack="
+            )
+    return list(dict.fromkeys(replace(cell, **replacements) for cell in chosen))
+
+
+def label(cell: Any) -> str:
+    """What tells a cell from the others of its grid, in the order of its fields."""
+    words = [str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")]
+    if cell.estimator not in ("none", "ensemble"):
+        words += [form for form in (getattr(cell, "form", ""),) if form]
+    words += [f"{name}={getattr(cell, name)}" for name in ("steps", "score") if getattr(cell, name, "")]
+    usual = {field.name: field.default for field in fields(cell)}
+    words += [
+        f"{name}={getattr(cell, name)}" for name in UNUSUAL if name in usual and getattr(cell, name) != usual[name]
+    ]
+    return " ".join([*words, f"seed {cell.seed}"])
+
+
+def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:
+    """`field=value` with the value in the field's own type."""
+    name, separator, raw = text.partition("=")
+    if not separator:
+        raise BadValue(f"{option} {text!r}: expected field=value")
+    if name not in types:
+        raise NoCell(f"{option} {name}: unknown field; expected one of {', '.join(types)}")
+    kind = types[name]
+    try:
+        if kind is str:
+            return name, raw
+        if kind is tuple:
+            return name, tuple(map(float, json.loads(f"[{raw}]")))
+        if kind is bool:
+            return name, {"true": True, "false": False}[raw.lower()]
+        return name, kind(raw)
+    except (ValueError, TypeError, KeyError) as error:
+        example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3", bool: "true"}[kind]
+        raise BadValue(f"{option} {name}: expected a {kind.__name__} such as {example}, got {raw!r}") from error

@@ -1,0 +1,92 @@
+"""Recomputed records: a record retrained and remeasured by today's code, and what became of each of its numbers.
+
+Drift says that the code has changed since a record was written, not that the number would. A check says it: `verify` keeps one
+as `results/verified/<paper>/<key>.json`, with the checksum of the record that it is of, and is void once that record is replaced.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.records import REPAIR, Record, Result, Store, digest, sealed, unsealed
+from lib.errors import BadValue
+from lib.training.checkpoints import write_atomically
+
+FOLDER = "verified"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measurement as it was recorded and as it came out again, in its own unit, and what they may differ by."""
+
+    name: str
+    recorded: float
+    now: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they differ by the tolerance at most; a nan does not agree."""
+        return abs(self.now - self.recorded) <= self.tolerance
+
+    @property
+    def words(self) -> str:
+        """How far they are apart."""
+        if self.now == self.recorded:
+            return "the same"
+        return f"within {self.tolerance:g}" if self.agrees else f"DIFFERS by more than {self.tolerance:g}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of a record when it was computed again, and by what."""
+
+    comparisons: tuple[Comparison, ...]
+    provenance: Mapping[str, Any]
+
+
+def compare(record: Record, result: Result, tolerances: Mapping[str, float]) -> tuple[Comparison, ...]:
+    """Each measurement of `record` that has a tolerance beside that of `result`."""
+    return tuple(
+        Comparison(name, record.measurements[name], result.measurements[name], tolerance)
+        for name, tolerance in tolerances.items()
+        if name in record.measurements
+    )
+
+
+def keep(store: Store, record: Record, check: Check) -> None:
+    """Write `check` of `record` beside the records of `store`; an earlier one goes."""
+    comparisons = [vars(one) | {"now": one.now if math.isfinite(one.now) else None} for one in check.comparisons]
+    content: dict[str, Any] = {"key": record.key, "record": digest(vars(record)), "comparisons": comparisons}
+    content["provenance"] = dict(check.provenance)
+    path = store.root / FOLDER / record.config["paper"] / f"{record.key}.json"
+    write_atomically(path, sealed(content))
+
+
+def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
+    """The records of `paper` that were computed again as they stand, in order of profile and key, each with its latest check.
+
+    Raises:
+        BadValue: the file of a check is damaged.
+    """
+    for record in store.all(paper):
+        path = store.root / FOLDER / paper / f"{record.key}.json"
+        if not path.exists():
+            continue
+        content, found = unsealed(path.read_bytes(), _check, name=f"check {path}", kind="one")
+        if content["key"] != record.key:
+            raise BadValue(f"check {path}: of record {content['key']}; {REPAIR}")
+        if content["record"] == digest(vars(record)):
+            yield record, found
+
+
+def _check(content: dict[str, Any]) -> tuple[dict[str, Any], Check]:
+    """What a file says, and the check that it says it of."""
+    return content, Check(tuple(map(_comparison, content["comparisons"])), content["provenance"])
+
+
+def _comparison(content: Mapping[str, Any]) -> Comparison:
+    return Comparison(**{**content, "now": math.nan if content["now"] is None else content["now"]})

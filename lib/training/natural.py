@@ -1,0 +1,233 @@
+"""Training a network: one loop, on a CPU or a GPU, with the data on the device and the randomness in two generators.
+
+With a validation split it stops early, as Keras does: when the validation loss has not fallen by `min_delta` below its lowest
+value for `patience` epochs; the weights are those of the last epoch.
+
+Images stay uint8 on the device and are converted a batch at a time. Convolutions run channels-last, in bfloat16 where
+the config says so; weights, loss and optimiser stay in float32.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .. import seeds
+from ..data import Split
+from ..errors import BadValue, check_choice, check_count, check_number
+from ..layers import set_sampling
+from ..models import Network
+from ..models.adopted import check_place
+from ..progress import track
+from ..uncertainty import PRECISIONS
+from .snapshots import History, State, resume, save
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class TrainingFailed(RuntimeError):
+    """The loss became NaN or infinite; the message says at which step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Hyper-parameters of one training run; the defaults are those of the CleverHans 2.1 tutorials.
+
+    `optimizer` is Adam or plain SGD; `patience` 0 means that training goes on to the last epoch.
+
+    Raises:
+        BadValue: a value outside its range.
+    """
+
+    epochs: int = 6
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.1
+    augmentation: str = "none"
+    precision: str = "bfloat16"
+    optimizer: str = "adam"
+    patience: int = 0
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_count("patience", self.patience, low=0)
+        check_number("min_delta", self.min_delta, low=0.0)
+        check_count("batch_size", self.batch_size)
+        check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
+        check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.99)
+        check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        check_choice("precision", self.precision, PRECISIONS)
+
+
+def cross_entropy(network: Network, x: Tensor, y: Tensor, *, label_smoothing: float, noise: torch.Generator) -> Tensor:
+    """Mean cross-entropy of a batch; for a heteroscedastic network, of its noisy logits (Harakeh, equation 3)."""
+    if network.noise is None:
+        logits = network(x).float()
+    else:
+        mean, sigma = network.logits_and_sigma(x)
+        epsilon = torch.randn(mean.shape, generator=noise, device=x.device)
+        # L = 1/N sum_i H(y_i, softmax(f(x_i) + sigma(x_i) N(0, I)))
+        logits = mean.float() + sigma.float() * epsilon
+    return F.cross_entropy(logits, y, label_smoothing=label_smoothing)
+
+
+def flip_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images (n, c, h, w) and shift each by up to 4 pixels, reflecting at the edge (CleverHans tutorial)."""
+    return _flip_and_cut(F.pad(x, (4, 4, 4, 4), mode="reflect"), 4, generator)
+
+
+def flip_and_crop(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images (n, c, h, w) and shift each by up to 2 pixels, with zeros at the edge (Madry et al. 2018)."""
+    return _flip_and_cut(F.pad(x, (2, 2, 2, 2)), 2, generator)
+
+
+def unchanged(x: Tensor, generator: torch.Generator) -> Tensor:
+    """No augmentation."""
+    return x
+
+
+def flip_and_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images each way and turn each by up to 90 degrees, reflecting at the edge (Galinkin's shadow)."""
+    n, device = len(x), x.device
+    angle = (2 * torch.rand(n, generator=generator, device=device) - 1) * torch.pi / 2
+    flips = 1 - 2 * (torch.rand((2, n), generator=generator, device=device) < 0.5).float()
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
+    affine = torch.cat([rotation * flips.T[:, None, :], torch.zeros(n, 2, 1, device=device)], 2)  # (n, 2, 3)
+    grid = F.affine_grid(affine, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+def _flip_and_cut(padded: Tensor, margin: int, generator: torch.Generator) -> Tensor:
+    """A window of the size without margins, at a random place of each padded image, every other one mirrored."""
+    n, device = len(padded), padded.device
+    h, w = (size - 2 * margin for size in padded.shape[2:])
+    top, left = torch.randint(0, 2 * margin + 1, (2, n), generator=generator, device=device)
+    mirrored = torch.rand(n, generator=generator, device=device) < 0.5
+    rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
+    columns = torch.arange(w, device=device).expand(n, w)
+    columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
+    images = torch.arange(n, device=device)
+    cut = padded.permute(0, 2, 3, 1)[images[:, None, None], rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
+    return cut.permute(0, 3, 1, 2)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "none": unchanged,
+    "flip_and_shift": flip_and_shift,
+    "flip_and_crop": flip_and_crop,
+    "flip_and_rotate": flip_and_rotate,
+}
+OPTIMIZERS = ("adam", "sgd")
+
+
+def fit(
+    network: Network,
+    split: Split,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    validation: Split | None = None,
+    device: str | torch.device = "cpu",
+    snapshot: Path | None = None,
+    progress: bool = False,
+) -> History:
+    """Train `network` in place on `split`; returns the mean training loss of every epoch and, if it is watched, the validation's.
+
+    Args:
+        network: its weights are where training starts, unless there is a snapshot.
+        split: what to train on.
+        config: see `TrainingConfig`.
+        seed: of the order of the batches, and of all noise.
+        validation: what early stopping watches.
+        device: where to train.
+        snapshot: a file to go on from if it exists, written after each epoch but the last. The caller names it after all that
+            weights depend on, and removes it once the trained weights are safe.
+        progress: show a bar.
+
+    Raises:
+        BadValue: a module that is no `Network`; an adopted one on another device; patience without a validation split; no
+            images; a snapshot that is damaged or of another network.
+        TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
+    """
+    if not isinstance(network, Network):
+        raise BadValue(
+            f"network: expected one of lib.models, whose `adopt` takes any module, got {type(network).__name__}"
+        )
+    if len(split) == 0:
+        raise BadValue("split: expected one image or more, got none")
+    if config.patience and not validation:
+        raise BadValue(f"patience: expected 0 without a validation split, got {config.patience}")
+    check_place(network, device)
+    network.to(device).train()
+    split = split.to(device)
+    augment = AUGMENTATIONS[config.augmentation]
+    order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
+    noise = seeds.generator(seed, "training noise", device)
+    set_sampling(network, sampling=False, generator=noise)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
+    optimizer = kind(network.parameters(), config.learning_rate, fused=True)
+    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
+    streams = {"order": order, "noise": noise}
+    state = resume(snapshot, network, optimizer, streams)
+    history, start = History(state.losses, state.observed, state.seconds), time.perf_counter()
+    for epoch in track(range(state.step, config.epochs), "training, epochs", enabled=progress):
+        total = torch.zeros((), device=device)
+        batches = torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size)
+        for step, batch in enumerate(batches):
+            x, y = split.take(batch)
+            x = augment(x, noise).contiguous(memory_format=torch.channels_last)
+            with autocast:
+                loss = cross_entropy(network, x, y, label_smoothing=config.label_smoothing, noise=noise)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach() * len(y)
+            if step == 0:
+                _check_finite(loss.item(), epoch, "first step")
+        history.losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
+        if config.patience and validation:
+            history.observed.append({"validation_loss": loss_on(network, validation.to(device), config)})
+            if _is_stale([seen["validation_loss"] for seen in history.observed], config):
+                break
+        if snapshot is not None and epoch + 1 < config.epochs:
+            spent = state.seconds + time.perf_counter() - start
+            save(snapshot, network, optimizer, State(epoch + 1, history.losses, history.observed, spent, 0.0), streams)
+    history.seconds = round(state.seconds + time.perf_counter() - start, 2)
+    network.eval()
+    return history
+
+
+def loss_on(network: Network, split: Split, config: TrainingConfig) -> float:
+    """Mean cross-entropy of `split`, dropout off; leaves the network training."""
+    network.eval()
+    total = 0.0
+    autocast = torch.autocast(split.labels.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
+    with torch.no_grad(), autocast:
+        for batch in torch.split(torch.arange(len(split), device=split.labels.device), 1000):
+            x, y = split.take(batch)
+            total += F.cross_entropy(network(x).float(), y, reduction="sum").item()
+    network.train()
+    return total / len(split)
+
+
+def _is_stale(held_out: list[float], config: TrainingConfig) -> bool:
+    """Whether the loss has not fallen by `min_delta` below its lowest value before, for `patience` epochs in a row."""
+    lowest, waited = float("inf"), 0
+    for loss in held_out:
+        improved = loss < lowest - config.min_delta
+        lowest, waited = (loss, 0) if improved else (lowest, waited + 1)
+    return waited >= config.patience
+
+
+def _check_finite(loss: float, epoch: int, where: str) -> float:
+    if not loss < float("inf"):
+        raise TrainingFailed(f"epoch {epoch + 1}: loss is {loss} ({where}); lower the learning rate or check the data")
+    return loss

@@ -1,0 +1,117 @@
+"""A training run half-way: weights, the optimiser's state, generators and where it stands, in one file written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from ..errors import BadValue
+from .checkpoints import write_atomically
+
+
+@dataclass
+class History:
+    """What a run leaves besides its weights: mean losses, between observations or of epochs, what was observed, seconds spent."""
+
+    losses: list[float] = field(default_factory=list)
+    observed: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands."""
+
+    step: int  # the next one, or the next epoch
+    losses: list[float]
+    observed: list[dict[str, float]]
+    seconds: float
+    total: float  # of the losses since the last observation
+
+    @classmethod
+    def begin(cls) -> State:
+        """That of a run that has not begun."""
+        return cls(0, [], [], 0.0, 0.0)
+
+
+def save(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    generators: Mapping[str, torch.Generator] | None = None,
+) -> None:
+    """Write all of a run to `path`; what stood there before is replaced whole."""
+    tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
+    tensors |= {f"generator/{name}": source.get_state() for name, source in (generators or {}).items()}
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+    told = json.dumps(asdict(state))
+    write_atomically(path, to_bytes(kept, metadata={"state": told, "sha256": digest(kept, told)}))
+
+
+def digest(tensors: dict[str, Tensor], state: str) -> str:
+    """SHA-256 over the state, and over names and bytes of the tensors."""
+    found = hashlib.sha256(state.encode())
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def resume(
+    path: Path | None,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generators: Mapping[str, torch.Generator] | None = None,
+) -> State:
+    """`load` what is at `path`; if there is nothing, or no path, the run begins."""
+    return State.begin() if path is None or not path.exists() else load(path, network, optimizer, generators)
+
+
+def load(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generators: Mapping[str, torch.Generator] | None = None,
+) -> State:
+    """Put the run at `path` into `network`, on the device where it is, `optimizer` and `generators`.
+
+    Raises:
+        BadValue: the file is damaged, or of another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = State(**json.loads(file.metadata()["state"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+            if digest(tensors, file.metadata()["state"]) != file.metadata()["sha256"]:
+                raise ValueError("damaged, its checksum is not the recorded one")
+        prefix = "network/"
+        network.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
+        values: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "optimizer":
+                index, _, what = rest.partition("/")
+                values.setdefault(int(index), {})[what] = tensor
+        for name, source in (generators or {}).items():
+            source.set_state(tensors[f"generator/{name}"])
+        # A fused optimiser walks over weights and moments by their place in memory, so both need one layout.
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        for index, of_weight in values.items():
+            for what, tensor in of_weight.items():
+                if tensor.shape == weights[index].shape:
+                    of_weight[what] = torch.empty_like(weights[index], dtype=tensor.dtype).copy_(tensor)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise BadValue(f"snapshot {path}: cannot be gone on from ({error}); delete it to train anew") from error
+    return state

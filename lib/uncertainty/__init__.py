@@ -1,0 +1,27 @@
+"""What turns a network into a victim, and how uncertain a victim is."""
+
+from __future__ import annotations
+
+from .scores import (
+    OF_ESTIMATOR,
+    SCORES,
+    check_score,
+    scores_of,
+)
+from .victims import (
+    ESTIMATORS,
+    PRECISIONS,
+    Deterministic,
+    Ensemble,
+    Heteroscedastic,
+    MonteCarloDropout,
+    RandomVictim,
+    Victim,
+    check_victim,
+    estimate,
+)
+
+__all__ = [
+    "ESTIMATORS", "OF_ESTIMATOR", "PRECISIONS", "SCORES", "Deterministic", "Ensemble", "Heteroscedastic", "MonteCarloDropout",
+    "RandomVictim", "Victim", "check_score", "check_victim", "estimate", "scores_of",
+]  # fmt: skip

@@ -1,0 +1,60 @@
+"""How uncertain a victim is about an image, by any of the scores that are used to reject images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..errors import BadValue, check_choice
+from ..metrics import entropy, mutual_information
+from .victims import Deterministic, Heteroscedastic, Victim
+
+
+def predictive_entropy(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
+    """Entropy of the answer, in nats: (n,)."""
+    return entropy(victim.combine(samples).log_softmax(1))
+
+
+def disagreement(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
+    """Mutual information of label and draw, in nats: (n,)."""
+    return mutual_information(samples.log_softmax(-1))
+
+
+def aleatoric_variance(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
+    """The variance that a heteroscedastic network gives its logits, mean over classes: (n,)."""
+    if not isinstance(victim, Heteroscedastic):
+        raise BadValue(f"victim: expected a heteroscedastic one, got {type(victim).__name__}")
+    return victim.sigma(x).square().mean(1)
+
+
+SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
+    "entropy": predictive_entropy,
+    "mutual_information": disagreement,
+    "variance": aleatoric_variance,
+}
+
+
+NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
+OF_ESTIMATOR = {
+    "none": ("entropy",),
+    "epistemic": ("entropy", "mutual_information"),
+    "aleatoric": ("entropy", "variance"),
+    "ensemble": ("entropy", "mutual_information"),
+}
+
+
+def scores_of(victim: Victim) -> tuple[str, ...]:
+    """The uncertainty scores that `victim` has."""
+    if isinstance(victim, Deterministic):
+        return ("entropy",)
+    return ("entropy", "variance" if isinstance(victim, Heteroscedastic) else "mutual_information")
+
+
+def check_score(name: str, victim: Victim) -> str:
+    """`name`, if it is one of the scores of `victim`.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    return check_choice("score", name, scores_of(victim))

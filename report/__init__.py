@@ -1,0 +1,1 @@
+"""What is shown: run records in, pages out."""

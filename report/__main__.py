@@ -1,0 +1,73 @@
+"""`python -m report book | chapter`: the site, or one executed notebook.
+
+Exit status: 0 done, 1 a chapter or the build failed, 2 a bad value, named in one line, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import papers
+from experiments.command_line import Parser, obey
+from experiments.records import ROOT
+from lib.errors import BadValue
+
+
+def chapter(options: argparse.Namespace) -> int:
+    """Execute one notebook."""
+    from report import site
+
+    if options.output.is_dir():
+        raise BadValue(f"{options.output}: expected the name of a notebook to write, got a folder")
+    try:
+        site.execute(options.name, options.output, site.check_given(options.p))
+    except site.BuildFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"executed notebook: {options.output}")
+    return 0
+
+
+def book(options: argparse.Namespace) -> int:
+    """Build the site and say where it is."""
+    from report import site
+
+    smoke = options.profile == "smoke"
+    folder = options.output or (ROOT / "_build" / "smoke" if smoke else None)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise BadValue(f"--output {folder}: expected a folder, got a file")
+    try:
+        page = site.build(profile=options.profile, compute="all" if smoke else "never", output=folder)
+    except site.BuildFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"the book: {page}")
+    return 0
+
+
+def parser() -> Parser:
+    """Both commands and their options."""
+    top = Parser(prog="python -m report", description="Build the book from the run records.")
+    named = top.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
+    sub = named.add_parser("chapter", help="execute a chapter's notebook with parameters, by papermill")
+    sub.set_defaults(command=chapter)
+    sub.add_argument("name", metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
+    sub.add_argument("output", type=Path, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
+    sub.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
+    sub = named.add_parser("book", help="execute the chapters and build the site, strictly")
+    sub.set_defaults(command=book)
+    sub.add_argument("--profile", default="paper", help="smoke also computes that profile's cells (default: paper)")
+    sub.add_argument("--output", type=Path, default=None, help="folder to build in (default: _build)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    return obey(parser(), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

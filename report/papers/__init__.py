@@ -1,0 +1,1 @@
+"""The chapters, paper by paper: what each shows of its records."""

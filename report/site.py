@@ -1,0 +1,185 @@
+"""From notebooks to the site: papermill executes the chapters, Jupyter Book renders them, strictly.
+
+The build assembles its own source tree, `_build/source`: the prose as committed, the chapters as executed, and pages of
+tables made from the records. Nothing that is built lands beside what is committed, and a chapter keeps its path, so that
+the launch buttons of its page open the committed notebook.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+
+from experiments import papers
+from experiments.records import ROOT, Store
+from lib.errors import BadValue, check_choice
+from lib.progress import SWITCH
+from lib.training.checkpoints import write_atomically
+from report import benchmark_page, cost_page, figures, front_page, tables
+from report.chapter import DOWNLOADS, parameters
+from report.papers import harakeh_pages
+
+
+class BuildFailed(RuntimeError):
+    """A chapter did not execute, or Jupyter Book found something to complain about."""
+
+
+def execute(
+    chapter: str, output: Path, given: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
+) -> None:
+    """Execute the notebook of `chapter` with parameters and, only if all of it ran, write it to `output`.
+
+    Raises:
+        BadValue: unknown chapter, unknown or ill-typed parameter; nothing has run then.
+        BuildFailed: a cell raised.
+    """
+    check_choice("chapter", chapter, papers.NAMES)
+    parameters(given)
+    with _environment({"PYTHONPATH": str(ROOT), **(environment or {})}):
+        _execute(chapter, output, given)
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """The environment of this process, which kernels inherit, with some variables changed for a while."""
+    saved = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def _execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
+    source = ROOT / "notebooks" / f"{chapter}.ipynb"
+    try:
+        notebook = papermill.execute_notebook(
+            str(source),
+            None,
+            parameters=dict(given),
+            cwd=str(ROOT),
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--log-level=CRITICAL"],  # a kernel complains of its transport, and of being ended
+        )
+    except papermill.PapermillExecutionError as error:
+        raise BuildFailed(f"chapter {chapter}: {error.ename}: {error.evalue}") from error
+    content: str = nbformat.writes(_presentable(notebook))  # type: ignore[no-untyped-call]
+    write_atomically(output, content.encode())
+
+
+def _presentable(notebook: Any) -> Any:
+    """The executed notebook without papermill's notes, which name folders of this machine and its clock."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"].append("remove-cell")  # the page shows the defaults, with their explanations
+    return notebook
+
+
+def build(*, profile: str = "paper", compute: str = "never", output: Path | None = None) -> Path:
+    """Execute every chapter and build the site; returns the path of its first page.
+
+    Args:
+        profile: of the chapters. `smoke` also computes that profile's cells, for a test of everything.
+        compute: "never" for the book, which only reads records.
+        output: folder to build in (default `_build`); the site is in its `html`.
+
+    Raises:
+        BadValue: a bad parameter.
+        BuildFailed: a chapter or the build failed.
+    """
+    folder = ROOT / "_build" if output is None else output.resolve()
+    source = folder / "source"
+    given = {"profile": profile, "compute": compute, "device": "cpu", "seed_count": 1 if profile == "smoke" else 5}
+    parameters(given)
+    _assemble(source)
+    write_pages(Store(), source / "book" / "generated")
+    _execute_all(source / "notebooks", given)
+    # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
+    with _environment({"PYTHONPATH": str(ROOT)}):  # the library's page is made of docstrings
+        done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BuildFailed(f"jupyter-book: {(done.stdout + done.stderr)[-4000:]}")
+    site = folder / "html"
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.copytree(folder / "_build" / "html", site)
+    return site / "index.html"
+
+
+def _execute_all(folder: Path, given: Mapping[str, Any]) -> None:
+    """Execute the chapters side by side, each on one thread: those that share the cores would wait for each other's threads."""
+    environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads"), "OMP_NUM_THREADS": "1"}
+    with _environment(environment), ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
+        for done in [pool.submit(_execute, name, folder / f"{name}.ipynb", given) for name in papers.NAMES]:
+            done.result()
+
+
+def _assemble(source: Path) -> None:
+    """Copy the committed prose and settings into `source`; what an earlier build left of them goes."""
+    for name in ("book", "notebooks"):
+        shutil.rmtree(source / name, ignore_errors=True)
+    shutil.copytree(ROOT / "book", source / "book")
+    shutil.copy(ROOT / "_toc.yml", source / "_toc.yml")
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    repository = os.environ.get("GITHUB_REPOSITORY")  # a fork's pages launch the fork
+    if repository:
+        config["repository"]["url"] = f"https://github.com/{repository}"
+    (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    first = source / "book" / "index.md"  # MyST substitutes nothing inside a block of code
+    first.write_text(first.read_text().replace("{{repository}}", config["repository"]["url"]))
+
+
+def write_pages(store: Store, folder: Path) -> None:
+    """The tables of the claims page and the status page, and the first page's figure, from the records."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = cost_page.pages(store) | benchmark_page.pages(store)
+    pages["checks"] = tables.checks_table(store), "Records that later code computed again"
+    for paper in papers.NAMES:
+        title = papers.get(paper).TITLE
+        pages[f"{paper}-claims"] = tables.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
+        pages[f"{paper}-grid"] = tables.grid_table(store, paper), f"The recorded runs of “{title}”"
+    for name, (table, caption) in pages.items():
+        (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
+        (folder / f"{name}.csv").write_text(table.csv())
+    (folder / "summary.md").write_text(front_page.summary(store))
+    panels = harakeh_pages.panels(store, readings=["text", "tutorial"])
+    figures.save(
+        figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),
+        folder / "first.png",
+    )
+
+
+def check_given(pairs: list[str]) -> dict[str, Any]:
+    """`name=value` words of a command line as parameters, each in the parameter's own type.
+
+    Raises:
+        BadValue: no "=", or a whole number expected and not given.
+    """
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise BadValue(f"parameter {pair!r}: expected name=value")
+        if name == "seed_count":
+            if not (value.isascii() and value.isdigit()):
+                raise BadValue(f"parameter seed_count: expected a whole number of at least 1, got {value!r}")
+            given[name] = int(value)
+        else:
+            given[name] = value
+    return given

@@ -1,0 +1,250 @@
+"""Tables: the paper's numbers beside ours, the claims with their verdicts, the state of the grid.
+
+A table is a list of rows of strings under a head; the same rows become the Markdown of a page and the CSV that a reader
+downloads. A cell without a record says "not run".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments import claims, papers, published, verification
+from experiments.costs import cost
+from experiments.records import Record, Store, key_of
+from experiments.results import READINGS, measured
+from experiments.selection import label
+from experiments.verdicts import SLACK, Measured, Verdict, judge
+from lib.errors import BadValue
+from lib.metrics import Interval, mean_interval, proportion_interval
+
+NOT_RUN = "not run"
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "yale": "Yale Face",
+    "yale_as_coded": "Yale Face, drawn as coded",
+}
+
+ATTACK_NAMES = {
+    "fgsm": "FGSM",
+    "cw": "CW",
+    "jsma": "JSMA",
+    "black_box": "black box",
+    "pgd": "FGSM and PGD, every form",
+    "aware": "PGD that knows the score",
+    "hop_skip_jump": "HopSkipJump",
+    "boundary": "Boundary",
+    "hop_skip_jump_scan": "HopSkipJump, as scanned",
+    "boundary_scan": "Boundary, as scanned",
+    "membership": "membership inference",
+    "threshold": "inference by thresholds",
+    "targeted": "inference class by class",
+}
+QUANTITY_NAMES = {
+    "accuracy": "clean accuracy",
+    "adversarial_accuracy": "accuracy under attack",
+    "hop_skip_jump": "success of HopSkipJump",
+    "boundary": "success of Boundary",
+    "membership": "membership accuracy",
+    "inference_benign": "inference accuracy on benign inputs",
+    "inference_adversarial": "inference accuracy on adversarial inputs",
+    "confidence_benign": "confidence (benign)",
+    "model_benign": "model (benign)",
+    "confidence_untargeted": "confidence (untargeted)",
+    "model_untargeted": "model (untargeted)",
+    "model_targeted": "model (targeted)",
+}
+NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head and rows of as many strings."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self, *, name: str, caption: str) -> str:
+        """A numbered MyST table, called `name`.
+
+        Raises:
+            BadValue: a backtick in the caption, which would end the fence that it stands in.
+        """
+        if "`" in caption:
+            raise BadValue(f"caption of {name}: expected no backtick, got {caption!r}")
+        return f"```{{table}} {caption}\n:name: {name}\n\n{self.plain()}\n```"
+
+    def plain(self) -> str:
+        """The rows as plain Markdown, for a notebook that is not being built into a page."""
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+    def csv(self) -> str:
+        """The same cells as CSV, without the marks of Markdown."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows(
+            [[cell.replace("**", "").replace("`", "") for cell in line] for line in (self.head, *self.rows)]
+        )
+        return buffer.getvalue()
+
+
+def interval_of(found: Measured) -> Interval:
+    """The 95 % interval of a measured percentage: over seeds, or over test points where there is one seed."""
+    if len(found.values) > 1:
+        return mean_interval(found.values)
+    share = proportion_interval(found.values[0] / 100 * found.points, found.points)
+    return Interval(found.values[0], 100 * share.low, 100 * share.high, 1)
+
+
+def number(found: Measured | None) -> str:
+    """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"."""
+    if found is None:
+        return NOT_RUN
+    interval = interval_of(found).within(0, 100)
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}] ×{interval.n}"
+
+
+def marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
+    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one, or of its range."""
+    if found is None:
+        return NOT_RUN
+    mean = interval_of(found).mean
+    close = printed.low - tolerance - SLACK <= mean <= printed.high + tolerance + SLACK
+    return number(found) + (" ✓" if close else "")
+
+
+def over_seeds(values: Sequence[float], *, lowest: float = -math.inf, highest: float = math.inf) -> str:
+    """A number a seed as "mean [low, high] ×seeds", without an interval for one seed, or "not run".
+
+    The interval ends at `lowest` and `highest`, beyond which there can be no value.
+    """
+    if not values:
+        return NOT_RUN
+    interval = mean_interval(values)
+    ends = f" [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}]" if interval.n > 1 else ""
+    return f"{interval.mean:.1f}{ends} ×{interval.n}"
+
+
+def of(records: Iterable[Record], measurement: str) -> str:
+    """A measured percentage of records, one a seed, by `over_seeds`."""
+    values = [record.measurements[measurement] for record in records if measurement in record.measurements]
+    return over_seeds(values, lowest=0.0, highest=100.0)
+
+
+def paired(less: tuple[Sequence[Record], str], more: tuple[Sequence[Record], str]) -> list[float]:
+    """By how much the second measurement is larger, for each seed that has both: each is of some records, one a seed."""
+    values = [
+        {r.config["seed"]: r.measurements[name] for r in kept if name in r.measurements} for kept, name in (less, more)
+    ]
+    return [values[1][seed] - values[0][seed] for seed in sorted(values[0].keys() & values[1].keys())]
+
+
+def claims_table(store: Store, paper: str) -> Table:
+    """Every claim of `paper`, what it was judged by, and its verdict under each reading."""
+    printed = published.load(paper)
+    by_reading = {one.name: measured(store, paper, one) for one in READINGS[paper]}
+    rows = []
+    for claim in claims.load(paper):
+        verdicts = [judge(claim, found, printed) for found in by_reading.values()]
+        rows.append(
+            [f"“{claim.quote}” ({claim.where})", _rule(claim), _published(verdicts[0]), *map(_verdict, verdicts)]
+        )
+    head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in READINGS[paper])]
+    return Table(head, rows)
+
+
+def _rule(claim: claims.Claim) -> str:
+    """What is compared, and how close it has to come."""
+    cells = [f"({_in_words(cell)})" for cell in claim.cells]
+    if claim.kind == "not_testable":
+        return f"none: {claim.reason}"
+    if claim.kind in ("value", "range"):
+        return f"{cells[0][1:-1]}, within {claim.tolerance:g}"
+    if claim.kind == "no_gain":
+        return f"{' − '.join(cells)}: at most {claim.margin:g}"
+    minus = " − ".join(cells)
+    if claim.kind == "double_difference":
+        minus = f"[{cells[0]} − {cells[1]}] − [{cells[2]} − {cells[3]}]"
+    return f"{minus}: same side of 0, and within {claim.tolerance:g}"
+
+
+def _in_words(cell: str) -> str:
+    """`mnist/fgsm/none/adversarial_accuracy` as "MNIST, FGSM, none: accuracy under attack"."""
+    dataset, *middle, quantity = cell.split("/")
+    known = {**ATTACK_NAMES, **NETWORK_NAMES}
+    words = [DATASET_NAMES.get(dataset, dataset), *(known.get(word, word) for word in middle)]
+    return f"{', '.join(words)}: {QUANTITY_NAMES.get(quantity, quantity.replace('_', ' '))}"
+
+
+def _published(found: Verdict) -> str:
+    if found.published_low is None or found.published_high is None:
+        return "–"
+    if found.published is not None:
+        return f"{found.published:.2f}"
+    return f"{found.published_low:g} to {found.published_high:g}"
+
+
+def _verdict(found: Verdict) -> str:
+    return found.word if found.estimate is None else f"**{found.word}**: {evidence(found)}"
+
+
+def evidence(found: Verdict) -> str:
+    """What a verdict rests on, such as "0.78 [-0.61, 2.17], 1 seed"."""
+    if found.estimate is None:
+        return NOT_RUN
+    source = f"{found.seeds} seeds" if found.interval_from == "seeds" else "1 seed"
+    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {source}"
+
+
+def grid_table(store: Store, paper: str) -> Table:
+    """Each part of the grid: cells recorded out of those planned, where, for how long, and by which commit."""
+    groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
+    for profile in ("paper", "reduced"):
+        for cell in papers.get(paper).grid(profile):
+            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
+            groups.setdefault(parts, []).append((cell, store.get(cell)))
+    rows = []
+    for kind, found in groups.items():
+        kept = [(cell, record) for cell, record in found if record is not None]
+        records = [record for _, record in kept]
+        seconds = math.fsum(cost(record) for record in records)
+        facts = {
+            fact: sorted({str(record.provenance[fact]) for record in records})
+            for fact in ("device", "commit", "finished")
+        }
+        rows.append(
+            [
+                *kind,
+                f"{len(records)} of {len(found)}",
+                ", ".join(facts["device"]) or "–",
+                f"{seconds / 60:.0f} min" if records else "–",
+                ", ".join(f"`{commit}`" for commit in facts["commit"]) or "–",
+                facts["finished"][-1][:10] if records else "–",
+            ]
+        )
+    head = "Profile,Data,Network,Attack,Recorded,Device,Time in all,Commit,Latest".split(",")
+    return Table(head, rows)
+
+
+def checks_table(store: Store) -> Table:
+    """Every record that was computed again by later code: each measurement then and now, and what the two may differ by."""
+    rows = []
+    for paper in papers.NAMES:
+        cells = {key_of(cell): cell for profile in ("reduced", "paper") for cell in papers.get(paper).grid(profile)}
+        for record, check in verification.checks(store, paper):
+            commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
+            name = label(cells[record.key]) if record.key in cells else record.key
+            for found in check.comparisons:
+                numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
+                rows.append(
+                    [name, found.name.replace("_", " "), *numbers, f"{found.tolerance:g}", found.words, *commits]
+                )
+    head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
+    return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])

@@ -1,0 +1,157 @@
+"""Archives of records: nothing is lost, nothing unsound comes in, and what is there is never overwritten."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.packing import pack, unpack
+from experiments.records import Record, Result, Store
+from lib.errors import BadValue
+
+CellMaker = Callable[..., Any]
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def full(store: Store, tiny_cell: CellMaker) -> Store:
+    """A folder with three records."""
+    for seed in range(3):
+        store.put(tiny_cell(seed=seed), Result({"accuracy": 90.0 + seed}, {}), {"seconds": 1.0})
+    return store
+
+
+def records(store: Store) -> list[Record]:
+    return list(store.all("harakeh"))
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    return {path.relative_to(store.root).as_posix(): path.read_bytes() for path in store.root.glob("*/*/*.json")}
+
+
+def archive(path: Path, members: dict[str, bytes]) -> Path:
+    """A tar with any members under any names."""
+    with tarfile.open(path, "w:gz") as opened:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            opened.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def test_what_is_packed_is_unpacked_to_the_byte(full: Store, tmp_path: Path) -> None:
+    path, there = tmp_path / "records.tar.gz", Store(tmp_path / "there")
+    assert pack(records(full), full, path) == 3
+    assert unpack(path, there) == (3, 0)
+    assert contents(there) == contents(full)
+    assert unpack(path, there) == (0, 3), "a second time there is nothing new"
+
+
+def test_the_same_records_make_the_same_archive(full: Store, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    pack(records(full), full, one)
+    pack(records(full)[::-1], full, two)
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_record_that_is_there_with_other_content_refuses_the_archive(
+    full: Store, tiny_cell: CellMaker, tmp_path: Path
+) -> None:
+    path, there = tmp_path / "records.tar.gz", Store(tmp_path / "there")
+    pack(records(full), full, path)
+    there.put(tiny_cell(seed=1), Result({"accuracy": 0.0}, {}), {"seconds": 1.0})
+    before = contents(there)
+    with pytest.raises(BadValue, match="already with other content"):
+        unpack(path, there)
+    assert contents(there) == before, "nothing of a refused archive is written"
+
+
+def test_a_damaged_record_refuses_the_archive(full: Store, tmp_path: Path) -> None:
+    members = contents(full)
+    name = sorted(members)[1]
+    members[name] = members[name].replace(b"91.0", b"99.0")
+    there = Store(tmp_path / "there")
+    with pytest.raises(BadValue, match=f"{name}: damaged"):
+        unpack(archive(tmp_path / "a.tar.gz", members), there)
+    assert contents(there) == {}
+
+
+def test_a_record_under_another_name_refuses_the_archive(full: Store, tmp_path: Path) -> None:
+    content = next(iter(contents(full).values()))
+    path = archive(tmp_path / "a.tar.gz", {"harakeh/smoke/0123456789ab.json": content})
+    with pytest.raises(BadValue, match="expected that of its name"):
+        unpack(path, Store(tmp_path / "there"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.json", "/etc/x.json", "harakeh/smoke/../../0123456789ab.json", "harakeh/x.json", "x"]
+)
+def test_names_that_lead_elsewhere_refuse_the_archive(full: Store, tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path / "a.tar.gz", {name: next(iter(contents(full).values()))})
+    with pytest.raises(BadValue, match="expected only records"):
+        unpack(path, Store(tmp_path / "there"))
+    assert not (tmp_path / "there").exists()
+
+
+def test_links_refuse_the_archive(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as opened:
+        entry = tarfile.TarInfo("harakeh/smoke/0123456789ab.json")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        opened.addfile(entry)
+    with pytest.raises(BadValue, match="expected only records"):
+        unpack(path, Store(tmp_path / "there"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"not an archive", "cannot be read"),
+        (gzip.compress(b"not a tar at all" * 100), "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "a.tar.gz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadValue, match=f"a.tar.gz: {said}"):
+        unpack(path, Store(tmp_path / "there"))
+
+
+def test_a_truncated_archive_is_refused_whole(full: Store, tmp_path: Path) -> None:
+    path = tmp_path / "records.tar.gz"
+    pack(records(full), full, path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(BadValue):
+        unpack(path, Store(tmp_path / "there"))
+    assert contents(Store(tmp_path / "there")) == {}
+
+
+def test_nothing_to_pack_is_an_error(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match="at least one"):
+        pack([], store, tmp_path / "a.tar.gz")
+    assert not (tmp_path / "a.tar.gz").exists()
+
+
+def test_the_commands(cli: Cli, store: Store, tmp_path: Path) -> None:
+    """`pack` takes the cells asked for, `unpack` says what is new; both refuse in one line."""
+    from experiments import papers
+
+    cell = papers.get("harakeh").grid("smoke")[0]
+    store.put(cell, Result({"accuracy": 90.0}, {}), {"seconds": 1.0})
+    path, there = tmp_path / "out.tar.gz", tmp_path / "there"
+    packed = cli("pack", path, "--paper", "harakeh", "--profile", "smoke", "--results", store.root)
+    assert packed.rc == 0 and packed.stdout == f"1 records packed into {path}\n"
+    unpacked = cli("unpack", path, "--results", there)
+    assert unpacked.rc == 0 and unpacked.stdout == "1 records added, 0 were there already\n"
+    assert json.loads(Store(there).path(cell).read_bytes())["measurements"] == {"accuracy": 90.0}
+    refused = cli("pack", path, "--paper", "harakeh", "--profile", "smoke", "--results", tmp_path / "empty")
+    assert refused.rc == 2 and refused.stderr.count("\n") == 1

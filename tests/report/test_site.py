@@ -1,0 +1,544 @@
+"""The whole book, built once at the smoke profile in a copy of the project, and what a reader finds in it."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import site_scan as scan
+import yaml
+from conftest import BROWSERS, ROOT
+from PIL import Image
+
+from experiments import papers, published, verification
+from experiments.records import Store, read
+from report import benchmark_page, tables
+from report.papers import harakeh_pages
+
+LIMIT = 120.0 * len(papers.NAMES)  # seconds of processor time, of which a busy machine takes more than an idle one
+FORK = "somebody/fork"
+COPIED = ("lib", "experiments", "report", "book", "notebooks", "results", "_config.yml", "_toc.yml")
+CHAPTER = "notebooks/harakeh.html"
+EXPECTED = scan.chapters(ROOT / "_toc.yml")
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A built book and how its build went."""
+
+    project: Path  # the copy that it was built from
+    folder: Path  # what `--output` named
+    seconds: float  # of the clock, or of the processors if that is less: a busy machine is not a defect
+    stdout: str
+    stderr: str
+    records_before: dict[str, bytes]
+
+    @property
+    def html(self) -> Path:
+        return self.folder / "html"
+
+    def page(self, name: str) -> scan.Page:
+        return next(page for page in self.pages() if page.name == name)
+
+    def pages(self) -> list[scan.Page]:
+        return _pages(self.html)
+
+
+_pages = functools.cache(scan.pages)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The book at the smoke profile, from a copy without smoke records, trained networks, data sets or network."""
+    top = tmp_path_factory.mktemp("site")
+    project, folder = top / "project", top / "built"
+    project.mkdir()
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "smoke", "*.part", "generated")
+            shutil.copytree(ROOT / name, project / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, project / name)
+    before = {path.as_posix(): path.read_bytes() for path in sorted((project / "results").rglob("*.json"))}
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PROGRESS_BARS")},
+        **nowhere,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "CHECKPOINT_DIR": str(top / "checkpoints"),
+        "DATA_DIR": str(top / "no-data"),
+        "GITHUB_REPOSITORY": FORK,
+    }
+    command = [sys.executable, "-m", "report", "book", "--profile", "smoke", "--output", str(folder)]
+    spent, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime - spent.ru_utime + after.ru_stime - spent.ru_stime
+    assert done.returncode == 0, done.stderr[-4000:]
+    return Site(project, folder, min(wall, busy), done.stdout, done.stderr, before)
+
+
+# --- the build ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_build_is_quick_and_says_where_the_book_is(site: Site) -> None:
+    assert site.seconds < LIMIT
+    assert site.stdout == f"the book: {site.html / 'index.html'}\n"
+    assert not re.search(r"it/s\]|Traceback", site.stderr)
+
+
+def test_the_build_computes_the_smoke_cells_and_leaves_the_other_records(site: Site) -> None:
+    records = {path.as_posix(): path for path in sorted((site.project / "results").rglob("*.json"))}
+    made = [read(records[name]) for name in records if name not in site.records_before]
+    assert sorted(record.key for record in made) == sorted(
+        Store(site.project / "results").path(cell).stem
+        for name in papers.NAMES
+        for cell in papers.get(name).grid("smoke")
+    )
+    for name, content in site.records_before.items():
+        assert records[name].read_bytes() == content
+
+
+def test_the_build_leaves_the_sources_alone(site: Site) -> None:
+    for folder in ("book", "notebooks"):
+        names = {
+            path.relative_to(site.project).as_posix() for path in (site.project / folder).rglob("*") if path.is_file()
+        }
+        for name in names:
+            assert "generated" not in name and "downloads" not in name
+    for path in (site.project / "notebooks").glob("*.ipynb"):
+        assert all(not cell.get("outputs") for cell in json.loads(path.read_text())["cells"])
+    assert {path.name for path in site.project.iterdir()} == {*COPIED}
+
+
+def test_the_executed_chapter_is_fit_to_be_read(site: Site) -> None:
+    path = site.folder / "source" / "notebooks" / "harakeh.ipynb"
+    text, notebook = path.read_text(encoding="utf-8"), nbformat.read(path, 4)
+    for folder in (site.project, site.folder, ROOT, Path.home(), Path(sys.prefix)):
+        assert f"{folder}/" not in text
+    assert "papermill" not in notebook.metadata
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    for cell in code:
+        assert not {"papermill", "execution"} & cell.metadata.keys()
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr", output
+
+
+# --- the pages ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_there(site: Site) -> None:
+    assert scan.missing_pages(site.pages(), [*EXPECTED, "search.html"]) == []
+    titles = [site.page(name).soup.title for name in EXPECTED]
+    assert len(set(titles)) == len(EXPECTED)
+    assert next(scan.addresses(site.page("index.html")))[1] == EXPECTED[0]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        scan.unnumbered,
+        scan.bad_alternatives,
+        scan.noise,
+        scan.unresolved,
+        scan.loaded_from_elsewhere,
+        scan.mathless,
+        scan.misplaced_headings,
+    ],
+    ids=lambda look: look.__name__,
+)
+def test_no_page_has_a_fault(site: Site, look: Callable[[scan.Page], list[str]]) -> None:
+    assert [fault for page in site.pages() for fault in look(page)] == []
+
+
+def test_no_link_is_broken(site: Site) -> None:
+    assert scan.broken_links(site.html, site.pages()) == []
+
+
+def test_no_file_names_a_folder_of_the_builder(site: Site) -> None:
+    folders = {ROOT, Path.home(), Path(sys.prefix), site.project, site.folder, Path("/tmp")}
+    assert scan.local_paths(site.html, folders) == []
+
+
+def test_numbers_of_tables_and_figures_follow_the_order_of_the_pages(site: Site) -> None:
+    found = scan.numbers(site.page(name) for name in EXPECTED)
+    for word in ("Table", "Fig."):
+        numbered = [number for number in found if number.startswith(word)]
+        assert numbered == [f"{word} {i}" for i in range(1, len(numbered) + 1)]
+    assert len(found) >= 6  # the first page's figure, the chapter's table and two figures, the claims, the grid
+
+
+def test_equations_are_set_by_the_sites_own_mathjax(site: Site) -> None:
+    page = site.page(CHAPTER)
+    assert len(page.article.select("div.math")) >= 3
+    (script,) = [address for tag, address in scan.addresses(page) if tag.name == "script" and "mathjax" in address]
+    path = (page.path.parent / script.partition("?")[0]).resolve()
+    assert path.is_relative_to(site.html) and path.stat().st_size > 100_000
+
+
+def test_the_chapter_launches_the_committed_notebook(site: Site) -> None:
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    for name in (name for name in EXPECTED if name.startswith("notebooks/")):
+        notebook = name.replace(".html", ".ipynb")
+        links = [str(link["href"]) for link in site.page(name).soup.select(".article-header-buttons a[href]")]
+        branch = config["repository"]["branch"]
+        assert f"https://mybinder.org/v2/gh/{FORK}/{branch}?urlpath=lab/tree/{notebook}" in links
+        assert f"https://github.com/{FORK}" in links
+        assert f"../_sources/{notebook}" in links
+        assert (ROOT / notebook).is_file()
+        shown = nbformat.read(site.html / "_sources" / notebook, 4)
+        ours = [c.source for c in nbformat.read(site.project / notebook, 4).cells]
+        added = [c for c in shown.cells if "injected-parameters" in c.metadata.get("tags", [])]
+        assert [c.source for c in shown.cells if c not in added] == ours
+
+
+def test_the_parameters_of_the_build_are_not_on_the_page(site: Site) -> None:
+    text = site.page(CHAPTER).article.get_text()
+    assert "# Parameters" not in text and 'profile = "paper"' in text
+
+
+def test_the_search_page_knows_every_page(site: Site) -> None:
+    page = site.page("search.html")
+    assert page.soup.find("input", attrs={"name": "q"}) is not None
+    index = (site.html / "searchindex.js").read_text(encoding="utf-8")
+    found = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
+    assert {f"{name}.html" for name in found["docnames"]} >= set(EXPECTED)
+    assert {"dropout", "fgsm"} <= found["terms"].keys()
+
+
+def test_downloads_are_whole_tables(site: Site) -> None:
+    found = {path.name: path for page in site.pages() for _, path in scan.downloads(page)}
+    assert {"harakeh-table2.csv", "harakeh-curve.csv", "harakeh-claims.csv", "harakeh-grid.csv"} <= found.keys()
+    for name, path in found.items():
+        assert path.suffix == ".csv" and scan.bad_csv(path) == [], name
+
+
+def test_every_figure_and_table_of_a_chapter_offers_its_data(site: Site) -> None:
+    for name in (name for name in EXPECTED if name.startswith("notebooks/")):
+        page = site.page(name)
+        offered = {path.stem for _, path in scan.downloads(page)}
+        for item in [*page.article.find_all("figure"), *page.article.select("table:has(caption)")]:
+            assert str(item["id"]).partition("-")[2] in offered
+
+
+# --- the numbers --------------------------------------------------------------------------------------------------------
+
+
+def plain(cell: str) -> str:
+    """A cell of Markdown as it reads when rendered."""
+    return " ".join(re.sub(r"[`*]|\\", "", cell).split())
+
+
+def straight(text: str) -> str:
+    """Without what smart quotation marks change."""
+    return re.sub("[’‘]", "'", re.sub("[“”]", '"', text))
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "make"),
+    [
+        (CHAPTER, "table2", lambda store: harakeh_pages.table2(store, attack="fgsm")),
+        ("book/claims.html", "claims", lambda store: tables.claims_table(store, "harakeh")),
+        ("book/status.html", "grid", lambda store: tables.grid_table(store, "harakeh")),
+    ],
+    ids=["table2", "claims", "grid"],
+)
+def test_the_tables_on_the_pages_are_those_of_the_committed_records(
+    site: Site,
+    page: str,
+    name: str,
+    make: Callable[[Store], tables.Table],
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(site.project / "results", tmp_path / "results", ignore=shutil.ignore_patterns("smoke"))
+    made = make(Store(tmp_path / "results"))
+    table = site.page(page).soup.find("table", id=f"table-harakeh-{name}")
+    assert table is not None
+    expected = [[straight(plain(cell)) for cell in row] for row in [made.head, *made.rows]]
+    assert [[straight(cell) for cell in row] for row in scan.table_cells(table)] == expected
+    (path,) = [path for _, path in scan.downloads(site.page(page)) if path.name == f"harakeh-{name}.csv"]
+    assert path.read_text(encoding="utf-8") == made.csv()
+
+
+SHOWN = {"accuracy", "adversarial_accuracy", "fooling_rate"}
+"""The measurements that the tables show with two decimals."""
+
+
+def test_smoke_numbers_stand_in_no_table_of_results(site: Site) -> None:
+    smoke = [read(path) for path in sorted((site.project / "results" / "harakeh" / "smoke").glob("*.json"))]
+    committed = Store(site.project / "results")
+    assert smoke
+    numbers = {f"{r.measurements[name]:.2f}" for r in smoke for name in SHOWN & r.measurements.keys()}
+    for paper in papers.NAMES:
+        kept = [record for record in committed.all(paper) if record.config["profile"] != "smoke"]
+        numbers -= {f"{value:.2f}" for record in kept for value in record.measurements.values()}
+        for _, check in verification.checks(committed, paper):
+            numbers -= {f"{one.now:.2f}" for one in check.comparisons}
+    for table, _ in benchmark_page.pages(committed).values():
+        numbers -= {cell for row in table.rows for cell in row}
+    numbers -= {number.text for number in published.load("harakeh").values()}
+    shown = {
+        word
+        for page in site.pages()
+        for table in page.soup.find_all("table")
+        for row in scan.table_cells(table)
+        for cell in row[4:]
+        for word in re.findall(r"\d+\.\d\d", cell.partition("[")[0])
+    }
+    assert not numbers & shown
+    curve = next(path for _, path in scan.downloads(site.page(CHAPTER)) if path.name == "harakeh-curve.csv")
+    assert "igits" not in curve.read_text(encoding="utf-8")
+
+
+# --- the scan itself ----------------------------------------------------------------------------------------------------
+
+GOOD = """<!DOCTYPE html><html lang="en"><head><title>A page</title><link rel="stylesheet" href="style.css"></head><body>
+<img src="logo.svg" alt="Logo"><article><h1 id="top">A heading</h1>
+<p>Words enough to make a page of it, with <span class="math">x</span> and <code>{ref}`code`</code>.</p><h2>Below</h2>
+<table id="t"><caption><span class="caption-number">Table 1 </span><span class="caption-text">What it shows</span></caption>
+<tr><th>a</th></tr><tr><td>1</td></tr></table>
+<figure id="f"><img src="a%20b.png" alt="Two lines that fall from left to right.">
+<figcaption><span class="caption-number">Fig. 1 </span><span class="caption-text">Two lines, falling</span></figcaption></figure>
+<a href="#top">up</a> <a href="other.html#there">other</a> <a href="https://example.org/">elsewhere</a>
+<a class="download" href="data.csv">data</a></article><script src="mathjax/tex.js?v=1"></script></body></html>"""
+OTHER = """<html><head><title>Another page</title></head><body><article><h1 id="there">Another</h1>
+<p>Words enough to make a page of it here as well.</p></article></body></html>"""
+FIGURE = '<img src="a%20b.png" alt="Two lines that fall from left to right.">'
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A site of two pages without a fault."""
+    folder = tmp_path / "small"
+    (folder / "mathjax").mkdir(parents=True)
+    contents = {"page.html": GOOD, "other.html": OTHER, "data.csv": "a,b\n1,2\n"}
+    for name in ("style.css", "logo.svg", "a b.png", "mathjax/tex.js"):
+        contents[name] = ""
+    for name, content in contents.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+def faults_of(folder: Path) -> list[str]:
+    return scan.all_faults(folder, expected=["page.html", "other.html"], folders=[Path("/home/somebody")])
+
+
+def test_the_scan_finds_nothing_in_a_good_site(small: Path) -> None:
+    assert faults_of(small) == []
+    assert scan.numbers(scan.pages(small)) == ["Table 1", "Fig. 1"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("<title>A page</title>", "<title> </title>", "page.html: no title"),
+        ('<h1 id="top">A heading</h1>', '<p id="top"></p>', "page.html: no heading"),
+        ('<span class="caption-number">Table 1 </span>', "", "page.html: table t without a number"),
+        ("Table 1 ", "Table ", "page.html: table t without a number"),
+        ("What it shows", "", "page.html: table t without words"),
+        ('<span class="caption-number">Fig. 1 </span>', "", "page.html: figure f without a number"),
+        ("Two lines, falling", "", "page.html: figure f without words"),
+        (FIGURE, f"</figure>{FIGURE}<figure>", "page.html: image a%20b.png stands outside"),
+        ("Two lines that fall from left to right.", "", "is described as ''"),
+        ("Two lines that fall from left to right.", "Two lines", "is described as 'Two lines'"),
+        (
+            "Two lines that fall from left to right.",
+            "../_images/001387b9fa89b0ee21fef7c1.png",
+            "is described as '../_im",
+        ),
+        ("Two lines that fall from left to right.", "001387b9fa89b0ee21fef7c1", "is described as '0013"),
+        ("Two lines that fall from left to right.", "The figure as it is in curves.png", "is described as 'The"),
+        ('alt="Logo"', 'alt=""', "image logo.svg is described as ''"),
+        ("Words enough", "<pre>Traceback (most recent call last)</pre>", "page.html: traceback"),
+        ("Words enough", "<pre>100%|██| 5/5 [00:01, 3.2 it/s]</pre>", "page.html: progress bar"),
+        ("Words enough", "<pre>x.py:3: UserWarning: careful</pre>", "page.html: warning"),
+        ("Words enough", '<div class="output stderr">hm</div>', "page.html: stderr 'hm'"),
+        ("Words enough", "harakeh-live: pasted key not found", "page.html: glue"),
+        ("Words enough", "{glue:md}`harakeh-x`", "page.html: role"),
+        ("Words enough", "```{figure} x.png", "page.html: directive"),
+        ("Words enough", "| --- | --- |", "page.html: raw mark-up"),
+        ("Words enough", "**replicated", "page.html: raw mark-up"),
+        ("Words enough", "TODO", "page.html: placeholder 'TODO'"),
+        ("Words enough", "PROSE", "page.html: placeholder 'PROSE'"),
+        ("Words enough", "see /home/somebody/book", "page.html: names /home/somebody/"),
+        ('"#top"', '"#bottom"', "<a> leads to #bottom, which has no such anchor"),
+        ("other.html#there", "other.html#here", "<a> leads to other.html#here, which has no such anchor"),
+        ("other.html#there", "gone.html", "<a> leads to gone.html, which is not there"),
+        ("other.html#there", "/other.html", "<a> leads to /other.html"),
+        ("other.html#there", "../../../etc/passwd", "<a> leads to ../../../etc/passwd"),
+        ("a%20b.png", "gone.png", "<img> leads to gone.png"),
+        ("data.csv", "gone.csv", "<a> leads to gone.csv"),
+        ("style.css", "gone.css", "<link> leads to gone.css"),
+        ("mathjax/tex.js?v=1", "mathjax/gone.js", "<script> leads to mathjax/gone.js"),
+        ("mathjax/tex.js?v=1", "https://cdn.example.org/mathjax.js", "page.html: loads https://cdn"),
+        ("style.css", "//fonts.example.org/x.css", "page.html: loads //fonts"),
+        ("a%20b.png", "http://example.org/b.png", "page.html: loads http://example.org/b.png"),
+        ('<script src="mathjax/tex.js?v=1"></script>', "", "page.html: equations without MathJax"),
+        ("<h2>Below</h2>", "<h3>Below</h3>", "page.html: <h3> 'Below' after <h1>"),
+        ("<h2>Below</h2>", "<h1>Below</h1>", "page.html: <h1> 'Below' after <h1>"),
+    ],
+    ids=str,
+)
+def test_the_scan_finds_a_planted_fault(small: Path, old: str, new: str, fault: str) -> None:
+    assert GOOD.count(old) == 1
+    (small / "page.html").write_text(GOOD.replace(old, new), encoding="utf-8")
+    assert any(fault in found for found in faults_of(small)), faults_of(small)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("a,b\n", "data.csv: no rows"),
+        ("", "data.csv: no rows"),
+        ("a,b\n1,2\n1,2,3\n", "data.csv: line 3 has 3 fields"),
+        ("a,a\n1,2\n", "data.csv: columns"),
+        ("a,\n1,2\n", "data.csv: columns"),
+    ],
+)
+def test_the_scan_finds_a_bad_download(small: Path, content: str, fault: str) -> None:
+    (small / "data.csv").write_text(content, encoding="utf-8")
+    assert any(fault in found for found in faults_of(small))
+
+
+def test_the_scan_finds_a_missing_page_and_paths_in_other_files(small: Path) -> None:
+    (small / "other.html").unlink()
+    (small / "_sources").mkdir()
+    (small / "_sources" / "page.md").write_text("/home/somebody/book", encoding="utf-8")
+    found = faults_of(small)
+    assert "other.html: missing" in found
+    assert "_sources/page.md: names /home/somebody/" in found
+
+
+def test_the_scan_reads_redirections(small: Path) -> None:
+    (small / "index.html").write_text('<meta http-equiv="Refresh" content="0; url=gone.html" />', encoding="utf-8")
+    assert any("<meta> leads to gone.html" in fault for fault in faults_of(small))
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------------
+
+WINDOW = (1400, 1000)
+NARROW = 500  # the least that a headless window takes
+
+
+@dataclass(frozen=True)
+class View:
+    """A page as Chromium shows it."""
+
+    dom: str
+    console: list[str]
+    screenshot: Path
+
+
+@pytest.fixture(scope="session")
+def view(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., View]:
+    """Opens an address in headless Chromium that reaches no other machine, once for all tests."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), "")
+    top = tmp_path_factory.mktemp("browser")
+
+    @functools.cache
+    def look(address: str, *, size: tuple[int, int] = WINDOW) -> View:
+        screenshot = top / f"{len(list(top.iterdir()))}.png"
+        profile = top / f"{screenshot.stem}-profile"
+        options = (
+            "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
+            "disable-component-update disable-sync disable-dev-shm-usage hide-scrollbars dump-dom enable-logging=stderr v=0 "
+            "virtual-time-budget=8000"
+        ).split()
+        settings = [
+            "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            f"window-size={size[0]},{size[1]}",
+            f"screenshot={screenshot}",
+            f"user-data-dir={profile}",
+        ]
+        command = [browser, *(f"--{option}" for option in [*options, *settings]), address]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        shutil.rmtree(profile, ignore_errors=True)
+        assert done.returncode == 0 and screenshot.is_file(), done.stderr[-2000:]
+        return View(done.stdout, re.findall(r"CONSOLE:\d+\] (.*)", done.stderr), screenshot)
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def server(site: Site) -> Iterator[tuple[str, list[str]]]:
+    """The site on 127.0.0.1: its address, and the requests that it had to answer with an error."""
+    failed: list[str] = []
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None: ...
+
+        def log_error(self, format: str, *arguments: object) -> None:
+            failed.append(f"{self.path}: {format % arguments}")
+
+    handler = functools.partial(Quiet, directory=str(site.html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}", failed
+        listening.shutdown()
+        thread.join()
+
+
+# sphinx-thebe, which Jupyter Book always loads, declares its settings twice on a page.
+KNOWN = re.compile(r"THEBE_JS_URL")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_page_opens_from_its_file(site: Site, view: Callable[..., View], name: str) -> None:
+    seen = view((site.html / name).as_uri())
+    page = scan.BeautifulSoup(seen.dom, "html.parser")
+    assert page.title is not None and page.title.get_text().strip().endswith("Robust, Private, Uncertain")
+    problems = [line for line in seen.console if re.search(r"ERR_|Failed to load|Uncaught|not found|MathJax", line)]
+    assert [line for line in problems if not KNOWN.search(line)] == []
+    if site.page(name).soup.find(class_="math") is not None:
+        equations = site.page(name).article.select("span.math, div.math")
+        assert len(page.select("article mjx-container")) == len(equations)
+        assert page.select("mjx-merror") == []
+    with Image.open(seen.screenshot) as image:
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.shape == WINDOW[::-1]
+    assert 0.002 < (pixels < 128).mean() < 0.5  # dark letters on a light ground
+
+
+@pytest.mark.browser
+def test_the_first_address_leads_to_the_first_page(site: Site, view: Callable[..., View]) -> None:
+    assert "<h1>" in view((site.html / "index.html").as_uri()).dom
+
+
+@pytest.mark.browser
+def test_search_finds_a_chapter(server: tuple[str, list[str]], view: Callable[..., View]) -> None:
+    address, failed = server
+    page = scan.BeautifulSoup(view(f"{address}/search.html?q=dropout").dom, "html.parser")
+    results = [str(link["href"]) for link in page.select("#search-results li a[href]")]
+    assert any(link.partition("?")[0].partition("#")[0] == CHAPTER for link in results)
+    assert failed == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_page_asks_the_server_for_nothing_that_is_missing(
+    server: tuple[str, list[str]], view: Callable[..., View], name: str
+) -> None:
+    address, failed = server
+    seen = view(f"{address}/{name}", size=(NARROW, 900))
+    assert failed == []
+    with Image.open(seen.screenshot) as image:
+        pixels = np.asarray(image.convert("L"))
+    assert 0.002 < (pixels < 128).mean() < 0.5

@@ -1,0 +1,812 @@
+"""Tables, figures and prices from made-up records: every expected number is computed by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from experiments import claims, costs, papers, published, results
+from experiments.papers import harakeh
+from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM, MNIST_EPSILONS
+from experiments.records import Record, Result, Store
+from experiments.results import READINGS
+from experiments.verdicts import Measured, Word
+from lib.errors import BadValue
+from lib.uncertainty import ESTIMATORS
+from report import benchmark_page, figures, front_page, site, tables
+from report.papers import harakeh_beyond as beyond
+from report.papers import harakeh_pages as pages
+from report.papers.harakeh_prose import prose
+from report.tables import NOT_RUN, Table
+
+PRINTED = published.load("harakeh")
+CLOSE = claims.tolerances("harakeh")
+ROWS = [name for name in PRINTED if "/fgsm/" in name]
+
+
+def cells(profile: str = "paper", **wanted: Any) -> list[FGSM]:
+    """The cells of the FGSM rows that are as wanted."""
+    rows = [cell for cell in harakeh.main(profile) if isinstance(cell, FGSM) and cell.estimator in ESTIMATORS]
+    found = [cell for cell in rows if all(getattr(cell, name) == wanted[name] for name in wanted)]
+    assert found, wanted
+    return found
+
+
+def put(store: Store, cell: FGSM, accuracy: float = 99.0, attacked: float = 10.0, **changes: Any) -> Record:
+    """A made-up record of `cell`; `changes` are measurements, facts of its provenance, or `curve`."""
+    facts = {
+        "seconds": 90.0,
+        "threads": 1,
+        "peak_memory_mib": 1024,
+        "device": "A chip",
+        "commit": "abc123",
+        "finished": "2026-11-20T08:00:00+00:00",
+    }
+    curve = changes.pop("curve", [accuracy - 2 * i for i in range(len(cell.curve_epsilons))])
+    measurements = {
+        "accuracy": accuracy,
+        "adversarial_accuracy": attacked,
+        "test_points": 10_000.0,
+        "training_seconds": 60.0,
+        "attack_seconds": 30.0,
+        **{name: value for name, value in changes.items() if name not in facts},
+    }
+    facts |= {name: value for name, value in changes.items() if name in facts}
+    return store.put(cell, Result(measurements, {"epsilon": list(cell.curve_epsilons), "accuracy": curve}), facts)
+
+
+def put_seeds(store: Store, accuracies: Sequence[float], *, profile: str = "paper", **wanted: Any) -> None:
+    for cell, accuracy in zip(cells(profile, **wanted), accuracies, strict=False):
+        put(store, cell, accuracy)
+
+
+def in_markdown(table: Table) -> list[list[str]]:
+    """The head and rows that a Markdown parser sees."""
+    lines = table.plain().splitlines()
+    split = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    found = [[cell.strip().replace("\\|", "|") for cell in line] for line in split]
+    assert set(found.pop(1)) == {"---"}
+    return found
+
+
+def in_csv(table: Table) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(table.csv())))
+
+
+def every_table(store: Store) -> dict[str, Table]:
+    return {
+        "table2": pages.table2(store, attack="fgsm"),
+        "claims": tables.claims_table(store, "harakeh"),
+        "grid": tables.grid_table(store, "harakeh"),
+        "curves": pages.curves_table(pages.panels(store)),
+    }
+
+
+def ours(table: Table) -> list[str]:
+    """Every cell of the columns that hold what we measured, but for those that refer to the column at their left."""
+    columns = [i for i, name in enumerate(table.head) if name.startswith("Ours: ")]
+    return [row[i] for row in table.rows for i in columns if row[i] != pages.SAME]
+
+
+def line_of(store: Store, data: str, estimator: str, quantity: str) -> dict[str, str]:
+    table = pages.table2(store, attack="fgsm")
+    (row,) = [row for row in table.rows if list(row[:3]) == [data, estimator, quantity]]
+    return dict(zip(table.head, row, strict=True))
+
+
+# --- one number ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "points", "text"),
+    [
+        # Student: 4.3027 s / sqrt(3) with s = 1, and 12.706 s / sqrt(2) with s = 20 / sqrt(2), cut to [0, 100].
+        ([98.0, 99.0, 100.0], 10_000, "99.00 [96.52, 100.00] ×3"),
+        ([10.0, 12.0, 11.0], 10_000, "11.00 [8.52, 13.48] ×3"),
+        ([40.0, 60.0], 10_000, "50.00 [0.00, 100.00] ×2"),
+        ([10.0, 10.0], 10_000, "10.00 [10.00, 10.00] ×2"),
+        # Wilson at p = 1/2: 1.96 / (2 sqrt(n)) / sqrt(1 + z²/n); at p = 0 the upper end is z²/(n + z²).
+        ([50.0], 10_000, "50.00 [49.02, 50.98] ×1"),
+        ([50.0], 100, "50.00 [40.38, 59.62] ×1"),
+        ([0.0], 100, "0.00 [0.00, 3.70] ×1"),
+        ([100.0], 10_000, "100.00 [99.96, 100.00] ×1"),
+    ],
+)
+def test_a_number_is_its_mean_interval_and_seeds(values: list[float], points: int, text: str) -> None:
+    assert tables.number(Measured(tuple(values), tuple(range(len(values))), points)) == text
+
+
+def test_no_number_is_not_run() -> None:
+    assert tables.number(None) == NOT_RUN == "not run"
+
+
+def test_the_interval_of_one_seed_has_the_percentage_itself_as_its_mean() -> None:
+    found = tables.interval_of(Measured((12.34,), (0,), 10_000))
+    assert found.mean == 12.34 and found.n == 1
+    assert found.low < 12.34 < found.high
+
+
+# --- Table 2 ------------------------------------------------------------------------------------------------------------
+
+
+def test_table2_has_the_papers_rows_in_the_papers_order(store: Store) -> None:
+    found = pages.table2(store, attack="fgsm")
+    expected = [
+        [data, estimator, quantity]
+        for data in ("MNIST", "CIFAR-10")
+        for estimator in ("none", "epistemic", "aleatoric")
+        for quantity in ("clean", "attacked")
+    ]
+    assert [list(row[:3]) for row in found.rows] == expected
+    assert [row[3] for row in found.rows] == [PRINTED[name].text for name in ROWS]
+    assert all(len(row) == len(found.head) for row in found.rows)
+
+
+def test_table2_without_records_says_not_run_everywhere(store: Store) -> None:
+    found = pages.table2(store, attack="fgsm")
+    assert set(ours(found)) == {"not run"}
+    assert {row[-1] for row in found.rows} == {"–"}
+
+
+def test_table2_of_another_attack_has_its_own_rows(store: Store) -> None:
+    found = pages.table2(store, attack="cw")
+    assert [row[2] for row in found.rows] == ["clean", "fooling rate"] * 3
+    assert [row[3] for row in found.rows] == ["99.30", "99-100", "98.37", "30-37", "99.32", "67-80"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "network", "column"),
+    [
+        ("paper", "basic_cnn", "Ours: text's network"),
+        ("paper", "basic_cnn_tutorial", "Ours: tutorial's network"),
+        ("reduced", "basic_cnn", "Ours: `reduced`"),
+    ],
+)
+def test_a_record_enters_its_own_column_and_no_other(store: Store, profile: str, network: str, column: str) -> None:
+    wanted: dict[str, Any] = {"dataset": "mnist", "network": network, "estimator": "none"}
+    for cell, accuracy, attacked in zip(cells(profile, **wanted), (98, 99, 100), (20, 22, 21), strict=False):
+        put(store, cell, float(accuracy), float(attacked))
+    clean, attacked_row = (line_of(store, "MNIST", "none", quantity) for quantity in ("clean", "attacked"))
+    assert clean[column] == "99.00 [96.52, 100.00] ×3 ✓"  # 0.37 from 99.37
+    assert attacked_row[column] == "21.00 [18.52, 23.48] ×3"  # 11.04 from 9.96
+    found = ours(pages.table2(store, attack="fgsm"))
+    assert found.count("not run") == len(found) - 2
+
+
+def test_the_attacker_of_one_draw_has_a_column_for_the_epistemic_network(store: Store) -> None:
+    wanted: dict[str, Any] = {"dataset": "mnist", "network": "basic_cnn"}
+    for estimator, more in (("none", {}), ("epistemic", {"adversarial_accuracy_one_draw": 25.0}), ("aleatoric", {})):
+        put(store, cells(estimator=estimator, **wanted)[0], 98.5, 10.0, **more)
+    column = "Ours: text's network, one draw"
+    found = {
+        (estimator, quantity): line_of(store, "MNIST", estimator, quantity)[column]
+        for estimator in ("none", "epistemic", "aleatoric")
+        for quantity in ("clean", "attacked")
+    }
+    # Wilson at p = 1/4 and n = 10,000: 0.2501 +- 1.96 sqrt(0.1875 / 10,000).
+    assert found.pop(("epistemic", "attacked")) == "25.00 [24.16, 25.86] ×1 ✓"  # 2.08 from 22.92
+    assert found.pop(("aleatoric", "attacked")) == NOT_RUN  # random as well, and never attacked through one draw
+    assert set(found.values()) == {pages.SAME}
+    text = prose(store)
+    assert text["one_draw-verdict-mnist-fgsm-epistemic"] == "replicated, 1 seed"
+    assert text["text-verdict-mnist-fgsm-epistemic"] == "not replicated, 1 seed"
+    assert text["text-mnist-epistemic-adversarial-accuracy-one-draw"] == "25.0 %"
+
+
+@pytest.mark.parametrize("side", [-1, 1], ids=["below", "above"])
+@pytest.mark.parametrize("name", ROWS)
+def test_the_tick_includes_the_end_of_the_tolerance(store: Store, name: str, side: int) -> None:
+    dataset, _, estimator, quantity = name.split("/")
+    network = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}[dataset]
+    cell = cells(dataset=dataset, network=network, estimator=estimator)[0]
+    # As a percentage of 10,000 test images: a whole number of them.
+    at_end = round(100 * (PRINTED[name].value + side * CLOSE[name])) / 100
+    row = [tables.DATASET_NAMES[dataset], estimator, pages.QUANTITIES[quantity]]
+    for value, ticked in ((at_end, True), (round(at_end + side * 0.01, 2), False)):
+        if value <= 100:
+            put(store, cell, **{{"accuracy": "accuracy", "adversarial_accuracy": "attacked"}[quantity]: value})
+            found = line_of(store, *row)["Ours: text's network"]
+            assert found.startswith(f"{value:.2f} ") and found.endswith(" ✓") == ticked
+
+
+def test_the_tick_is_that_of_the_mean(store: Store) -> None:
+    put_seeds(store, [90.0, 96.0], dataset="mnist", network="basic_cnn", estimator="none")
+    assert not line_of(store, "MNIST", "none", "clean")["Ours: text's network"].endswith("✓")
+    put_seeds(store, [97.0, 100.0], dataset="mnist", network="basic_cnn", estimator="none")
+    assert line_of(store, "MNIST", "none", "clean")["Ours: text's network"].endswith("✓")
+
+
+def test_the_time_of_a_seed_is_the_median_with_training(store: Store) -> None:
+    found = cells(dataset="mnist", network="basic_cnn", estimator="none")
+    for cell, training in zip(found, (30.0, 90.0, 3000.0), strict=False):
+        put(store, cell, training_seconds=training, attack_seconds=30.0, seconds=31.0)
+    assert line_of(store, "MNIST", "none", "clean")["Time a seed: text’s / tutorial’s / `reduced`"] == "2.0 / – / – min"
+    assert line_of(store, "MNIST", "epistemic", "clean")["Time a seed: text’s / tutorial’s / `reduced`"] == "–"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"width": 32}, {"version": 2}, {"epochs": 1}, {"draws": 3}, {"precision": "float32"}]
+)
+def test_a_changed_cell_enters_no_table(store: Store, changes: dict[str, Any]) -> None:
+    empty = {name: table.rows for name, table in every_table(store).items()}
+    put(store, replace(cells(dataset="mnist", network="basic_cnn")[0], **changes))
+    assert {name: table.rows for name, table in every_table(store).items()} == empty
+
+
+def test_smoke_records_enter_no_table(store: Store) -> None:
+    put(store, cells(dataset="mnist", network="basic_cnn", estimator="none")[0])
+    before, counts = every_table(store), front_page.summary(store)
+    for cell in cells("smoke"):
+        put(store, cell, 12.34, 56.78)
+    # And one that claims to be of the smoke profile but is of the real data.
+    put(store, FGSM(profile="smoke"), 12.34, 56.78)
+    assert {name: table.rows for name, table in every_table(store).items()} == {n: t.rows for n, t in before.items()}
+    assert front_page.summary(store) == counts
+    assert not any("12.34" in cell for table in before.values() for row in table.rows for cell in row)
+
+
+# --- Markdown and CSV ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["table2", "claims", "grid", "curves"])
+def test_markdown_and_csv_hold_the_same_cells(store: Store, name: str) -> None:
+    for profile in ("paper", "reduced"):
+        for cell in cells(profile):
+            put(store, cell, 90.0 + cell.seed)
+    table = every_table(store)[name]
+    assert table.rows
+    lines = [list(table.head), *map(list, table.rows)]
+    assert in_markdown(table) == lines
+    assert in_csv(table) == [[cell.replace("**", "").replace("`", "") for cell in line] for line in lines]
+
+
+def test_csv_has_no_marks_of_markdown() -> None:
+    assert Table(["Ours: `reduced`"], [["**replicated**: 5 × 3"]]).csv() == "Ours: reduced\nreplicated: 5 × 3\n"
+
+
+def test_a_caption_may_not_end_its_fence() -> None:
+    with pytest.raises(BadValue, match="caption of table-x: expected no backtick"):
+        Table(["a"], [["1"]]).markdown(name="table-x", caption="What `a` is")
+
+
+def test_a_cell_may_hold_anything() -> None:
+    table = Table(["a", "b"], [["1 | 2", 'say "x", y'], ["", "“é”"]])
+    assert in_markdown(table) == in_csv(table)
+
+
+def test_a_tables_markdown_is_numbered_and_captioned() -> None:
+    text = Table(["a"], [["1"]]).markdown(name="table-x", caption="What a is")
+    assert text.splitlines() == ["```{table} What a is", ":name: table-x", "", "| a |", "| --- |", "| 1 |", "```"]
+
+
+# --- claims -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_claims_table_has_one_row_a_claim(store: Store) -> None:
+    found, declared = tables.claims_table(store, "harakeh"), claims.load("harakeh")
+    assert len(found.rows) == len(declared)
+    for row, claim in zip(found.rows, declared, strict=True):
+        assert claim.quote in row[0] and claim.where in row[0]
+        assert len(row) == len(found.head) == 3 + len(READINGS["harakeh"])
+
+
+def test_the_claims_table_uses_the_five_words_alone(store: Store) -> None:
+    seen = set()
+    for cell in cells():
+        # Right for the text's network; for the tutorial's, everything at 50 %.
+        text = "tutorial" not in cell.network
+        ids = (f"{cell.dataset}/fgsm/{cell.estimator}/{quantity}" for quantity in ("accuracy", "adversarial_accuracy"))
+        put(store, cell, *(PRINTED[name].value + 0.01 * cell.seed if text else 50.0 for name in ids))
+    for row in tables.claims_table(store, "harakeh").rows:
+        for verdict in row[3:]:
+            word = re.match(r"(?:\*\*)?([a-z ]+)", verdict)
+            assert word is not None and word[1] in get_args(Word), verdict
+            assert (
+                ("seed" in verdict)
+                == verdict.startswith("**")
+                == (word[1] not in ("not run", "not testable as written"))
+            )
+            seen.add(word[1])
+    assert {"replicated", "not replicated", "not testable as written", "not run"} <= seen
+
+
+def test_a_verdict_comes_with_its_numbers(store: Store) -> None:
+    put_seeds(store, [99.0, 99.1, 99.2], dataset="mnist", network="basic_cnn", estimator="none")
+    put_seeds(store, [50.0], dataset="mnist", network="basic_cnn_tutorial", estimator="none")
+    found = tables.claims_table(store, "harakeh")
+    (row,) = [
+        row
+        for claim, row in zip(claims.load("harakeh"), found.rows, strict=True)
+        if claim.cells == ("mnist/fgsm/none/accuracy",)
+    ]
+    assert row[2] == "99.37"
+    said = dict(zip((name.removeprefix("Verdict, ") for name in found.head[3:]), row[3:], strict=True))
+    assert said["text's network"] == "**replicated**: 99.10 [98.85, 99.35], 3 seeds"  # 4.3027 * 0.1 / sqrt(3) = 0.248
+    assert said["tutorial's network"] == "**not replicated**: 50.00 [49.02, 50.98], 1 seed"
+    assert said["`reduced`"] == "not run"
+
+
+def test_each_rule_names_its_cells_and_its_limit(store: Store) -> None:
+    rows = tables.claims_table(store, "harakeh").rows
+    for claim, (_, rule, *_) in zip(claims.load("harakeh"), rows, strict=True):
+        if claim.kind == "not_testable":
+            assert rule == f"none: {claim.reason}"
+            continue
+        limit = claim.margin if claim.kind == "no_gain" else claim.tolerance
+        assert rule.endswith(f" {limit:g}")
+        assert rule.count(" − ") == len(claim.cells) - 1
+        names = [tables.DATASET_NAMES[cell.split("/")[0]] for cell in claim.cells]
+        assert re.findall("|".join(tables.DATASET_NAMES.values()), rule) == names  # in the order of the subtraction
+        assert "/" not in rule and "_" not in rule
+
+
+@pytest.mark.parametrize("paper", papers.NAMES)
+def test_the_first_page_quotes_only_numbers_that_the_chapters_know(store: Store, paper: str) -> None:
+    """Without a record each of them says so, but the paper's own."""
+    known = front_page.PROSE[paper](store)
+    quoted = re.findall(r"\{([^}]+)\}", front_page.FINDINGS[paper])
+    assert quoted and set(quoted) <= known.keys()
+    assert {known[name] for name in quoted if not name.startswith("paper-")} == {NOT_RUN}
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_summary_adds_up_to_the_number_of_claims(store: Store, full: bool) -> None:
+    for cell in cells() if full else []:
+        put(store, cell, 90.0)
+    lines = front_page.summary(store).splitlines()
+    assert len(lines) == len(papers.NAMES)
+    (line,) = [line for line in lines if papers.get("harakeh").TITLE in line]
+    total, counts = re.search(r"Of (\d+) claims, (.*)\.$", line).groups()  # type: ignore[union-attr]
+    found = dict(re.fullmatch(r"(\d+) (.+)", part).groups()[::-1] for part in counts.split(", "))  # type: ignore[union-attr]
+    assert sum(map(int, found.values())) == int(total) == len(claims.load("harakeh"))
+    assert set(found) <= set(get_args(Word))
+    untestable = sum(claim.kind == "not_testable" for claim in claims.load("harakeh"))
+    assert found["not testable as written"] == str(untestable)
+    if not full:
+        assert found["not run"] == str(int(total) - untestable)
+
+
+# --- the grid -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
+    empty = tables.grid_table(store, "harakeh")
+    parts = {
+        (profile, cell.dataset, cell.network, cell.attack)
+        for profile in ("paper", "reduced")
+        for cell in harakeh.grid(profile)
+    }
+    assert len(empty.rows) == len(parts)
+    assert {tuple(row[5:]) for row in empty.rows} == {("–", "–", "–", "–")}
+    assert all(re.fullmatch(r"0 of [1-9]\d*", row[4]) for row in empty.rows)
+
+    first, second, third, *_ = cells(dataset="cifar10", network="fully_convolutional", estimator="epistemic")
+    put(store, first, training_seconds=1000.0, attack_seconds=100.0, seconds=105.0)  # trained before: 1100 s count
+    put(store, second, seconds=700.0, commit="fff999", finished="2026-11-21T23:59:59+00:00", device="B chip")
+    put(store, third, seconds=660.0)
+    found = [list(row) for row in tables.grid_table(store, "harakeh").rows]
+    (row,) = [row for row in found if not row[4].startswith("0 of")]
+    assert row == [
+        *("paper", "CIFAR-10", "fully_convolutional", "FGSM", "3 of 15", "A chip, B chip"),
+        *("41 min", "`abc123`, `fff999`", "2026-11-21"),
+    ]
+
+
+def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
+    facts = {
+        "seconds": 60.0,
+        "threads": 1,
+        "peak_memory_mib": 1024,
+        "device": "A chip",
+        "commit": "abc",
+        "finished": "2026-11-20T08:00:00+00:00",
+    }
+    everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
+    for cell in everything:
+        store.put(cell, Result({}, {}), facts)
+    found = tables.grid_table(store, "harakeh")
+    counts = [row[4].split(" of ") for row in found.rows]
+    assert all(done == planned for done, planned in counts)
+    assert sum(int(planned) for _, planned in counts) == len(everything)
+
+
+# --- curves and figures -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def curves(store: Store) -> Store:
+    """MNIST with three seeds of each estimator, CIFAR-10 with one seed of two."""
+    for cell in cells(dataset="mnist", network="basic_cnn"):
+        if cell.seed < 3:
+            put(store, cell, curve=[90.0 + cell.seed - 10 * i for i in range(7)])
+    for cell in cells(dataset="cifar10", network="fully_convolutional", seed=0):
+        if cell.estimator != "aleatoric":
+            put(store, cell)
+    return store
+
+
+def test_panels_are_the_networks_with_records(curves: Store) -> None:
+    found = pages.panels(curves)
+    assert list(found) == ["MNIST, text's network", "CIFAR-10, text's network"]
+    counts = [{estimator: len(records) for estimator, records in lines.items()} for lines in found.values()]
+    assert counts == [
+        {"none": 3, "epistemic": 3, "aleatoric": 3},
+        {"none": 1, "epistemic": 1, "aleatoric": 0},
+    ]
+
+
+def test_the_curves_table_holds_every_point(curves: Store) -> None:
+    found = pages.curves_table(pages.panels(curves))
+    assert found.head == ["panel", "uncertainty", "seed", "epsilon", "accuracy_percent"]
+    assert len(found.rows) == 9 * len(MNIST_EPSILONS) + 2 * len(CIFAR_EPSILONS)
+    assert ["MNIST, text's network", "epistemic", "2", "0.15", "62.0000"] in found.rows
+    assert ["CIFAR-10, text's network", "none", "0", "0.00392157", "97.0000"] in found.rows
+
+
+def drawn(panels: pages.Panels) -> Figure:
+    made = figures.accuracy_against_epsilon(panels, published=pages.published_points(list(panels)))
+    plt.close(made)
+    return made
+
+
+def curves_of(figure: Figure) -> list[dict[str, Line2D]]:
+    """The labelled lines of each panel."""
+    return [
+        {str(line.get_label()): line for line in axis.lines if not str(line.get_label()).startswith("_")}
+        for axis in figure.axes
+    ]
+
+
+def test_the_figure_draws_a_line_for_each_estimator(curves: Store) -> None:
+    mnist, cifar = curves_of(drawn(pages.panels(curves)))
+    assert list(mnist) == [figures.NAMES[estimator] for estimator in ESTIMATORS]
+    assert list(cifar) == [figures.NAMES["none"], figures.NAMES["epistemic"]]
+    for line in mnist.values():  # means over seeds 0, 1, 2
+        assert list(line.get_xdata()) == list(MNIST_EPSILONS)
+        np.testing.assert_allclose(np.asarray(line.get_ydata(), float), [91.0 - 10 * i for i in range(7)])
+    assert len({line.get_color() for line in mnist.values()}) == 3
+    assert len({line.get_marker() for line in mnist.values()}) == 3
+    assert len({line.get_linestyle() for line in mnist.values()}) == 3
+
+
+def test_the_figure_has_a_band_only_over_seeds(curves: Store) -> None:
+    mnist, cifar = drawn(pages.panels(curves)).axes
+    bands = [band for band in mnist.collections if isinstance(band, PolyCollection)]
+    assert len(bands) == 3 and not cifar.collections
+    heights = bands[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(91 + 2.4841, abs=1e-3)  # 4.3027 * 1 / sqrt(3)
+
+
+def test_the_bands_stay_within_0_and_100(store: Store) -> None:
+    for cell, ends in zip(cells(dataset="mnist", network="basic_cnn", estimator="none"), (0.0, 3.0), strict=False):
+        put(store, cell, curve=[100.0 - ends, *([ends] * 6)])
+    (axis,) = drawn(pages.panels(store)).axes
+    (band,) = (band.get_paths()[0].vertices[:, 1] for band in axis.collections)
+    assert band.min() == 0 and band.max() == 100
+
+
+def test_the_papers_numbers_are_open_marks_at_their_epsilon(curves: Store) -> None:
+    for axis, dataset in zip(drawn(pages.panels(curves)).axes, ("mnist", "cifar10"), strict=True):
+        marks = [
+            line for line in axis.lines if to_hex(line.get_markerfacecolor()) == "#ffffff" and len(line.get_xdata())
+        ]
+        for estimator, mark in zip(ESTIMATORS, marks, strict=True):
+            assert list(mark.get_xdata()) == [0.3]
+            assert list(mark.get_ydata()) == [PRINTED[f"{dataset}/fgsm/{estimator}/adversarial_accuracy"].value]
+            assert mark.get_linestyle() == "None" and mark.get_marker() == figures.LOOK[estimator]["marker"]
+
+
+def test_the_figures_axes_say_what_and_in_which_unit(curves: Store) -> None:
+    figure = drawn(pages.panels(curves))
+    assert figure.axes[0].get_ylabel() == "accuracy (%)"
+    for axis, title in zip(figure.axes, pages.panels(curves), strict=True):
+        assert r"\epsilon" in axis.get_xlabel() and "[0, 1]" in axis.get_xlabel()
+        assert axis.get_title() == title
+        low, high = axis.get_ylim()
+        assert low <= 0 and high >= 100
+
+
+@pytest.mark.parametrize("first", list(ESTIMATORS))
+def test_the_legend_names_every_line_whichever_panel_has_it(store: Store, first: str) -> None:
+    put(store, cells(dataset="mnist", network="basic_cnn", estimator=first)[0])
+    for cell in cells(dataset="cifar10", network="fully_convolutional", seed=0):
+        put(store, cell)
+    (legend,) = drawn(pages.panels(store)).legends
+    names = [figures.NAMES[estimator] for estimator in ESTIMATORS]
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "paper"]
+
+
+@pytest.mark.parametrize("kind", ["curves", "images"])
+def test_figures_are_opaque_white(curves: Store, kind: str) -> None:
+    images = torch.rand(3, 1, 4, 4)
+    made = drawn(pages.panels(curves)) if kind == "curves" else figures.image_pairs(images, {"none": images})
+    plt.close(made)
+    file = io.BytesIO()
+    made.savefig(file)
+    pixels = np.asarray(Image.open(file).convert("RGBA"))
+    assert pixels[..., 3].min() == 255
+    assert {tuple(pixels[y, x]) for y in (0, -1) for x in (0, -1)} == {(255, 255, 255, 255)}
+
+
+def test_image_pairs_has_a_row_for_the_clean_images_and_each_victim() -> None:
+    images = torch.linspace(0, 1, 2 * 16).reshape(2, 1, 4, 4)
+    made = figures.image_pairs(images, {"none": images * 0, "epistemic": 1 - images})
+    plt.close(made)
+    labels = [axis.get_ylabel() for axis in made.axes if axis.get_ylabel()]
+    assert labels == ["clean", "no uncertainty", "epistemic\n(MC dropout)"]
+    shown = [axis.images[0] for axis in made.axes]
+    assert len(shown) == 6 and all(image.get_clim() == (0, 1) for image in shown)  # one scale, or nothing compares
+    np.testing.assert_allclose(np.asarray(shown[5].get_array()).squeeze(), (1 - images)[1, 0].numpy())
+
+
+def test_pixels_table_holds_each_image_row_by_row() -> None:
+    images = torch.tensor([[[[0.0, 0.5], [1.0, 0.25]]]])
+    found = pages.pixels_table({"none": images})
+    assert list(found.rows) == [["none", "0", "0.000 0.500 1.000 0.250"]]
+
+
+def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_path: Path) -> None:
+    site.write_pages(store, tmp_path / "generated")
+    names = {path.name for path in (tmp_path / "generated").iterdir()}
+    made = {
+        f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")
+    }
+    made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
+    made |= {f"{name}.{kind}" for name in ("checks", *benchmark_page.PAGES) for kind in ("md", "csv")}
+    assert names == made | {"summary.md", "first.png"}
+
+
+def test_the_pages_leave_no_figure_open(curves: Store, tmp_path: Path) -> None:
+    before = plt.get_fignums()
+    site.write_pages(curves, tmp_path)
+    left = [number for number in plt.get_fignums() if number not in before]
+    for number in left:
+        plt.close(number)
+    assert not left
+
+
+def test_the_first_pages_figure_is_sharp_on_a_wide_page(curves: Store, tmp_path: Path) -> None:
+    site.write_pages(curves, tmp_path)
+    plt.close("all")
+    with Image.open(tmp_path / "first.png") as image:
+        width, _ = image.size
+    assert width >= 150 * 4.6 * 2  # 150 dots an inch, 4.6 inches for each of two panels
+
+
+# --- what the prose quotes ----------------------------------------------------------------------------------------------
+
+
+def test_the_prose_quotes_records_or_says_not_run(store: Store) -> None:
+    quoted = {name: text for name, text in prose(store).items() if not name.startswith("paper-")}
+    assert set(quoted.values()) == {"not run", "not testable as written"}
+    assert prose(store)["paper-mnist-epistemic-cw"] == "30 to 37 %"
+    wanted: dict[str, Any] = {"dataset": "mnist", "network": "basic_cnn_tutorial", "estimator": "aleatoric"}
+    for cell, attacked in zip(cells(**wanted), (8.0, 9.0, 10.6), strict=False):
+        put(store, cell, 99.25, attacked, sigma=0.5 + cell.seed, adversarial_sigma=2.0, unmoved=4.04)
+    text = prose(store)
+    assert text["tutorial-mnist-aleatoric-clean"] == "99.2 %"
+    assert text["tutorial-mnist-aleatoric-fgsm"] == "9.2 %"  # 27.6 / 3
+    assert text["tutorial-mnist-aleatoric-unmoved"] == "4.0 %"
+    assert text["tutorial-mnist-aleatoric-sigma"] == "1.500"
+    assert text["tutorial-mnist-aleatoric-adversarial-sigma"] == "2.000"
+    assert text["tutorial-verdict-mnist-accuracy-aleatoric"] == "replicated"
+    assert text["text-mnist-aleatoric-clean"] == text["tutorial-mnist-none-clean"] == "not run"
+
+
+# --- costs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("training", "attack", "seconds", "expected"),
+    [
+        (100.0, 20.0, 21.0, 120.0),  # the network came from the cache: its training counts all the same
+        (100.0, 20.0, 125.5, 125.5),  # with what else the cell did, such as reading its data
+    ],
+)
+def test_a_cell_costs_what_it_takes_from_nothing(
+    store: Store, training: float, attack: float, seconds: float, expected: float
+) -> None:
+    record = put(store, cells()[0], training_seconds=training, attack_seconds=attack, seconds=seconds)
+    assert costs.cost(record) == expected
+
+
+def test_a_record_without_parts_costs_its_seconds(store: Store) -> None:
+    record = store.put(cells()[0], Result({"accuracy": 1.0}, {}), {"seconds": 7.0})
+    assert costs.cost(record) == 7.0
+
+
+def test_prices_scale_with_the_work(store: Store) -> None:
+    none, *_ = cells(dataset="mnist", network="basic_cnn", estimator="none")
+    epistemic, *_ = cells(dataset="mnist", network="basic_cnn", estimator="epistemic")
+    # 6 epochs of 60,000 images three times, then 5 passes over 10,000 and 4 + 7 over 1,000; ten draws for the epistemic.
+    assert papers.work(none) == 1_080_000 + 61_000
+    assert papers.work(epistemic) == 1_080_000 + 610_000
+    put(store, none, training_seconds=1000.0, attack_seconds=141.0, seconds=150.0)
+    price = costs.Prices("harakeh", store.all("harakeh"))
+    assert price(none) == pytest.approx(1141)
+    assert price(replace(none, seed=4)) == pytest.approx(1141)
+    assert price(replace(none, epochs=12)) == pytest.approx(2221)
+    assert price(epistemic) == pytest.approx(1690)  # for want of a better record, by that of the same network
+    put(store, epistemic, training_seconds=1000.0, attack_seconds=4070.0, seconds=150.0)
+    price = costs.Prices("harakeh", store.all("harakeh"))
+    assert price(replace(epistemic, seed=1)) == pytest.approx(5070)
+    assert price(none) == pytest.approx(1141)
+
+
+def test_a_price_is_the_median_of_the_records(store: Store) -> None:
+    found = cells(dataset="mnist", network="basic_cnn", estimator="none")
+    for cell, attack in zip(found, (10.0, 20.0, 9999.0), strict=False):
+        put(store, cell, training_seconds=100.0, attack_seconds=attack)
+    assert costs.Prices("harakeh", store.all("harakeh"))(found[4]) == pytest.approx(120)
+
+
+def test_there_is_no_price_without_a_record_of_the_network(store: Store) -> None:
+    put(store, cells(dataset="mnist", network="basic_cnn")[0])
+    price = costs.Prices("harakeh", store.all("harakeh"))
+    assert price(cells(dataset="mnist", network="basic_cnn_tutorial")[0]) is None
+    assert price(cells(dataset="cifar10", network="fully_convolutional")[0]) is None
+    assert price(cells("reduced", dataset="mnist")[0]) is None  # a quarter of the width is another network
+    assert costs.Prices("harakeh", [])(cells()[0]) is None
+
+
+def test_records_of_an_older_experiment_price_nothing(store: Store) -> None:
+    cell = cells()[0]
+    record = put(store, cell)
+    older = replace(record, config={name: value for name, value in record.config.items() if name != "draws"})
+    assert costs.Prices("harakeh", [older])(cell) is None
+
+
+def test_records_price_after_their_way_through_json(store: Store) -> None:
+    cell = cells()[0]
+    record = put(store, cell, training_seconds=50.0, attack_seconds=50.0)
+    read = Record(**json.loads(json.dumps(vars(record))))
+    assert isinstance(read.config["curve_epsilons"], list)
+    assert costs.Prices("harakeh", [read])(cell) == pytest.approx(100)
+
+
+# --- the other rows, and what lies beyond them --------------------------------------------------------------------------
+
+
+def put_row(
+    store: Store, measurements: dict[str, float], *, profile: str = "paper", seeds: int = 2, **row: Any
+) -> None:
+    """Made-up records of one row of the grid; each seed adds 1 to every percentage."""
+    facts = {
+        "seconds": 60.0,
+        "threads": 1,
+        "peak_memory_mib": 1024,
+        "device": "A chip",
+        "commit": "abc",
+        "finished": "2026-11-20T08:00:00+00:00",
+    }
+    found = results.rows("harakeh", profile)[results.row_of(**row)]
+    for cell in found[:seeds]:
+        values = {name: value + cell.seed for name, value in measurements.items()}
+        store.put(cell, Result({**values, "test_points": 1000.0}, {}), facts)
+
+
+TEXT = {"dataset": "mnist", "network": "basic_cnn"}
+
+
+def test_a_fooling_rate_stands_with_its_runs(store: Store) -> None:
+    rates = {"fooling_rate": 33.0, "fooling_rate_min": 30.0, "fooling_rate_max": 36.0}
+    put_row(store, rates, **TEXT, estimator="epistemic", attack="cw", form="mean")
+    table = pages.table2(store, attack="cw")
+    (row,) = [row for row in table.rows if row[1] == "epistemic" and row[2] == "fooling rate"]
+    # Student: 12.706 s / sqrt(2) with s = 1 / sqrt(2); the paper prints 30 to 37, within 10.
+    assert row[3:6] == ["30-37", "33.50 [27.15, 39.85] ×2 ✓; runs 30–37", NOT_RUN]
+
+
+@pytest.mark.parametrize("form", ["one_draw", "expectation"])
+def test_each_form_has_its_own_column(store: Store, form: str) -> None:
+    rates = {"fooling_rate": 50.0, "fooling_rate_min": 50.0, "fooling_rate_max": 50.0}
+    put_row(store, rates, seeds=1, **TEXT, estimator="aleatoric", attack="jsma", form=form)
+    table = pages.table2(store, attack="jsma")
+    (row,) = [row for row in table.rows if row[1] == "aleatoric" and row[2] == "fooling rate"]
+    by_reading = dict(zip(table.head, row, strict=True))
+    title = {"one_draw": "one draw", "expectation": "expectation"}[form]
+    assert by_reading.pop(f"Ours: text's network, {title}").startswith("50.00 ")
+    assert {text for name, text in by_reading.items() if name.startswith("Ours")} == {NOT_RUN}
+
+
+def test_a_row_that_is_not_random_refers_to_its_first_column(store: Store) -> None:
+    for attack in ("cw", "jsma"):
+        table = pages.table2(store, attack=attack)
+        plain = [dict(zip(table.head, row, strict=True)) for row in table.rows if row[1] == "none"]
+        for row in plain:
+            assert row["Ours: text's network, one draw"] == row["Ours: text's network, expectation"] == pages.SAME
+
+
+def test_the_black_box_has_no_forms(store: Store) -> None:
+    head = pages.table2(store, attack="black_box").head
+    assert [name for name in head if name.startswith("Ours")] == [
+        "Ours: text's network",
+        "Ours: tutorial's network",
+        "Ours: `reduced`",
+    ]
+
+
+def test_the_clean_accuracy_of_a_targeted_row_is_that_of_the_same_victim(store: Store) -> None:
+    put(store, cells(**TEXT, estimator="none")[0], 99.0)
+    for attack in ("cw", "jsma"):
+        (row,) = [r for r in pages.table2(store, attack=attack).rows if r[1] == "none" and r[2] == "clean"]
+        assert row[4].startswith("99.00 ")
+    (row,) = [r for r in pages.table2(store, attack="black_box").rows if r[1] == "none" and r[2] == "clean"]
+    assert row[4] == NOT_RUN  # its victim trained for longer
+
+
+def test_the_tables_beyond_his_say_not_run_or_quote_the_records(store: Store) -> None:
+    for make in (beyond.victims_table, beyond.forms_table, beyond.detection_table, beyond.deviations_table):
+        texts = {text for row in make(store).rows for text in row[-1:]}
+        assert texts <= {NOT_RUN, "–"}, make
+    pgd = {"attack": "pgd", "form": "expectation", "steps": 20}
+    put_row(store, {"adversarial_accuracy": 7.0, "auroc_entropy": 80.0}, **TEXT, estimator="epistemic", **pgd)
+    (row,) = [
+        r for r in beyond.forms_table(store).rows if r[:3] == ["MNIST, text's network", "epistemic", "expectation"]
+    ]
+    assert row[3:5] == [NOT_RUN, "7.5 [1.1, 13.9] ×2"]
+    put_row(store, {"auroc_entropy": 80.0}, seeds=1, **TEXT, estimator="none", attack="cw", form="mean")
+    (row,) = [r for r in beyond.detection_table(store).rows if r[:3] == ["MNIST, text's network", "none", "entropy"]]
+    assert row[3:] == [NOT_RUN, NOT_RUN, "80.0 ×1", NOT_RUN, NOT_RUN, NOT_RUN]
+
+
+def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
+    facts = {"seconds": 1.0}
+    found = [one for one in harakeh.deviations("reduced") if one.title.startswith("draws T 10 → 2 ")]
+    assert [one.usual.seed for one in found] == [0, 1, 2]
+    for one, usual, changed in zip(found, (10.0, 20.0, 30.0), (11.0, 23.0, 35.0), strict=True):
+        store.put(one.usual, Result({one.measurement: usual}, {}), facts)
+        store.put(one.changed, Result({one.measurement: changed}, {}), facts)
+    (row,) = [row for row in beyond.deviations_table(store).rows if row[0] == found[0].title]
+    # Differences 1, 3, 5: mean 3, s = 2, 4.3027 * 2 / sqrt(3) = 4.97.
+    assert row[-1] == "3.0 [-2.0, 8.0] ×3"
+
+
+@pytest.mark.parametrize(("white", "holds"), [(9.0, "yes"), (11.0, "**no**")])
+def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str) -> None:
+    box = {"black_box_accuracy": 10.0, "white_box_accuracy": 5.0}
+    put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
+    put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
+    (row,) = [row for row in beyond.checks_table(store).rows if row[0].startswith("black box less white box")]
+    assert row[1:] == ["2", f"{10 - white:.2f}", "0 to 100", "MNIST, basic cnn, aleatoric", holds]
+
+
+def test_checks_without_records_are_not_run(store: Store) -> None:
+    assert {row[-1] for row in beyond.checks_table(store).rows} == {NOT_RUN}
+
+
+# --- percentages over seeds -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], "not run"),
+        ([12.34], "12.3 ×1"),
+        ([1.0, 3.0], "2.0 [0.0, 14.7] ×2"),  # 2 ± 12.71 * 1.414 / 1.414
+        ([97.0, 99.0], "98.0 [85.3, 100.0] ×2"),
+        ([40.0, 50.0, 60.0], "50.0 [25.2, 74.8] ×3"),  # 50 ± 4.303 * 10 / 1.732
+    ],
+)
+def test_the_interval_of_a_percentage_ends_at_0_and_100(values: list[float], text: str) -> None:
+    assert tables.of([Record("0" * 12, {}, {"share": value}, {}, {}) for value in values], "share") == text
+
+
+def test_a_difference_may_be_negative() -> None:
+    assert tables.over_seeds([-1.0, 1.0]) == "0.0 [-12.7, 12.7] ×2"
