@@ -162,7 +162,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         capsys.readouterr()
         threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
         try:
-            main = report.__main__.main if arguments[0] in REPORT else command_line.main
+            main = report.__main__.main if arguments[:1] in [(name,) for name in REPORT] else command_line.main
             rc = main([str(argument) for argument in arguments])
         except SystemExit as stop:  # how argparse ends
             rc = stop.code if isinstance(stop.code, int) else 1

@@ -271,8 +271,9 @@ tolerance = 5
 
 
 def declare(folder: Path, text: str) -> None:
-    (folder / "harakeh.csv").write_text(CSV, encoding="utf-8")
-    (folder / "harakeh.toml").write_text(text, encoding="utf-8")
+    (folder / "harakeh").mkdir(exist_ok=True)
+    (folder / "harakeh" / "published.csv").write_text(CSV, encoding="utf-8")
+    (folder / "harakeh" / "claims.toml").write_text(text, encoding="utf-8")
 
 
 def test_a_declaration_loads(tmp_path: Path) -> None:
@@ -356,7 +357,8 @@ def test_a_wrong_tolerance_is_named(tmp_path: Path, old: str, new: str, message:
 
 
 def test_a_paper_without_declared_claims(tmp_path: Path) -> None:
-    (tmp_path / "harakeh.csv").write_text(CSV, encoding="utf-8")
+    (tmp_path / "harakeh").mkdir()
+    (tmp_path / "harakeh" / "published.csv").write_text(CSV, encoding="utf-8")
     with pytest.raises(BadValue, match="no claims are declared"):
         claims.load("harakeh", folder=tmp_path)
 

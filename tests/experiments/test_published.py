@@ -140,7 +140,8 @@ def test_each_id_is_its_own_key(paper: str) -> None:
     ],
 )
 def test_malformed_files_name_the_line_and_the_value(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "harakeh.csv").write_text(content, encoding="utf-8")
+    (tmp_path / "harakeh").mkdir()
+    (tmp_path / "harakeh" / "published.csv").write_text(content, encoding="utf-8")
     with pytest.raises(BadValue) as caught:
         published.load("harakeh", folder=tmp_path)
     assert message in str(caught.value)

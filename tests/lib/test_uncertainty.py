@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib import layers, seeds, training
+from lib import layers, seeds
 from lib.errors import BadValue
 from lib.layers import Dropout, Flatten
 from lib.models import Network, Parts
+from lib.training import natural as training
 from lib.uncertainty import Deterministic, Ensemble, Heteroscedastic, MonteCarloDropout, Victim, estimate
 
 

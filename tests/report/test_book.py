@@ -146,7 +146,7 @@ def test_a_chapter_made_again_ignores_the_notebooks_other_variables() -> None:
 def test_a_chapter_says_what_it_will_compute_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     monkeypatch.setattr("IPython.display.display", lambda shown: told.append(shown.data))
-    monkeypatch.setattr("lib.execution.run", lambda cells, **_: told.append(cells) or execution.Report())
+    monkeypatch.setattr("experiments.execution.run", lambda cells, **_: told.append(cells) or execution.Report())
     Chapter("harakeh", {"profile": "smoke", "compute": "all", "device": "cpu", "seed_count": 1})
     said, cells = told
     assert cells and said.startswith(f"{len(cells)} cells to compute, ")
