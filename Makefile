@@ -24,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test smoke runs lab lint lock clean distclean force
+.PHONY: help book test smoke runs lab lint gate lock clean distclean force
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -56,6 +56,9 @@ lint: $(READY) ## ruff (rules, format), mypy and import-linter
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+
+gate: $(READY) ## compare what smoke cells measure with the code of an earlier commit (BASE=...)
+	$(PY) -m experiments gate $(BASE)
 
 compile = $(VENV)/bin/uv --no-config pip compile $(1).in --quiet --universal --python-version 3.11 \
   --fork-strategy fewest --generate-hashes --no-header $(if $(UPGRADE),--upgrade) --output-file $(1).txt

@@ -1,4 +1,4 @@
-"""The command line: python -m experiments plan | run | status | show | verify | pack | unpack | infer.
+"""The command line: python -m experiments plan | run | status | show | verify | pack | unpack | gate | infer.
 
 Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line, 130 interrupted.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import commands, papers
+from experiments.gate import BASE
 from lib.errors import BadValue
 
 
@@ -91,6 +92,12 @@ def parser() -> Parser:
     sub.add_argument("--sample", type=int, default=1, metavar="N", help="how many (default: 1)")
     sub.add_argument("--draw", type=int, default=0, metavar="S", help="which sample: the seed of its draw (default: 0)")
     _add_machine(sub)
+    sub = command(
+        commands.gate, "compare what smoke cells measure with what the code of a base commit measures", cells=False
+    )
+    sub.add_argument("base", nargs="?", default=None, metavar="BASE", help=f"a commit (default: that in {BASE})")
+    sub.add_argument("--paper", default=None, help=f"one of {', '.join(papers.NAMES)} (default: all)")
+    sub.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="only cells with this")
     sub = command(commands.infer, "tell members from others by a network's saved answers to both", cells=False)
     sub.add_argument("file", type=Path, metavar="FILE.npz", help="member, nonmember, member_labels, nonmember_labels")
     return top

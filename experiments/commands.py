@@ -10,10 +10,12 @@ import json
 import os
 import random
 import sys
+from collections import Counter
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, get_args
 
 from experiments import costs, execution, packing, papers, verification
+from experiments import gate as behaviour
 from experiments.records import Record, Store, key_of
 from experiments.selection import NoCell, label, select
 from lib.errors import BadValue, check_choice, check_count, check_number
@@ -195,3 +197,21 @@ def infer(options: argparse.Namespace) -> int:
 
     print(json.dumps(report(options.file), indent=1, allow_nan=False))
     return 0
+
+
+def gate(options: argparse.Namespace) -> int:
+    """Compare what today's code measures in smoke cells with what that of a base commit measures."""
+    options.profile, options.seed, options.seeds, options.set = "smoke", None, None, []
+    cells, base = _cells(options), options.base or behaviour.default_base()
+    try:
+        outcomes = behaviour.compare(cells, base)
+    except behaviour.GateFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    for found in outcomes:
+        if found.word != "equal":
+            print(f"{found.word:<8} {label(found.cell)}: {found.why}")
+    counts = Counter(found.word for found in outcomes)
+    told = ", ".join(f"{counts[word]} {word}" for word in get_args(behaviour.Word))
+    print(f"{len(outcomes)} smoke cells since {base[:12]}: {told}")
+    return 1 if counts["changed"] else 0
