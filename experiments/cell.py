@@ -22,6 +22,7 @@ class Common:
 
     PAPER: ClassVar[str]
     NETWORKS: ClassVar[tuple[str, ...]]
+    OF_SEED: ClassVar[tuple[str, ...]] = ("seed",)  # the settings in which the cells of one row differ
 
     paper: str
     profile: str = "paper"

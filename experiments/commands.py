@@ -16,8 +16,9 @@ from typing import Any, get_args
 
 from experiments import costs, execution, packing, papers, verification
 from experiments import gate as behaviour
+from experiments.find import NoCell
 from experiments.records import Record, Store, key_of
-from experiments.selection import NoCell, label, select
+from experiments.selection import label, select
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.training import checkpoints
 

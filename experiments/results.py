@@ -13,8 +13,8 @@ from typing import Any
 from experiments import papers, published
 from experiments.papers.galinkin import rows as galinkin_rows
 from experiments.papers.song import rows as song_rows
-from experiments.reading import Reading
 from experiments.records import Record, Store
+from experiments.results_reading import Reading
 from experiments.verdicts import Measured
 
 TEXT = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from experiments import papers
+from experiments.find import NoCell, setting
 from lib.errors import BadValue, check_count
 
 # Settings that are named where they are not what they are in most cells.
 UNUSUAL = "answers aware answer_precision adversary features shadow inputs nonmembers scale dropout patience".split()
-
-
-class NoCell(BadValue):
-    """No cell of the grid has what is asked for; one of another grid may."""
 
 
 def select(
@@ -43,7 +39,7 @@ def select(
     cells = module.grid(profile)
     # Cells of different experiments have different fields; one that lacks a field meets no condition on it.
     types = {field.name: type(getattr(cell, field.name)) for cell in cells for field in fields(cell)}
-    conditions = [_parse(condition, types, "--only") for condition in only]
+    conditions = [setting(condition, types, what="--only") for condition in only]
     chosen = [
         cell
         for cell in cells
@@ -54,7 +50,7 @@ def select(
         chosen = [cell for cell in chosen if cell.seed < seeds]
     if not chosen:
         raise NoCell(f"--only {' '.join(only)}: no cell of {paper}/{profile} meets that")
-    replacements = dict(_parse(change, types, "--set") for change in changes)
+    replacements = dict(setting(change, types, what="--set") for change in changes)
     for name in replacements:
         if name in ("paper", "profile", "seed", "version"):
             raise BadValue(f"--set {name}: cannot be changed here")
@@ -76,24 +72,3 @@ def label(cell: Any) -> str:
         f"{name}={getattr(cell, name)}" for name in UNUSUAL if name in usual and getattr(cell, name) != usual[name]
     ]
     return " ".join([*words, f"seed {cell.seed}"])
-
-
-def _parse(text: str, types: dict[str, type], option: str) -> tuple[str, Any]:
-    """`field=value` with the value in the field's own type."""
-    name, separator, raw = text.partition("=")
-    if not separator:
-        raise BadValue(f"{option} {text!r}: expected field=value")
-    if name not in types:
-        raise NoCell(f"{option} {name}: unknown field; expected one of {', '.join(types)}")
-    kind = types[name]
-    try:
-        if kind is str:
-            return name, raw
-        if kind is tuple:
-            return name, tuple(map(float, json.loads(f"[{raw}]")))
-        if kind is bool:
-            return name, {"true": True, "false": False}[raw.lower()]
-        return name, kind(raw)
-    except (ValueError, TypeError, KeyError) as error:
-        example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3", bool: "true"}[kind]
-        raise BadValue(f"{option} {name}: expected a {kind.__name__} such as {example}, got {raw!r}") from error

@@ -15,7 +15,8 @@ from experiments import provenance
 from experiments.records import REPAIR, Store, sealed, unsealed
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
-from report.tables import NOT_RUN, Table
+from report.numbers import NOT_RUN
+from report.tables import Table
 
 # What the rows of an implementation begin with, and the package that it comes in.
 PEERS = {

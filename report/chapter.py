@@ -1,4 +1,4 @@
-"""What a chapter's notebook needs beyond `lib` itself: its parameters checked, its missing cells computed, its numbers glued.
+"""What a chapter's notebook needs beyond `lib` itself: its parameters checked, its missing cells computed, its tables glued.
 
     chapter = Chapter("harakeh", globals())      # the first cell after the parameters
 
@@ -8,7 +8,6 @@ A notebook reads, plots and explains; with `compute = "missing"` it first comput
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from matplotlib.figure import Figure
 
 from experiments import costs, execution, papers
 from experiments.cell import PROFILES
-from experiments.records import ROOT, Store
+from experiments.records import Store
 from experiments.selection import select
 from lib.errors import BadValue, check_choice, check_count
 from lib.training import checkpoints
@@ -81,7 +80,6 @@ class Chapter:
         }
         self.parameters = parameters(given)
         self.store = Store()
-        self.glued: set[str] = set()
         if self.parameters.compute != "never":
             self._compute()
 
@@ -112,25 +110,11 @@ class Chapter:
             display(Markdown(f'{forecast}. With `compute = "never"` nothing is computed.'))  # type: ignore[no-untyped-call]
 
     def glue(self, name: str, text: str) -> None:
-        """Make `text` available to the page's prose as {glue:md}`name`."""
+        """Make `text` available to the page as {glue:md}`name`."""
         from IPython.display import Markdown
         from myst_nb import glue
 
-        self.glued.add(name)
         glue(f"{self.paper}-{name}", Markdown(text), display=False)  # type: ignore[no-untyped-call]
-
-    def glue_quoted(self, texts: Mapping[str, str]) -> None:
-        """Glue those of `texts` that the notebook's sentences quote as {glue:md}`paper-name`; the others cost nothing.
-
-        Raises:
-            BadValue: the notebook quotes a name that was neither glued before nor is among `texts`.
-        """
-        source = (ROOT / "notebooks" / f"{self.paper}.ipynb").read_text(encoding="utf-8")
-        quoted = set(re.findall(rf"\{{glue:md\}}`{self.paper}-([\w-]+)`", source))
-        if unknown := sorted(quoted - texts.keys() - self.glued):
-            raise BadValue(f"{self.paper}.ipynb: quotes numbers that do not exist: {', '.join(unknown)}")
-        for name in sorted(quoted & texts.keys()):
-            self.glue(name, texts[name])
 
     def table(self, name: str, table: Table, caption: str) -> Any:
         """Glue a numbered table called `name`, save its CSV for download, and show it."""

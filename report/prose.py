@@ -1,56 +1,108 @@
-"""How a chapter's sentences name the numbers that they quote, and how these are written."""
+"""The numbers in the text: an address, written as {n}`text:mnist/cw/epistemic/fooling_rate`, becomes what was measured.
+
+A sentence may also quote two addresses that are compared seed by seed:
+
+    {n}`A - B`        how much larger A is, with the interval over the seeds that both have
+    {n}`A beside B`   A over the seeds that B has as well
+
+or, as {n}`derived:NAME`, what a paper's own module of the report makes of several numbers, one of its `DERIVED`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import importlib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import fmean
+from typing import get_args
 
-from experiments import claims, published
-from experiments.reading import Reading
-from experiments.records import Record, Store
-from experiments.results import measured
-from experiments.verdicts import judge
-from report.tables import NOT_RUN, evidence, interval_of
+from experiments import claims, papers, published
+from experiments.address import PRINTED, Address, is_claim, measured, parse, reading, resolve, sources, verdict
+from experiments.records import Store
+from experiments.verdicts import Word, judge
+from lib.errors import BadValue, check_choice
+from report.numbers import NOT_RUN, evidence, one_number, over_seeds, percent
 
-
-def dashed(name: str) -> str:
-    """`name` as the sentences quote it."""
-    return name.replace("_", "-").replace("/", "-")
-
-
-def percent(value: float | None) -> str:
-    """A percentage."""
-    return NOT_RUN if value is None else f"{value:.1f} %"
+TOKEN = re.compile(r"\{n\}`([^`]+)`")
+DERIVED = "derived"
 
 
-def mean(records: Iterable[Record], measurement: str, *, formats: Mapping[str, str] | None = None) -> str:
-    """The mean over seeds of one measurement, in percent unless `formats` has a format for it."""
-    values = [record.measurements[measurement] for record in records if measurement in record.measurements]
-    if not values:
-        return NOT_RUN
-    plain = (formats or {}).get(measurement)
-    return percent(fmean(values)) if plain is None else format(fmean(values), plain)
+def fill(text: str, store: Store, *, paper: str | None = None, where: str) -> str:
+    """`text` with every quoted address replaced by what stands there; `paper` is that of addresses that name none.
 
-
-def readings(
-    store: Store, paper: str, chosen: Sequence[Reading], *, name_of: Callable[[str], str] = dashed
-) -> dict[str, str]:
-    """`paper-mnist-none-cw`, `text-mnist-none-cw`, `text-verdict-mnist-cw`, ...: what the tables and the claims say.
-
-    A verdict on one seed says so; `text-estimate-mnist-cw` is what it rests on.
-
-    The first is the paper's own number; the others are ours under each reading of the paper, by the reading's name.
+    Raises:
+        BadValue: an address of nothing; the message begins with `where` it is written.
     """
-    declared, printed = claims.load(paper), published.load(paper)
-    text = {f"paper-{name_of(name)}": number.text.replace("-", " to ") + " %" for name, number in printed.items()}
-    for one in chosen:
-        kept = measured(store, paper, one)
-        for name in printed:
-            value = interval_of(kept[name]).mean if name in kept else None
-            text[f"{one.name}-{name_of(name)}"] = percent(value)
-        for claim in declared:
-            found = judge(claim, kept, printed)
-            one_seed = ", 1 seed" if found.interval_from == "test points" else ""
-            text[f"{one.name}-verdict-{claim.id}"] = found.word + one_seed
-            text[f"{one.name}-estimate-{claim.id}"] = evidence(found)
-    return text
+
+    def told(match: re.Match[str]) -> str:
+        try:
+            return quote(store, " ".join(match[1].split()), paper)
+        except BadValue as error:
+            raise BadValue(f"{where}: {error}") from error
+
+    return TOKEN.sub(told, text)
+
+
+def quote(store: Store, text: str, paper: str | None = None) -> str:
+    """What a sentence says of an address, a comparison of two, or a derived number.
+
+    Raises:
+        BadValue: an address of nothing.
+    """
+    match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
+    if match:
+        return _derived(store, check_choice("paper", match[1] or paper, papers.NAMES), match[2])
+    first, *second = re.split(r" (?:-|beside) ", text)
+    one = parse(first, paper)
+    if not second:
+        return _told(store, one)
+    other = parse(second[0], paper)
+    if PRINTED in (one.reading, other.reading):
+        printed = published.load(one.paper)
+        return f"{printed[one.id].value - printed[other.id].value:.2f}"
+    values = resolve(store, one).values, resolve(store, other).values
+    shared = [seed for seed in values[0] if seed in values[1]]
+    if " - " in text:
+        return over_seeds([values[0][seed] - values[1][seed] for seed in shared])
+    return _of_values({seed: values[0][seed] for seed in shared}, one)
+
+
+def _derived(store: Store, paper: str, name: str) -> str:
+    known: dict[str, Callable[[Store], str]] = {"verdicts": partial(verdicts, paper=paper)}
+    known |= importlib.import_module(f"report.papers.{paper}").DERIVED
+    return known[check_choice(DERIVED, name, list(known))](store)
+
+
+def verdicts(store: Store, paper: str) -> str:
+    """How many claims of a paper have which verdict."""
+    found, printed = measured(store, paper, reading(paper)), published.load(paper)
+    words = Counter(judge(claim, found, printed).word for claim in claims.load(paper))
+    return f"{words.total()} claims, " + ", ".join(f"{words[word]} {word}" for word in get_args(Word) if words[word])
+
+
+def _told(store: Store, address: Address) -> str:
+    if address.reading == PRINTED:
+        return published.load(address.paper)[address.id].text.replace("-", " to ") + " %"
+    if is_claim(address):
+        found = verdict(store, address)
+        if address.view == "estimate":
+            return evidence(found)
+        return found.word + (", 1 seed" if found.interval_from == "test points" else "")
+    return _of_values(resolve(store, address).values, address)
+
+
+def _of_values(values: Mapping[int, float], address: Address) -> str:
+    """Values, one a seed, by the view of their address."""
+    numbers = list(values.values())
+    if not numbers:
+        return NOT_RUN
+    if address.view == "seeds":
+        return str(len(numbers))
+    if address.view == "interval":
+        return over_seeds(numbers, lowest=0.0, highest=100.0)
+    if address.view == "range":
+        return f"{min(numbers):.1f} to {percent(max(numbers))}"
+    ends: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "lowest": min, "highest": max}
+    return one_number(ends[address.view](numbers), sources(address)[0][0].measurement)

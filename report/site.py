@@ -26,7 +26,7 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, cost_page, figures, front_page, tables
+from report import benchmark_page, cost_page, figures, prose, tables
 from report.chapter import DOWNLOADS, parameters
 from report.papers import harakeh_pages
 
@@ -76,14 +76,17 @@ def _execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
         )
     except papermill.PapermillExecutionError as error:
         raise BuildFailed(f"chapter {chapter}: {error.ename}: {error.evalue}") from error
-    content: str = nbformat.writes(_presentable(notebook))  # type: ignore[no-untyped-call]
+    content: str = nbformat.writes(_presentable(notebook, chapter))  # type: ignore[no-untyped-call]
     write_atomically(output, content.encode())
 
 
-def _presentable(notebook: Any) -> Any:
-    """The executed notebook without papermill's notes, which name folders of this machine and its clock."""
+def _presentable(notebook: Any, chapter: str) -> Any:
+    """The executed notebook, its numbers in its sentences, without papermill's notes: they name folders of this machine."""
+    store = Store()
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = prose.fill(cell.source, store, paper=chapter, where=f"{chapter}.ipynb, {cell.id}")
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
@@ -141,6 +144,8 @@ def _assemble(source: Path) -> None:
     if repository:
         config["repository"]["url"] = f"https://github.com/{repository}"
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for page in (source / "book").glob("*.md"):
+        page.write_text(prose.fill(page.read_text(), Store(), where=page.name))
     first = source / "book" / "index.md"  # MyST substitutes nothing inside a block of code
     first.write_text(first.read_text().replace("{{repository}}", config["repository"]["url"]))
 
@@ -157,7 +162,6 @@ def write_pages(store: Store, folder: Path) -> None:
     for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
-    (folder / "summary.md").write_text(front_page.summary(store))
     panels = harakeh_pages.panels(store, readings=["text", "tutorial"])
     figures.save(
         figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments import claims, papers, published, verification
+from experiments.address import measured, readings
 from experiments.costs import cost
 from experiments.records import Record, Store, key_of
-from experiments.results import READINGS, measured
 from experiments.selection import label
-from experiments.verdicts import SLACK, Measured, Verdict, judge
+from experiments.verdicts import Verdict, judge
 from lib.errors import BadValue
-from lib.metrics import Interval, mean_interval, proportion_interval
+from report.numbers import NOT_RUN, evidence, over_seeds
 
-NOT_RUN = "not run"
 DATASET_NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -95,43 +94,6 @@ class Table:
         return buffer.getvalue()
 
 
-def interval_of(found: Measured) -> Interval:
-    """The 95 % interval of a measured percentage: over seeds, or over test points where there is one seed."""
-    if len(found.values) > 1:
-        return mean_interval(found.values)
-    share = proportion_interval(found.values[0] / 100 * found.points, found.points)
-    return Interval(found.values[0], 100 * share.low, 100 * share.high, 1)
-
-
-def number(found: Measured | None) -> str:
-    """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"."""
-    if found is None:
-        return NOT_RUN
-    interval = interval_of(found).within(0, 100)
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}] ×{interval.n}"
-
-
-def marked(printed: published.Published, found: Measured | None, tolerance: float) -> str:
-    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one, or of its range."""
-    if found is None:
-        return NOT_RUN
-    mean = interval_of(found).mean
-    close = printed.low - tolerance - SLACK <= mean <= printed.high + tolerance + SLACK
-    return number(found) + (" ✓" if close else "")
-
-
-def over_seeds(values: Sequence[float], *, lowest: float = -math.inf, highest: float = math.inf) -> str:
-    """A number a seed as "mean [low, high] ×seeds", without an interval for one seed, or "not run".
-
-    The interval ends at `lowest` and `highest`, beyond which there can be no value.
-    """
-    if not values:
-        return NOT_RUN
-    interval = mean_interval(values)
-    ends = f" [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}]" if interval.n > 1 else ""
-    return f"{interval.mean:.1f}{ends} ×{interval.n}"
-
-
 def of(records: Iterable[Record], measurement: str) -> str:
     """A measured percentage of records, one a seed, by `over_seeds`."""
     values = [record.measurements[measurement] for record in records if measurement in record.measurements]
@@ -149,14 +111,14 @@ def paired(less: tuple[Sequence[Record], str], more: tuple[Sequence[Record], str
 def claims_table(store: Store, paper: str) -> Table:
     """Every claim of `paper`, what it was judged by, and its verdict under each reading."""
     printed = published.load(paper)
-    by_reading = {one.name: measured(store, paper, one) for one in READINGS[paper]}
+    by_reading = {one.name: measured(store, paper, one) for one in readings(paper)}
     rows = []
     for claim in claims.load(paper):
         verdicts = [judge(claim, found, printed) for found in by_reading.values()]
         rows.append(
             [f"“{claim.quote}” ({claim.where})", _rule(claim), _published(verdicts[0]), *map(_verdict, verdicts)]
         )
-    head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in READINGS[paper])]
+    head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in readings(paper))]
     return Table(head, rows)
 
 
@@ -193,14 +155,6 @@ def _published(found: Verdict) -> str:
 
 def _verdict(found: Verdict) -> str:
     return found.word if found.estimate is None else f"**{found.word}**: {evidence(found)}"
-
-
-def evidence(found: Verdict) -> str:
-    """What a verdict rests on, such as "0.78 [-0.61, 2.17], 1 seed"."""
-    if found.estimate is None:
-        return NOT_RUN
-    source = f"{found.seeds} seeds" if found.interval_from == "seeds" else "1 seed"
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {source}"
 
 
 def grid_table(store: Store, paper: str) -> Table:

@@ -10,9 +10,10 @@ from typing import Any
 from experiments.papers.galinkin import DROPOUT, LONGEST, RARE, Evasion, Membership, Scan
 from experiments.papers.galinkin.rows import ATTACKS, NETWORKS, VICTIMS
 from experiments.records import Record, Store
+from report.numbers import NOT_RUN
 from report.papers.galinkin_membership import written
 from report.papers.galinkin_pages import DATASETS, LABELS, Panels, are_reduced, named, records
-from report.tables import ATTACK_NAMES, NOT_RUN, Table, of
+from report.tables import ATTACK_NAMES, Table, of
 
 # How the attacks see a victim with dropout: its answers, and whether the attacker knows that they are random.
 SEEN: dict[tuple[str, bool], str] = {

@@ -11,8 +11,9 @@ from experiments.papers.galinkin import MEMBERSHIP_CODE, OVERFITTED, RARE, Membe
 from experiments.papers.galinkin.rows import NETWORKS, VICTIMS
 from experiments.records import Record, Store
 from lib import data
+from report.numbers import NOT_RUN
 from report.papers.galinkin_pages import DATASETS, PAPER, VICTIM_NAMES, Panels, named, records, victim_of
-from report.tables import DATASET_NAMES, NOT_RUN, Table, of
+from report.tables import DATASET_NAMES, Table, of
 
 # The share of members among all training and test images.
 MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}

@@ -16,7 +16,8 @@ from experiments.records import Record, Store, settings
 from experiments.results import measured
 from report.decision_figures import VICTIMS
 from report.membership_figures import COUNTED, NETWORKS
-from report.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, NOT_RUN, Table, marked, number
+from report.numbers import NOT_RUN, marked, number
+from report.tables import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, Table
 
 PAPER = "galinkin"
 DATASETS = ("mnist", "cifar10")

@@ -13,7 +13,8 @@ from experiments.results import REDUCED, TEXT, records
 from lib.uncertainty import ESTIMATORS
 from lib.uncertainty.scores import NAMES as SCORE_NAMES
 from lib.uncertainty.scores import OF_ESTIMATOR
-from report.tables import DATASET_NAMES, NOT_RUN, Table, of, over_seeds
+from report.numbers import NOT_RUN, over_seeds
+from report.tables import DATASET_NAMES, Table, of
 
 PAPER = "harakeh"
 EVERY = (*ESTIMATORS, "ensemble")

@@ -10,13 +10,14 @@ from torch import Tensor
 from experiments import claims, published
 from experiments.costs import cost
 from experiments.papers import harakeh
-from experiments.reading import Reading
 from experiments.records import Record, Store
 from experiments.results import READINGS, TEXT, measured, reading, records_of
+from experiments.results_reading import Reading
 from lib import data
 from lib.uncertainty import ESTIMATORS
 from report.diagrams import Column, column
-from report.tables import DATASET_NAMES, Table, marked
+from report.numbers import marked
+from report.tables import DATASET_NAMES, Table
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}

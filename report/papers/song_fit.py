@@ -18,10 +18,10 @@ from experiments.papers.song import Threshold
 from experiments.papers.song.rows import TRAININGS, records
 from experiments.records import Record, Store
 from lib.metrics import mean_interval
+from report.numbers import NOT_RUN, over_seeds
 from report.papers.song_inference import EFFECTS
 from report.papers.song_pages import PAPER
-from report.prose import dashed, mean
-from report.tables import DATASET_NAMES, NOT_RUN, Table, of, over_seeds, paired
+from report.tables import DATASET_NAMES, Table, of, paired
 
 FIT = 90.0
 DATASETS = ("fashion_mnist", "cifar10")
@@ -82,16 +82,3 @@ def outcome(found: Pair) -> str:
     if interval.low > 0:
         return "borne out"
     return "refuted" if interval.high < 0 else "undecided"
-
-
-def fit_prose(store: Store) -> dict[str, str]:
-    """`few-cifar10-robust-inference-benign`, ..., `few-cifar10-robust-leaks`, ..., `few-cifar10-outcome`, `few-cifar10-seeds`."""
-    text: dict[str, str] = {}
-    for dataset in DATASETS:
-        one, found = dashed(f"few-{dataset}"), few(store, dataset)
-        for training, kept in found.items():
-            text |= {dashed(f"{one}-{training}-{name}"): mean(kept, name) for name in (*QUANTITIES, *INFERENCES)}
-        text |= {f"{one}-{claim}": over_seeds(differences(found, claim)) for claim in COMPARED}
-        seeds = len(differences(found, "robust-leaks"))
-        text |= {f"{one}-outcome": outcome(found), f"{one}-seeds": str(seeds) if seeds else NOT_RUN}
-    return text

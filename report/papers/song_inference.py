@@ -9,9 +9,9 @@ from experiments.results import measured
 from experiments.verdicts import judge
 from lib import data
 from lib.membership import best_by_chance
+from report.numbers import NOT_RUN, evidence
 from report.papers.song_pages import INPUTS, PAPER, kept, scale, title
-from report.prose import dashed
-from report.tables import NOT_RUN, Table, evidence, of
+from report.tables import Table, of
 
 # What an adversary could do, by the measurement that judges it.
 ADVERSARIES = {
@@ -39,7 +39,7 @@ def effects_table(store: Store) -> Table:
     rows = []
     for dataset in DATASETS:
         for name, words in EFFECTS.items():
-            verdict = judge(declared[f"{dashed(dataset)}-{name}"], found[scale(store, dataset)], printed)
+            verdict = judge(declared[f"{dataset}-{name}".replace("_", "-")], found[scale(store, dataset)], printed)
             rows.append([title(store, dataset), words, f"{verdict.published:.2f}", evidence(verdict), verdict.word])
     return Table(["Data", "Difference of inferences, in points", "Paper", "Ours", "Verdict"], rows)
 

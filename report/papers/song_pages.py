@@ -13,7 +13,8 @@ from experiments.papers.song import METHODS, Cell, Targeted, Threshold
 from experiments.papers.song.rows import DATASETS, READINGS, TRAININGS, records
 from experiments.records import Record, Store
 from experiments.results import measured
-from report.tables import ATTACK_NAMES, DATASET_NAMES, NOT_RUN, Table, marked, of
+from report.numbers import NOT_RUN, marked
+from report.tables import ATTACK_NAMES, DATASET_NAMES, Table, of
 
 PAPER = "song"
 QUANTITIES = {

@@ -30,8 +30,8 @@ from lib.membership import roc
 from lib.models import Network
 from lib.training.snapshots import History
 from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Victim
-from report.papers import galinkin_membership, galinkin_pages, galinkin_prose
-from report.tables import NOT_RUN
+from report.numbers import NOT_RUN
+from report.papers import galinkin_membership, galinkin_pages
 
 KINDS = list(galinkin.CELLS)
 PROFILES = pytest.mark.parametrize("profile", galinkin.PROFILES)
@@ -1278,12 +1278,6 @@ def test_the_figure_of_the_count_has_every_victim_as_written_and_as_coded_and_no
             assert {config["adversary"] for config in configs} == {{"written": "salem", "coded": "as_coded"}[procedure]}
             assert {config["patience"] for config in configs} == {2} and title in ("MNIST", "CIFAR-10")
         assert len(lines) == 4
-
-
-def test_the_ends_of_a_number_are_those_of_its_seeds() -> None:
-    kept = [Record(str(value), {}, {"tpr": value}, {}, {}) for value in (61.0, 60.0, 64.0)]
-    assert galinkin_prose._ends("one", kept, "tpr") == {"one-tpr-lowest": "60.0 %", "one-tpr-highest": "64.0 %"}
-    assert galinkin_prose._ends("one", [], "tpr")["one-tpr-lowest"] == NOT_RUN
 
 
 def test_nothing_is_ticked_within_limits_that_are_ours() -> None:

@@ -9,7 +9,7 @@ import pytest
 from experiments.records import Store
 from lib.errors import BadValue
 from report import benchmark_page
-from report.tables import NOT_RUN
+from report.numbers import NOT_RUN
 
 ROW = ["CW, 4 images", "ours", "1.5", "1.00", "1.00", "1.829", "100.0", "100.0"]
 

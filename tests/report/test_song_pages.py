@@ -18,7 +18,7 @@ from experiments.records import Result, Store
 from experiments.results import measured
 from report import inference_figures
 from report.papers import song_fit, song_inference, song_pages
-from report.papers.song_prose import prose
+from report.prose import quote
 
 FACTS = {
     "seconds": 60.0,
@@ -189,19 +189,30 @@ def test_titles_name_the_scale_where_it_is_not_the_papers(full: Store) -> None:
     assert list(song_pages.victims(full)) == ["Yale Face", "Fashion-MNIST, reduced", "CIFAR-10, reduced"]
 
 
-def test_prose_quotes_the_records(full: Store) -> None:
-    told = prose(full)
-    assert told["cifar10-robust-gap-of-accuracies"] == "10.0 points"
-    assert told["yale-natural-best-test-accuracy"] == "60.0 %" and told["best-method"] == "model (targeted)"
-    assert told["paper-cifar10-robust-inference-benign"] == "74.89 %"
-    assert told["reduced-cifar10-robust-inference-benign"] == "61.0 %"
-    assert told["text-verdict-yale-robust-leaks"] != "not run"
-    assert told["text-verdict-cifar10-robust-leaks"] == "not run"
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("reduced:cifar10/robust/train_accuracy - reduced:cifar10/robust/test_accuracy", "10.0 [10.0, 10.0] ×2"),
+        ("text:yale/natural/trace_test_accuracy", "60.0 %"),
+        ("derived:best_method", "model (targeted)"),
+        ("paper:cifar10/robust/inference_benign", "74.89 %"),
+        ("reduced:cifar10/robust/inference_benign", "61.0 %"),
+        ("text:cifar10-robust-leaks", "not run"),
+    ],
+)
+def test_prose_quotes_the_records(full: Store, address: str, text: str) -> None:
+    assert quote(full, address, "song") == text
+    assert quote(full, "text:yale-robust-leaks", "song") != "not run"
 
 
 def test_without_records_everything_says_so(store: Store) -> None:
-    told = {text for name, text in prose(store).items() if not name.startswith("paper-")}
-    assert told == {"not run", "not testable as written"}
+    for address in (
+        "text:yale/natural?seeds",
+        "derived:best_method",
+        "derived:dark_test_accuracy",
+        "derived:outcome/cifar10",
+    ):
+        assert quote(store, address, "song") == "not run"
     for table in (song_pages.cost_table, song_inference.beyond_table, song_pages.methods_table, song_pages.table2):
         assert any("not run" in row for row in table(store).rows)
     assert song_pages.loss_data({}).rows == [["not run"] * 8]
@@ -243,9 +254,9 @@ def test_few_members_stand_below_the_usual_ones(full: Store) -> None:
         "–",
         "not tested",
     ]  # made-up victims are right on 70 and 72 % under attack
-    told = prose(full)
-    assert told["few-cifar10-robust-inference-benign"] == "61.0 %" and told["few-cifar10-seeds"] == "2"
-    assert told["few-fashion-mnist-outcome"] == "not tested"
+    assert quote(full, "few:cifar10/robust/inference_benign", "song") == "61.0 %"
+    assert quote(full, "few:cifar10/robust?seeds", "song") == "2"
+    assert quote(full, "derived:outcome/fashion_mnist", "song") == "not tested"
 
 
 def test_the_data_behind_the_figures_has_every_bin_and_point(full: Store) -> None:

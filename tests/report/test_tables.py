@@ -29,11 +29,12 @@ from experiments.results import READINGS
 from experiments.verdicts import Measured, Word
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
-from report import benchmark_page, figures, front_page, site, tables
+from report import benchmark_page, figures, numbers, site, tables
+from report.numbers import NOT_RUN
 from report.papers import harakeh_beyond as beyond
 from report.papers import harakeh_pages as pages
-from report.papers.harakeh_prose import prose
-from report.tables import NOT_RUN, Table
+from report.prose import quote, verdicts
+from report.tables import Table
 
 PRINTED = published.load("harakeh")
 CLOSE = claims.tolerances("harakeh")
@@ -129,15 +130,15 @@ def line_of(store: Store, data: str, estimator: str, quantity: str) -> dict[str,
     ],
 )
 def test_a_number_is_its_mean_interval_and_seeds(values: list[float], points: int, text: str) -> None:
-    assert tables.number(Measured(tuple(values), tuple(range(len(values))), points)) == text
+    assert numbers.number(Measured(tuple(values), tuple(range(len(values))), points)) == text
 
 
 def test_no_number_is_not_run() -> None:
-    assert tables.number(None) == NOT_RUN == "not run"
+    assert numbers.number(None) == NOT_RUN == "not run"
 
 
 def test_the_interval_of_one_seed_has_the_percentage_itself_as_its_mean() -> None:
-    found = tables.interval_of(Measured((12.34,), (0,), 10_000))
+    found = numbers.interval_of(Measured((12.34,), (0,), 10_000))
     assert found.mean == 12.34 and found.n == 1
     assert found.low < 12.34 < found.high
 
@@ -203,10 +204,9 @@ def test_the_attacker_of_one_draw_has_a_column_for_the_epistemic_network(store: 
     assert found.pop(("epistemic", "attacked")) == "25.00 [24.16, 25.86] ×1 ✓"  # 2.08 from 22.92
     assert found.pop(("aleatoric", "attacked")) == NOT_RUN  # random as well, and never attacked through one draw
     assert set(found.values()) == {pages.SAME}
-    text = prose(store)
-    assert text["one_draw-verdict-mnist-fgsm-epistemic"] == "replicated, 1 seed"
-    assert text["text-verdict-mnist-fgsm-epistemic"] == "not replicated, 1 seed"
-    assert text["text-mnist-epistemic-adversarial-accuracy-one-draw"] == "25.0 %"
+    assert quote(store, "one_draw:mnist-fgsm-epistemic", "harakeh") == "replicated, 1 seed"
+    assert quote(store, "text:mnist-fgsm-epistemic", "harakeh") == "not replicated, 1 seed"
+    assert quote(store, "text:mnist/fgsm/epistemic?adversarial_accuracy_one_draw", "harakeh") == "25.0 %"
 
 
 @pytest.mark.parametrize("side", [-1, 1], ids=["below", "above"])
@@ -251,13 +251,13 @@ def test_a_changed_cell_enters_no_table(store: Store, changes: dict[str, Any]) -
 
 def test_smoke_records_enter_no_table(store: Store) -> None:
     put(store, cells(dataset="mnist", network="basic_cnn", estimator="none")[0])
-    before, counts = every_table(store), front_page.summary(store)
+    before, counts = every_table(store), verdicts(store, "harakeh")
     for cell in cells("smoke"):
         put(store, cell, 12.34, 56.78)
     # And one that claims to be of the smoke profile but is of the real data.
     put(store, FGSM(profile="smoke"), 12.34, 56.78)
     assert {name: table.rows for name, table in every_table(store).items()} == {n: t.rows for n, t in before.items()}
-    assert front_page.summary(store) == counts
+    assert verdicts(store, "harakeh") == counts
     assert not any("12.34" in cell for table in before.values() for row in table.rows for cell in row)
 
 
@@ -356,23 +356,12 @@ def test_each_rule_names_its_cells_and_its_limit(store: Store) -> None:
         assert "/" not in rule and "_" not in rule
 
 
-@pytest.mark.parametrize("paper", papers.NAMES)
-def test_the_first_page_quotes_only_numbers_that_the_chapters_know(store: Store, paper: str) -> None:
-    """Without a record each of them says so, but the paper's own."""
-    known = front_page.PROSE[paper](store)
-    quoted = re.findall(r"\{([^}]+)\}", front_page.FINDINGS[paper])
-    assert quoted and set(quoted) <= known.keys()
-    assert {known[name] for name in quoted if not name.startswith("paper-")} == {NOT_RUN}
-
-
 @pytest.mark.parametrize("full", [False, True])
 def test_the_summary_adds_up_to_the_number_of_claims(store: Store, full: bool) -> None:
     for cell in cells() if full else []:
         put(store, cell, 90.0)
-    lines = front_page.summary(store).splitlines()
-    assert len(lines) == len(papers.NAMES)
-    (line,) = [line for line in lines if papers.get("harakeh").TITLE in line]
-    total, counts = re.search(r"Of (\d+) claims, (.*)\.$", line).groups()  # type: ignore[union-attr]
+    line = verdicts(store, "harakeh")
+    total, counts = re.fullmatch(r"(\d+) claims, (.*)", line).groups()  # type: ignore[union-attr]
     found = dict(re.fullmatch(r"(\d+) (.+)", part).groups()[::-1] for part in counts.split(", "))  # type: ignore[union-attr]
     assert sum(map(int, found.values())) == int(total) == len(claims.load("harakeh"))
     assert set(found) <= set(get_args(Word))
@@ -569,7 +558,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
     }
     made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
     made |= {f"{name}.{kind}" for name in ("checks", *benchmark_page.PAGES) for kind in ("md", "csv")}
-    assert names == made | {"summary.md", "first.png"}
+    assert names == made | {"first.png"}
 
 
 def test_the_pages_leave_no_figure_open(curves: Store, tmp_path: Path) -> None:
@@ -593,20 +582,18 @@ def test_the_first_pages_figure_is_sharp_on_a_wide_page(curves: Store, tmp_path:
 
 
 def test_the_prose_quotes_records_or_says_not_run(store: Store) -> None:
-    quoted = {name: text for name, text in prose(store).items() if not name.startswith("paper-")}
-    assert set(quoted.values()) == {"not run", "not testable as written"}
-    assert prose(store)["paper-mnist-epistemic-cw"] == "30 to 37 %"
     wanted: dict[str, Any] = {"dataset": "mnist", "network": "basic_cnn_tutorial", "estimator": "aleatoric"}
     for cell, attacked in zip(cells(**wanted), (8.0, 9.0, 10.6), strict=False):
         put(store, cell, 99.25, attacked, sigma=0.5 + cell.seed, adversarial_sigma=2.0, unmoved=4.04)
-    text = prose(store)
-    assert text["tutorial-mnist-aleatoric-clean"] == "99.2 %"
-    assert text["tutorial-mnist-aleatoric-fgsm"] == "9.2 %"  # 27.6 / 3
-    assert text["tutorial-mnist-aleatoric-unmoved"] == "4.0 %"
-    assert text["tutorial-mnist-aleatoric-sigma"] == "1.500"
-    assert text["tutorial-mnist-aleatoric-adversarial-sigma"] == "2.000"
-    assert text["tutorial-verdict-mnist-accuracy-aleatoric"] == "replicated"
-    assert text["text-mnist-aleatoric-clean"] == text["tutorial-mnist-none-clean"] == "not run"
+    text = {
+        address: quote(store, address, "harakeh")
+        for part in ("/accuracy", "/adversarial_accuracy", "?unmoved", "?sigma", "?adversarial_sigma")
+        for address in [f"tutorial:mnist/fgsm/aleatoric{part}"]
+    }
+    assert list(text.values()) == ["99.2 %", "9.2 %", "4.0 %", "1.500", "2.000"]  # 9.2: 27.6 / 3
+    assert quote(store, "tutorial:mnist-accuracy-aleatoric", "harakeh") == "replicated"
+    assert quote(store, "text:mnist/fgsm/aleatoric/accuracy", "harakeh") == "not run"
+    assert quote(store, "tutorial:mnist/fgsm/none/accuracy", "harakeh") == "not run"
 
 
 # --- costs --------------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from typing import Any
 
 from experiments.papers import galinkin
 from experiments.papers.galinkin import Cell, Evasion, Membership, Scan
-from experiments.reading import Reading
 from experiments.records import Record, Store
+from experiments.results_reading import Reading
 
 READINGS = (
     Reading("text", "as written", "paper"),

@@ -11,8 +11,8 @@ from typing import Any
 
 from experiments.papers import song
 from experiments.papers.song import Cell, Targeted, Threshold
-from experiments.reading import Reading
 from experiments.records import Record, Store
+from experiments.results_reading import Reading
 
 READINGS = (Reading("text", "at the paper's scale", "paper"), Reading("reduced", "`reduced`", "reduced"))
 DATASETS = ("yale", "fashion_mnist", "cifar10")

@@ -54,6 +54,7 @@ class Cell(Common):
 
     PAPER = "song"
     NETWORKS = ("yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short")
+    OF_SEED = ("seed", "part")  # where not all images are trained on, each seed has a part of its own
 
     paper: str = PAPER
     dataset: str = "yale"

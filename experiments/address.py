@@ -1,0 +1,195 @@
+"""One address for a number: `[paper:][reading:]id[?part&part...]`, in sentences, tables, claims and on the command line.
+
+    harakeh:paper:mnist/cw/epistemic/fooling_rate       what the paper printed
+    harakeh:text:mnist/cw/epistemic/fooling_rate        ours, under the reading "text" (which is meant where none is named)
+    ...:mnist/cw/epistemic?l2                           another measurement of the same records
+    ...:mnist/cw/epistemic/fooling_rate?form=one_draw   of the records with one setting changed
+    harakeh:text:mnist-fgsm-drop                        the verdict on a claim, by the id of the claim
+
+A part that is neither a measurement nor a setting is a *view*, one of `VIEWS`: how the number is looked at. Where the paper is
+known, as in its own chapter, it need not be named.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from statistics import fmean
+from typing import Any, cast
+
+from experiments import claims, papers, published
+from experiments.find import find, row, setting, types_of
+from experiments.reading import Declared, Reading, Source
+from experiments.records import Record, Store
+from experiments.verdicts import Measured, Verdict, judge
+from lib.errors import BadValue, check_choice
+
+VERDICT = "text"  # the reading whose verdicts count: what the paper's text describes, at the paper's scale
+PRINTED = "paper"  # in place of a reading: what the paper printed
+VIEWS = ("mean", "interval", "seeds", "lowest", "highest", "range", "estimate")
+_SHAPE = re.compile(r"(?:(?P<paper>\w+):)??(?:(?P<reading>\w+):)?(?P<id>[\w/-]+)(?:\?(?P<parts>[\w/=.,&-]+))?")
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address taken apart."""
+
+    text: str
+    paper: str
+    reading: str
+    id: str
+    measurement: str = ""  # "" for that of the id
+    view: str = "mean"
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an address names: a value a seed, and the records behind it."""
+
+    values: Mapping[int, float]  # in the order of seeds
+    points: int  # that each percentage is of
+    records: tuple[Record, ...]
+
+
+def declared(paper: str) -> Declared:
+    """What `paper` says of its readings."""
+    papers.get(paper)
+    return cast(Declared, importlib.import_module(f"experiments.papers.{paper}.readings"))
+
+
+def readings(paper: str) -> tuple[Reading, ...]:
+    """The readings of `paper` that claims are judged under."""
+    return tuple(one for one in declared(paper).READINGS if one.judged)
+
+
+def reading(paper: str, name: str = VERDICT) -> Reading:
+    """The reading `name` of `paper`."""
+    known = {one.name: one for one in declared(paper).READINGS}
+    return known[check_choice("reading", name, tuple(known))]
+
+
+@cache
+def parse(text: str, paper: str | None = None) -> Address:
+    """`text` as an address, whose paper is `paper` unless it names one.
+
+    Raises:
+        BadValue: not of the shape of an address; an unknown paper, reading, id, measurement or setting; or settings that no
+            row of the grid has together.
+    """
+    try:
+        return _parsed(text, paper)
+    except BadValue as error:
+        raise BadValue(f"address {text!r}: {error}") from error
+
+
+def _parsed(text: str, paper: str | None) -> Address:
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise BadValue("expected [paper:][reading:]id[?part&part...]")
+    first, name, id_ = match["paper"], match["reading"], match["id"]
+    if first is None and name in papers.NAMES:
+        first, name = name, None
+    if first is None and paper is None:
+        raise BadValue(f"expected a paper in front, one of {', '.join(papers.NAMES)}")
+    address = Address(text, check_choice("paper", first or paper, papers.NAMES), name or VERDICT, id_)
+    known, types = declared(address.paper).MEASURED, types_of(address.paper)
+    for part in (match["parts"] or "").split("&") if match["parts"] else ():
+        if "=" in part:
+            address = replace(address, settings=(*address.settings, setting(part, types, what="setting")))
+        elif part in VIEWS:
+            address = replace(address, view=part)
+        else:
+            address = replace(address, measurement=check_choice("measurement", part, sorted(known)))
+    if address.reading == PRINTED:
+        check_choice("published id", id_, published.load(address.paper))
+    elif is_claim(address):
+        check_choice("claim", id_, list(_claims(address.paper)))
+    else:
+        _check_sources(address)
+    return address
+
+
+def is_claim(address: Address) -> bool:
+    """Whether an address names a claim; an id with a dash can be nothing else."""
+    return "-" in address.id or address.id in _claims(address.paper)
+
+
+@cache
+def _claims(paper: str) -> dict[str, claims.Claim]:
+    return {claim.id: claim for claim in claims.load(paper)}
+
+
+def _check_sources(address: Address) -> None:
+    """See that cells could measure it. A published number need not be planned under every reading."""
+    as_published = address.id in published.load(address.paper) and not address.settings
+    for alternatives in sources(address):
+        for source in alternatives:
+            check_choice("measurement", source.measurement, sorted(declared(address.paper).MEASURED))
+        rows = [row(address.paper, p, **source.settings) for source in alternatives for p in source.profiles]
+        if rows and not any(rows) and not as_published:
+            raise BadValue(f"no cell has the settings {dict(alternatives[0].settings)}")
+
+
+@cache
+def sources(address: Address) -> list[list[Source]]:
+    """Where a number of ours lies; see `Declared.sources`."""
+    found = declared(address.paper).sources(reading(address.paper, address.reading), address.id.split("/"))
+    if address.measurement or address.settings:
+        return [[_changed(source, address) for source in alternatives] for alternatives in found]
+    return found
+
+
+def _changed(source: Source, address: Address) -> Source:
+    settings = {**source.settings, **dict(address.settings)}
+    return replace(source, settings=settings, measurement=address.measurement or source.measurement)
+
+
+def resolve(store: Store, address: Address) -> Found:
+    """What was measured of the number at `address`: for each seed that has all of its sources, their mean."""
+    kept = [_first_recorded(store, address.paper, alternatives) for alternatives in sources(address)]
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in kept)))
+    values = {seed: fmean(by_seed[seed][0] for by_seed in kept) for seed in seeds}
+    points = sum(by_seed[seeds[0]][1] for by_seed in kept) if seeds else 0
+    return Found(values, points, tuple(record for by_seed in kept for *_, record in by_seed.values()))
+
+
+def _first_recorded(store: Store, paper: str, alternatives: list[Source]) -> dict[int, tuple[float, int, Record]]:
+    """Value, points and record by seed, of the first of the alternatives that has records."""
+    for source in alternatives:
+        for profile in source.profiles:
+            if records := find(store, paper, profile, **source.settings):
+                return {
+                    record.config["seed"]: (value, source.points or int(record.measurements["test_points"]), record)
+                    for record in records
+                    if (value := _value(record, source.measurement)) is not None
+                }
+    return {}
+
+
+def _value(record: Record, name: str) -> float | None:
+    """A measurement of a record, or the highest point of one of its curves, if it has it."""
+    return record.measurements.get(name, max(record.curves.get(name, ()), default=None))
+
+
+def verdict(store: Store, address: Address) -> Verdict:
+    """The verdict on the claim at `address`."""
+    claim = _claims(address.paper)[address.id]
+    found = measured(store, address.paper, reading(address.paper, address.reading), claim.cells)
+    return judge(claim, found, published.load(address.paper))
+
+
+def measured(store: Store, paper: str, one: Reading, names: Iterable[str] | None = None) -> dict[str, Measured]:
+    """What was measured for published numbers, by default all, under a reading; those without a record are absent."""
+    by_name = {
+        name: resolve(store, parse(f"{one.name}:{name}", paper))
+        for name in (published.load(paper) if names is None else names)
+    }
+    return {
+        name: Measured(values=tuple(found.values.values()), seeds=tuple(found.values), points=found.points)
+        for name, found in by_name.items()
+        if found.values
+    }

@@ -1,0 +1,114 @@
+"""How Galinkin's numbers can be read.
+
+An id is `<data set>/<network>/<plain or bayesian>/<quantity>` in Table 1; Tables 2 and 3 average it over the networks
+(`mnist/bayesian/membership`) or over all four victims of a data set (`mnist/boundary`), and so do we, seed by seed. Other
+measurements of an attack are named after its quantity: `mnist/lenet5/plain/membership?auc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from experiments.papers.galinkin.evasion import Evasion
+from experiments.papers.galinkin.grid import MEMBERSHIP_CODE, OVERFITTED, RARE
+from experiments.papers.galinkin.membership import Membership
+from experiments.papers.galinkin.scan import Scan
+from experiments.papers.galinkin.victims import Cell
+from experiments.reading import Reading, Source
+from lib.errors import BadValue, check_choice
+
+ATTACKS = ("hop_skip_jump", "boundary")
+NETWORKS = ("lenet5", "resnet18")
+VICTIMS = ("plain", "bayesian")
+SUCCESS = dict.fromkeys(ATTACKS, "success")
+WITHIN = {**dict.fromkeys(ATTACKS, "success_within"), "membership": ""}  # to membership no limit applies: "text" is it
+AS_CODED = {"adversary": "as_coded", "features": "unsorted"}
+
+
+def _beside(name: str, **settings: Any) -> Reading:
+    """A reading that no claim is judged under: as written, but for some settings; at `reduced` where `paper` has no record."""
+    return Reading(name, name.replace("_", " "), ("paper", "reduced"), settings, quantities=SUCCESS, judged=False)
+
+
+CODED = {**SUCCESS, "membership": "membership_as_coded"}
+READINGS = (
+    Reading("text", "as written", quantities=SUCCESS),
+    Reading("coded", "as coded", settings=AS_CODED, quantities=CODED),
+    Reading("naive", "within a limit, naive", quantities=WITHIN),
+    Reading("aware", "within a limit, aware of noise", settings={"aware": True}, quantities=WITHIN),
+    Reading("reduced", "as written, ResNet-18 attacked at `reduced`", ("reduced",), quantities=SUCCESS),
+    Reading("coded_reduced", "as coded, ResNet-18 attacked at `reduced`", ("reduced",), AS_CODED, quantities=CODED),
+    # How an attack sees a victim with dropout; "text" with what `reduced` has where the paper's scale has no record.
+    _beside("off", answers="off"),
+    _beside("mean"),
+    _beside("mean_aware", aware=True),
+    _beside("one_draw", answers="one_draw"),
+    _beside("one_draw_aware", answers="one_draw", aware=True),
+    _beside("scanned", **AS_CODED),
+    # What could lift the accuracy of membership inference, one change each from "text".
+    _beside("same", shadow="same"),
+    _beside("raw", inputs="raw"),
+    _beside("inverted", nonmembers="inverted"),
+    _beside("overfitted", **OVERFITTED),
+    _beside("overfitted_rare", **OVERFITTED, dropout=RARE),
+    _beside("overfitted_rare_spread", **OVERFITTED, dropout=RARE, features="top3_spread"),
+    _beside("spread", features="top3_spread"),
+    # Victims that are trained otherwise.
+    _beside("rare", dropout=RARE, patience=2),
+    _beside("unstopped", patience=0),
+    _beside("membership_code", **AS_CODED, **MEMBERSHIP_CODE),
+)
+MEASURED = frozenset(
+    "accuracy train_accuracy training_epochs watched_loss started found success success_vote success_within "
+    "success_one_answer_within success_targeted success_untargeted first_label_right median_distance answers passes calls "
+    "targeted membership membership_as_coded tpr fpr auc auc_as_coded advantage tpr_at_1pct tpr_at_01pct control "
+    "control_auc odds_auc odds_membership odds_tpr_at_1pct odds_tpr_at_01pct".split()
+)
+
+
+def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
+    """The row of an id of Table 1, or those that an average is of."""
+    dataset, *middle, quantity = path
+    check_choice("quantity", quantity, ("accuracy", *ATTACKS, "membership"))
+    if len(middle) > 2:
+        raise BadValue(f"id: expected data set/network/victim/quantity, got {'/'.join(path)}")
+    networks = [middle[0]] if len(middle) == 2 else NETWORKS
+    victims = [check_choice("victim", middle[-1], VICTIMS)] if middle else VICTIMS
+    return [_of_victim(one, dataset, network, victim, quantity) for network, victim in product(networks, victims)]
+
+
+def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: str) -> list[Source]:
+    """The rows that could measure a quantity of one victim.
+
+    LeNet-5 and membership can be had at the paper's scale everywhere: a reading of `reduced` takes them from there. As coded,
+    a network whose scan has no record can be the same one of membership inference.
+    """
+    coded, bayesian = one.settings.get("adversary") == "as_coded", victim == "bayesian"
+    measurement = one.quantities.get(quantity, quantity)
+    answers = "off" if coded or not bayesian else one.settings.get("answers", "mean")
+
+    def source(kind: type[Cell], attack: str, **usual: Any) -> Source:
+        own = {name: value for name, value in one.settings.items() if hasattr(kind, name)}
+        settings = {"dataset": dataset, "network": network, "bayesian": bayesian, "attack": attack, **usual, **own}
+        if kind is Evasion:
+            settings["aware"] = bayesian and one.settings.get("aware", False)
+        at_paper = network != "resnet18" or kind is Membership
+        return Source(
+            settings | {"answers": answers},
+            measurement,
+            ("paper",) if at_paper else one.profiles,
+            10_000 if quantity == "accuracy" else None,
+        )
+
+    if not measurement:
+        return []
+    membership = source(Membership, "membership", adversary="salem", features="top3")
+    if quantity == "membership":
+        return [membership]
+    attack = quantity if quantity in ATTACKS else ATTACKS[0]
+    if not coded:
+        return [source(Evasion, attack)]
+    scan = source(Scan, f"{attack}_scan", scale="raw")
+    return [scan, membership] if quantity == "accuracy" else [scan]

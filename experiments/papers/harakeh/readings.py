@@ -1,0 +1,62 @@
+"""How Harakeh's numbers can be read. An id is `<data set>/<attack>/<estimator>/<quantity>`, by the names of our cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.reading import Reading, Source
+from lib.errors import BadValue
+
+TEXT = {"mnist": {"network": "basic_cnn"}, "cifar10": {"network": "fully_convolutional"}}
+TUTORIAL = {"mnist": {"network": "basic_cnn_tutorial"}, "cifar10": {"network": "fully_convolutional_tutorial"}}
+REDUCED = {"mnist": TEXT["mnist"], "cifar10": TUTORIAL["cifar10"]}
+READINGS = (
+    Reading("text", "text's network", by_dataset=TEXT),
+    Reading("one_draw", "text's network, one draw", settings={"form": "one_draw"}, by_dataset=TEXT),
+    Reading("expectation", "text's network, expectation", settings={"form": "expectation"}, by_dataset=TEXT),
+    Reading("tutorial", "tutorial's network", by_dataset=TUTORIAL),
+    Reading("reduced", "`reduced`", ("reduced",), by_dataset=REDUCED),
+    Reading("dense", "fully connected", by_dataset={"mnist": {"network": "fully_connected"}}, judged=False),
+)
+# The epsilon beside the curve, the scores of uncertainty, and the judges by a vote of fresh draws stand beside what he measured.
+MEASURED = frozenset(
+    "accuracy adversarial_accuracy adversarial_accuracy_one_draw adversarial_accuracy_vote fooling_rate fooling_rate_min "
+    "fooling_rate_max fooling_rate_vote misclassified l2 changed_features unmoved zero_gradients largest_perturbation "
+    "outside sigma adversarial_sigma auroc_entropy auroc_mutual_information auroc_variance queries source_accuracy "
+    "substitute_accuracy substitute_agreement white_box_accuracy black_box_accuracy untrained_accuracy".split()
+)
+RANDOM = ("epistemic", "aleatoric")  # victims whose answers are
+
+
+def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
+    """The one row of an id.
+
+    The clean accuracy of a victim does not depend on the attack: CW's and JSMA's is that of the same victim's FGSM row. FGSM
+    in the form of an expectation is PGD with one step, on fewer images, and so is that of the plain victim beside it. Through
+    one draw FGSM was measured beside the mean, of dropout alone.
+    """
+    if len(path) not in (3, 4) or path[0] not in one.by_dataset:
+        raise BadValue(f"id: expected data set/attack/estimator/quantity of {', '.join(one.by_dataset)}, got {path}")
+    dataset, attack, estimator, quantity = [*path, "accuracy"][:4]
+    if quantity == "accuracy" and attack in ("cw", "jsma"):
+        attack = "fgsm"
+    found: dict[str, Any] = {"dataset": dataset, **one.by_dataset[dataset], "estimator": estimator, "attack": attack}
+    form = one.settings.get("form", "mean")
+    if attack == "fgsm" and quantity != "accuracy":
+        if form == "expectation":
+            found |= {"attack": "pgd", "steps": 1}
+        elif form == "one_draw" and estimator != "none":
+            quantity = f"{quantity}_one_draw"
+    found |= _settings(found, form, quantity)
+    return [[Source(found, quantity, one.profiles)]]
+
+
+def _settings(found: Mapping[str, Any], form: str, quantity: str) -> dict[str, Any]:
+    """What else tells the row of an attack, unless the address names it."""
+    if found["attack"] == "aware":  # of the score that its quantity judges
+        return {"form": "expectation", "steps": 20, "score": quantity.removeprefix("auroc_")}
+    steps = {"steps": found.get("steps", 20)} if found["attack"] == "pgd" else {}
+    if found["attack"] in ("fgsm", "black_box"):
+        return steps
+    return {**steps, "form": form if found["estimator"] in RANDOM else "mean"}
