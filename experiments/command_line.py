@@ -86,7 +86,7 @@ def parser() -> Parser:
     sub = command(commands.unpack, "take records out of such an archive, if all of them are sound and new", cells=False)
     sub.add_argument("archive", type=Path, metavar="FILE.tar.gz")
     sub.add_argument("--results", type=Path, default=None, help="folder of the records (default: results)")
-    command(commands.status, "recorded and missing cells")
+    command(commands.status, "recorded and missing cells, and which records today's code may not give again")
     command(commands.show, "print records as JSON")
     sub = command(commands.verify, "recompute a sample of the recorded cells, training included, and compare")
     sub.add_argument("--sample", type=int, default=1, metavar="N", help="how many (default: 1)")
@@ -94,6 +94,9 @@ def parser() -> Parser:
     _add_machine(sub)
     sub = command(
         commands.gate, "compare what smoke cells measure with what the code of a base commit measures", cells=False
+    )
+    sub.add_argument(
+        "--records", action="store_true", help="the commits of records instead: which of them give today's"
     )
     sub.add_argument("base", nargs="?", default=None, metavar="BASE", help=f"a commit (default: that in {BASE})")
     sub.add_argument("--paper", default=None, help=f"one of {', '.join(papers.NAMES)} (default: all)")

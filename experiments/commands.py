@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import Executor
 from typing import Any, get_args
 
-from experiments import costs, execution, packing, papers, verification
+from experiments import costs, equivalence, execution, packing, papers, provenance, verification
 from experiments import gate as behaviour
 from experiments.find import NoCell
 from experiments.records import Record, Store, key_of
@@ -120,20 +120,18 @@ def _executor(options: argparse.Namespace, jobs: int) -> Executor:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print how many cells are recorded and missing, a line each for the latter."""
+    """Print how many cells are recorded and missing; a line for each that is missing or that today's code may not give again."""
     store = _store(options)
-    counts = {"recorded": 0, "missing": 0}
+    counts: Counter[str] = Counter()
+    known = {paper: equivalence.states(store, paper) for paper in papers.NAMES}
     for cell in _cells(options):
-        record = store.get(cell)
-        if record is None:
-            state = "missing"
-        else:
-            counts["recorded"] += 1
-            state = ""
-        if state:
-            counts[state] += 1
-            print(f"{state:<9} {key_of(cell)}  {label(cell)}")
-    print(", ".join(f"{number} {state}" for state, number in counts.items()))
+        found = known[cell.paper].get(key_of(cell))
+        word = "missing" if found is None else found.word
+        counts[word] += 1
+        if word not in ("equal by the gate", "verified"):
+            print(f"{word:<13} {key_of(cell)}  {label(cell)}{f': {found.why}' if found else ''}")
+    words = [*get_args(equivalence.Word), "missing"]
+    print(f"{counts.total() - counts['missing']} recorded: " + ", ".join(f"{counts[word]} {word}" for word in words))
     return 0
 
 
@@ -202,9 +200,11 @@ def infer(options: argparse.Namespace) -> int:
 
 def gate(options: argparse.Namespace) -> int:
     """Compare what today's code measures in smoke cells with what that of a base commit measures."""
-    options.profile, options.seed, options.seeds, options.set = "smoke", None, None, []
-    cells, base = _cells(options), options.base or behaviour.default_base()
     try:
+        if options.records:
+            return _gate_records(Store())
+        options.profile, options.seed, options.seeds, options.set = "smoke", None, None, []
+        cells, base = _cells(options), options.base or behaviour.default_base()
         outcomes = behaviour.compare(cells, base)
     except behaviour.GateFailed as error:
         print(error, file=sys.stderr)
@@ -216,3 +216,19 @@ def gate(options: argparse.Namespace) -> int:
     told = ", ".join(f"{counts[word]} {word}" for word in get_args(behaviour.Word))
     print(f"{len(outcomes)} smoke cells since {base[:12]}: {told}")
     return 1 if counts["changed"] else 0
+
+
+def _gate_records(store: Store) -> int:
+    """Measure the commits and kinds of records that `results/equivalence` has not got, and keep what comes out."""
+    facts = provenance.describe(device="cpu", seconds=0.0, processor_seconds=0.0)
+    measured = {"processor": facts["device"], "torch": facts["versions"]["torch"], "measured": facts["finished"][:10]}
+    for paper in papers.NAMES:
+        for commit, cells in equivalence.unknown(store, paper).items():
+            outcomes = behaviour.compare(list(cells.values()), commit)
+            pairs = [
+                equivalence.Pair(commit, kind, None if found.word == "new" else found.word == "equal", found.why)
+                for kind, found in zip(cells, outcomes, strict=True)
+            ]
+            equivalence.keep(store, paper, pairs, measured=measured)
+            print(f"{commit}: {sum(pair.equal is True for pair in pairs)} of {len(pairs)} kinds of {paper} are equal")
+    return 0

@@ -2,8 +2,8 @@
 
 A cell is one frozen dataclass of flat settings; its key is a short hash of those, of the version of its experiment and of
 the checksum of its data. A record is one JSON file, `results/<paper>/<profile>/<key>.json`, written under a temporary name
-and renamed. The fingerprint of the code that computed it is recorded, and drift is shown, but it is not part of the key: a
-result that took hours survives a refactoring, and `verify` recomputes samples.
+and renamed. The commit of the code that computed it is recorded, but it is no part of the key: a result that took hours survives
+a refactoring. Whether it still holds is what the gate, `equivalence` and `verify` say.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Recomputed records: a record retrained and remeasured by today's code, and what became of each of its numbers.
 
-Drift says that the code has changed since a record was written, not that the number would. A check says it: `verify` keeps one
-as `results/verified/<paper>/<key>.json`, with the checksum of the record that it is of, and is void once that record is replaced.
+The gate compares small cells; a check compares a record at its own size. `verify` keeps one as
+`results/verified/<paper>/<key>.json`, with the checksum of the record that it is of; it is void once that record is replaced.
 """
 
 from __future__ import annotations

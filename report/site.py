@@ -26,7 +26,7 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, cost_page, figures, prose, tables
+from report import benchmark_page, cost_page, figures, prose, status_page, tables
 from report.chapter import DOWNLOADS, parameters
 from report.papers import harakeh_pages
 
@@ -154,11 +154,12 @@ def write_pages(store: Store, folder: Path) -> None:
     """The tables of the claims page and the status page, and the first page's figure, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = cost_page.pages(store) | benchmark_page.pages(store)
-    pages["checks"] = tables.checks_table(store), "Records that later code computed again"
+    pages["changed"] = status_page.changed_table(store), "Records that today's code may not give again"
+    pages["checks"] = status_page.checks_table(store), "Records that later code computed again"
     for paper in papers.NAMES:
         title = papers.get(paper).TITLE
         pages[f"{paper}-claims"] = tables.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
-        pages[f"{paper}-grid"] = tables.grid_table(store, paper), f"The recorded runs of “{title}”"
+        pages[f"{paper}-grid"] = status_page.grid_table(store, paper), f"The recorded runs of “{title}”"
     for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from experiments import claims, papers, published, verification
+from experiments import claims, published
 from experiments.address import measured, readings
-from experiments.costs import cost
-from experiments.records import Record, Store, key_of
-from experiments.selection import label
+from experiments.records import Record, Store
 from experiments.verdicts import Verdict, judge
 from lib.errors import BadValue
-from report.numbers import NOT_RUN, evidence, over_seeds
+from report.numbers import evidence, over_seeds
 
 DATASET_NAMES = {
     "mnist": "MNIST",
@@ -155,50 +151,3 @@ def _published(found: Verdict) -> str:
 
 def _verdict(found: Verdict) -> str:
     return found.word if found.estimate is None else f"**{found.word}**: {evidence(found)}"
-
-
-def grid_table(store: Store, paper: str) -> Table:
-    """Each part of the grid: cells recorded out of those planned, where, for how long, and by which commit."""
-    groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
-    for profile in ("paper", "reduced"):
-        for cell in papers.get(paper).grid(profile):
-            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
-            groups.setdefault(parts, []).append((cell, store.get(cell)))
-    rows = []
-    for kind, found in groups.items():
-        kept = [(cell, record) for cell, record in found if record is not None]
-        records = [record for _, record in kept]
-        seconds = math.fsum(cost(record) for record in records)
-        facts = {
-            fact: sorted({str(record.provenance[fact]) for record in records})
-            for fact in ("device", "commit", "finished")
-        }
-        rows.append(
-            [
-                *kind,
-                f"{len(records)} of {len(found)}",
-                ", ".join(facts["device"]) or "–",
-                f"{seconds / 60:.0f} min" if records else "–",
-                ", ".join(f"`{commit}`" for commit in facts["commit"]) or "–",
-                facts["finished"][-1][:10] if records else "–",
-            ]
-        )
-    head = "Profile,Data,Network,Attack,Recorded,Device,Time in all,Commit,Latest".split(",")
-    return Table(head, rows)
-
-
-def checks_table(store: Store) -> Table:
-    """Every record that was computed again by later code: each measurement then and now, and what the two may differ by."""
-    rows = []
-    for paper in papers.NAMES:
-        cells = {key_of(cell): cell for profile in ("reduced", "paper") for cell in papers.get(paper).grid(profile)}
-        for record, check in verification.checks(store, paper):
-            commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
-            name = label(cells[record.key]) if record.key in cells else record.key
-            for found in check.comparisons:
-                numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
-                rows.append(
-                    [name, found.name.replace("_", " "), *numbers, f"{found.tolerance:g}", found.words, *commits]
-                )
-    head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
-    return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import command_line, execution, papers, records, verification
+from experiments import command_line, equivalence, execution, papers, records, verification
+from experiments.equivalence import Pair, kind_of
 from experiments.papers import harakeh
-from experiments.records import ROOT, Result, Store, key_of
+from experiments.records import ROOT, Result, Store, key_of, settings
 from experiments.selection import select
 
 Cli = Callable[..., Any]
@@ -45,7 +46,7 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def fill(store: Store, cells: list[Any], seconds: float = 2.0) -> None:
     for cell in cells:
-        store.put(cell, Result({"accuracy": 50.0}, {}), {"seconds": seconds})
+        store.put(cell, Result({"accuracy": 50.0}, {}), {"seconds": seconds, "commit": "abc123"})
 
 
 # --- bad values -------------------------------------------------------------------------------------------------------
@@ -348,12 +349,22 @@ def test_a_data_set_that_is_not_there_is_told_before_anything_starts(
 # --- status, show -----------------------------------------------------------------------------------------------------
 
 
-def test_status_counts_recorded_and_missing(cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]) -> None:
+def test_status_counts_what_is_recorded_and_whether_it_holds(
+    cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]
+) -> None:
     fill(store, cells[:3])
+    kinds = [kind_of(settings(cell)) for cell in cells[:3]]
+    pairs = [Pair("abc123", kinds[0], True), Pair("abc123", kinds[1], False, "draws shared")]
+    equivalence.keep(store, "harakeh", pairs, measured={})
     outcome = cli("status", *SMOKE, *tiny_options, "--results", store.root)
     *lines, total = outcome.stdout.splitlines()
-    assert outcome.rc == 0 and total == f"3 recorded, {len(cells) - 3} missing"
-    assert [line.split()[:2] for line in lines] == [["missing", key_of(cell)] for cell in cells[3:]]
+    told = "1 equal by the gate, 0 verified, 1 changed since, 1 not measured"
+    assert outcome.rc == 0 and total == f"3 recorded: {told}, {len(cells) - 3} missing"
+    states = ["changed since", "not measured ", *["missing      "] * (len(cells) - 3)]
+    assert [line[:27] for line in lines] == [
+        f"{state} {key_of(cell)} " for state, cell in zip(states, cells[1:], strict=True)
+    ]
+    assert lines[0].endswith(": draws shared")
 
 
 def test_show_prints_records_as_json(cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]) -> None:

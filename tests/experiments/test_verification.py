@@ -13,7 +13,7 @@ from experiments.records import Record, Result, Store
 from experiments.selection import label
 from experiments.verification import Check, Comparison
 from lib.errors import BadValue
-from report import tables
+from report import numbers, status_page
 
 TOLERANCES = {"accuracy": 1.5, "fooling_rate": 10.0, "absent": 1.0}
 CELL = harakeh.grid("reduced")[0]
@@ -77,7 +77,7 @@ def test_a_number_that_is_none_is_kept_as_one_that_differs(store: Store) -> None
     checked(store, recorded(store, accuracy=90.0), accuracy=float("nan"))
     ((_, check),) = verification.checks(store, "harakeh")
     (found,) = check.comparisons
-    assert math.isnan(found.now) and not found.agrees and tables.checks_table(store).rows[0][3] == "nan"
+    assert math.isnan(found.now) and not found.agrees and status_page.checks_table(store).rows[0][3] == "nan"
 
 
 def test_a_check_is_void_once_its_record_is_replaced(store: Store) -> None:
@@ -98,9 +98,9 @@ def test_a_damaged_check_is_an_error(old: str, new: str, store: Store) -> None:
 
 
 def test_the_table_has_a_row_for_each_number_and_says_so_if_there_is_none(store: Store) -> None:
-    assert tables.checks_table(store).rows[0][0] == tables.NOT_RUN
+    assert status_page.checks_table(store).rows[0][0] == numbers.NOT_RUN
     checked(store, recorded(store, accuracy=90.0, fooling_rate=50.0), accuracy=91.0, fooling_rate=70.0)
-    found = tables.checks_table(store)
+    found = status_page.checks_table(store)
     name = label(CELL)
     assert [list(row) for row in found.rows] == [
         [name, "accuracy", "90.00", "91.00", "1.5", "within 1.5", "`abc`", "`def`"],

@@ -29,7 +29,7 @@ from experiments.results import READINGS
 from experiments.verdicts import Measured, Word
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
-from report import benchmark_page, figures, numbers, site, tables
+from report import benchmark_page, figures, numbers, site, status_page, tables
 from report.numbers import NOT_RUN
 from report.papers import harakeh_beyond as beyond
 from report.papers import harakeh_pages as pages
@@ -94,7 +94,7 @@ def every_table(store: Store) -> dict[str, Table]:
     return {
         "table2": pages.table2(store, attack="fgsm"),
         "claims": tables.claims_table(store, "harakeh"),
-        "grid": tables.grid_table(store, "harakeh"),
+        "grid": status_page.grid_table(store, "harakeh"),
         "curves": pages.curves_table(pages.panels(store)),
     }
 
@@ -371,50 +371,6 @@ def test_the_summary_adds_up_to_the_number_of_claims(store: Store, full: bool) -
         assert found["not run"] == str(int(total) - untestable)
 
 
-# --- the grid -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
-    empty = tables.grid_table(store, "harakeh")
-    parts = {
-        (profile, cell.dataset, cell.network, cell.attack)
-        for profile in ("paper", "reduced")
-        for cell in harakeh.grid(profile)
-    }
-    assert len(empty.rows) == len(parts)
-    assert {tuple(row[5:]) for row in empty.rows} == {("–", "–", "–", "–")}
-    assert all(re.fullmatch(r"0 of [1-9]\d*", row[4]) for row in empty.rows)
-
-    first, second, third, *_ = cells(dataset="cifar10", network="fully_convolutional", estimator="epistemic")
-    put(store, first, training_seconds=1000.0, attack_seconds=100.0, seconds=105.0)  # trained before: 1100 s count
-    put(store, second, seconds=700.0, commit="fff999", finished="2026-11-21T23:59:59+00:00", device="B chip")
-    put(store, third, seconds=660.0)
-    found = [list(row) for row in tables.grid_table(store, "harakeh").rows]
-    (row,) = [row for row in found if not row[4].startswith("0 of")]
-    assert row == [
-        *("paper", "CIFAR-10", "fully_convolutional", "FGSM", "3 of 15", "A chip, B chip"),
-        *("41 min", "`abc123`, `fff999`", "2026-11-21"),
-    ]
-
-
-def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
-    facts = {
-        "seconds": 60.0,
-        "threads": 1,
-        "peak_memory_mib": 1024,
-        "device": "A chip",
-        "commit": "abc",
-        "finished": "2026-11-20T08:00:00+00:00",
-    }
-    everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
-    for cell in everything:
-        store.put(cell, Result({}, {}), facts)
-    found = tables.grid_table(store, "harakeh")
-    counts = [row[4].split(" of ") for row in found.rows]
-    assert all(done == planned for done, planned in counts)
-    assert sum(int(planned) for _, planned in counts) == len(everything)
-
-
 # --- curves and figures -------------------------------------------------------------------------------------------------
 
 
@@ -557,7 +513,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
         f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")
     }
     made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
-    made |= {f"{name}.{kind}" for name in ("checks", *benchmark_page.PAGES) for kind in ("md", "csv")}
+    made |= {f"{name}.{kind}" for name in ("changed", "checks", *benchmark_page.PAGES) for kind in ("md", "csv")}
     assert names == made | {"first.png"}
 
 

@@ -20,6 +20,7 @@ from experiments.papers.galinkin.grid import (
     main,
     variants,
 )
+from experiments.papers.galinkin.kind import kind
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
 from experiments.papers.galinkin.victims import VICTIM, Cell
@@ -42,5 +43,5 @@ CELLS: tuple[type[Cell], ...] = (Evasion, Scan, Membership)
 
 __all__ = [
     "CELLS", "DROPOUT", "LONGEST", "MEMBERSHIP_CODE", "OVERFITTED", "PROFILES", "RARE", "RESUMES", "SEEDS", "TITLE",
-    "TOLERANCES", "VICTIM", "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "main", "variants",
+    "TOLERANCES", "VICTIM", "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "kind", "main", "variants",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import FGSM
 from experiments.papers.harakeh.gradient import Gradient
 from experiments.papers.harakeh.grid import SEEDS, VARIANTS, Deviation, deviations, grid, main
+from experiments.papers.harakeh.kind import kind
 from experiments.papers.harakeh.targeted import CW, JSMA
 from experiments.papers.harakeh.victims import VICTIM, Cell
 from lib.evasion import FORMS
@@ -36,5 +37,5 @@ CELLS: tuple[type[Cell], ...] = (FGSM, CW, JSMA, BlackBox, Gradient)
 
 __all__ = [
     "CELLS", "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "VICTIM",
-    "BlackBox", "Cell", "Deviation", "Gradient", "deviations", "grid", "main",
+    "BlackBox", "Cell", "Deviation", "Gradient", "deviations", "grid", "kind", "main",
 ]  # fmt: skip

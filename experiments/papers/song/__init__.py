@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from experiments.cell import PROFILES
 from experiments.papers.song.grid import SEEDS, SUSPECTS, deviations, fewer_members, grid, main, other_budgets, variants
+from experiments.papers.song.kind import kind
 from experiments.papers.song.targeted import METHODS, Targeted
 from experiments.papers.song.threshold import Threshold
 from experiments.papers.song.victims import VICTIM, Cell
@@ -31,5 +32,5 @@ CELLS: tuple[type[Cell], ...] = (Threshold, Targeted)
 
 __all__ = [
     "CELLS", "METHODS", "PROFILES", "RESUMES", "SEEDS", "SUSPECTS", "TITLE", "TOLERANCES", "VICTIM", "Cell", "Targeted",
-    "Threshold", "deviations", "fewer_members", "grid", "main", "other_budgets", "variants",
+    "Threshold", "deviations", "fewer_members", "grid", "kind", "main", "other_budgets", "variants",
 ]  # fmt: skip

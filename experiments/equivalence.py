@@ -1,0 +1,144 @@
+"""Whether the number in a record still holds: by the gate, by a recomputation, or not.
+
+`results/equivalence/<paper>.json` lists which commits, of those that records were computed by, give smoke cells of which *kind*
+today's measurements, to the bit. Cells of a kind run the same code on other numbers: another seed, size, rate, budget or network.
+`python -m experiments gate --records` measures the pairs that the list has not got. The list is about the code at one commit, its
+`base`; from there on the gate holds every change, and a kind whose `version` is raised has new keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from experiments import papers, verification
+from experiments.records import Record, Store
+from experiments.verification import Check
+from lib.errors import BadValue
+from lib.training.checkpoints import write_atomically
+
+FOLDER: Final = "equivalence"
+Word = Literal["equal by the gate", "verified", "changed since", "not measured"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What became of one kind of cell between a commit and the base."""
+
+    commit: str
+    kind: str
+    equal: bool | None  # None: it could not be measured
+    why: str = ""  # what changed, or why it could not be measured
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a record, and why: the commit that recomputed it, or what changed."""
+
+    word: Word
+    why: str = ""
+
+
+def kind_of(config: Mapping[str, Any]) -> str:
+    """The kind of the cell, or of the record, that has the settings `config`, such as "harakeh pgd epistemic expectation".
+
+    What departs from the usual is named; a setting that a record of old has not got has the only value that there was then. Smoke
+    cells, which have `digits_as_mnist` for `mnist`, are of the kinds of the records that they stand for.
+    """
+    words = [config["paper"], config["attack"], *papers.get(config["paper"]).kind(config)]
+    words += [config["precision"]] * (config["precision"] != "bfloat16")
+    words += [f"version-{config['version']}"] * (config["version"] != 1)
+    return " ".join(words)
+
+
+def commit_of(record: Record) -> str:
+    """The commit that computed `record`; a mark of uncommitted changes is taken off."""
+    return str(record.provenance["commit"]).rstrip("+")
+
+
+def load(store: Store, paper: str) -> dict[tuple[str, str], Pair]:
+    """The pairs that have been measured for the records of `paper`, by commit and kind; none where there is no list.
+
+    Raises:
+        BadValue: a list that is none.
+    """
+    path = _path(store, paper)
+    if not path.exists():
+        return {}
+    try:
+        pairs = [Pair(**pair) for pair in json.loads(path.read_bytes())["pairs"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadValue(f"{path}: expected a list of commits and kinds, got {error}") from error
+    return {(pair.commit, pair.kind): pair for pair in pairs}
+
+
+def keep(store: Store, paper: str, pairs: Iterable[Pair], *, measured: Mapping[str, str]) -> None:
+    """Add `pairs` to the list of `paper`, with what `measured` says of the machine and the code they were measured with."""
+    path = _path(store, paper)
+    content = json.loads(path.read_bytes()) if path.exists() else {}
+    known = load(store, paper) | {(pair.commit, pair.kind): pair for pair in pairs}
+    content = {**content, **measured, "pairs": [asdict(known[key]) for key in sorted(known)]}
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def state(record: Record, pairs: Mapping[tuple[str, str], Pair], check: Check | None) -> State:
+    """What is known of `record`, from the list of its paper and from its latest recomputation, if there is one."""
+    if check is not None and all(one.agrees for one in check.comparisons):
+        return State("verified", f"recomputed by {check.provenance['commit']}")
+    pair = pairs.get((commit_of(record), kind_of(record.config)))
+    if pair is None or pair.equal is None:
+        return State("not measured", pair.why if pair else "its commit has not been through the gate")
+    return State("equal by the gate") if pair.equal else State("changed since", pair.why)
+
+
+def states(store: Store, paper: str) -> dict[str, State]:
+    """What is known of every record of `paper`, by its key."""
+    pairs = load(store, paper)
+    checked = {record.key: check for record, check in verification.checks(store, paper)}
+    return {record.key: state(record, pairs, checked.get(record.key)) for record in store.all(paper)}
+
+
+def unknown(store: Store, paper: str) -> dict[str, dict[str, Any]]:
+    """What the list of `paper` has not got: a commit, then a kind, and a cell that stands in for its records."""
+    pairs, found = load(store, paper), dict[str, dict[str, Any]]()
+    for record in store.all(paper):
+        pair = commit_of(record), kind_of(record.config)
+        if pair not in pairs and (cell := stand_in(record.config)) is not None:
+            found.setdefault(pair[0], {})[pair[1]] = cell
+    return found
+
+
+def stand_in(config: Mapping[str, Any]) -> Any | None:
+    """A cell of smoke's size with the same code paths as a record of these settings; None if no experiment has them any more.
+
+    It is the smoke cell of its experiment that shares most settings with it, but with the record's words instead of its own, and
+    with the record's fractions and patience where one of the two is zero, which switches something off.
+    """
+    cell = papers.revive(config["paper"], config)
+    alike = [one for one in _smoke(config["paper"]) if type(one) is type(cell)]
+    if cell is None or not alike:
+        return None
+    wanted = vars(cell)
+    nearest: Any = max(alike, key=lambda one: sum(vars(one)[name] == value for name, value in wanted.items()))
+    own = {field.name for field in fields(nearest)} - {"profile", "dataset", "network", "seed"}
+    switched = {
+        name: wanted[name]
+        for name in own
+        if isinstance(wanted[name], str | bool)
+        or name == "version"
+        or ((isinstance(wanted[name], float) or name == "patience") and not vars(nearest)[name] * wanted[name])
+    }
+    return replace(nearest, **switched)
+
+
+@cache
+def _smoke(paper: str) -> Sequence[Any]:
+    return tuple(papers.get(paper).grid("smoke"))
+
+
+def _path(store: Store, paper: str) -> Path:
+    return store.root / FOLDER / f"{paper}.json"

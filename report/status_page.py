@@ -1,0 +1,90 @@
+"""What the status page shows: what of the grid is recorded, which records today's code would give again, and what it did give."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from experiments import equivalence, papers, verification
+from experiments.costs import cost
+from experiments.equivalence import commit_of
+from experiments.records import Record, Store, key_of
+from experiments.selection import label
+from report.numbers import NOT_RUN
+from report.tables import ATTACK_NAMES, DATASET_NAMES, Table
+
+HOLDS = ("equal by the gate", "verified")
+
+
+def grid_table(store: Store, paper: str) -> Table:
+    """Each part of the grid: cells recorded out of those planned, where, for how long, by which commit, and what still holds."""
+    known = equivalence.states(store, paper)
+    groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
+    for profile in ("paper", "reduced"):
+        for cell in papers.get(paper).grid(profile):
+            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
+            groups.setdefault(parts, []).append((cell, store.get(cell)))
+    rows = []
+    for kind, found in groups.items():
+        kept = [(cell, record) for cell, record in found if record is not None]
+        records = [record for _, record in kept]
+        seconds = math.fsum(cost(record) for record in records)
+        facts = {
+            fact: sorted({str(record.provenance[fact]) for record in records})
+            for fact in ("device", "commit", "finished")
+        }
+        rows.append(
+            [
+                *kind,
+                f"{len(records)} of {len(found)}",
+                ", ".join(facts["device"]) or "–",
+                f"{seconds / 60:.0f} min" if records else "–",
+                ", ".join(f"`{commit}`" for commit in facts["commit"]) or "–",
+                facts["finished"][-1][:10] if records else "–",
+                _told([known[record.key].word for record in records]) or "–",
+            ]
+        )
+    head = "Profile,Data,Network,Attack,Recorded,Device,Time in all,Commit,Latest,By today's code".split(",")
+    return Table(head, rows)
+
+
+def _told(words: Sequence[str]) -> str:
+    """How many records have which word, such as "12 equal by the gate, 3 verified"."""
+    counts = Counter(words)
+    return ", ".join(f"{counts[word]} {word}" for word in get_args(equivalence.Word) if counts[word])
+
+
+def changed_table(store: Store) -> Table:
+    """Which records today's code would not, or perhaps not, give again: their kind, the commits that computed them, and why."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for paper in papers.NAMES:
+        known = equivalence.states(store, paper)
+        for record in store.all(paper):
+            found = known[record.key]
+            if found.word not in HOLDS:
+                kind = equivalence.kind_of(record.config)
+                groups.setdefault((kind, found.word, found.why), []).append(record)
+    rows = [
+        [kind, word, str(len(records)), ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)})), why]
+        for (kind, word, why), records in sorted(groups.items())
+    ]
+    return Table("Kind of cell,By today's code,Records,Commits,Why".split(","), rows or [["none", *["–"] * 4]])
+
+
+def checks_table(store: Store) -> Table:
+    """Every record that was computed again by later code: each measurement then and now, and what the two may differ by."""
+    rows = []
+    for paper in papers.NAMES:
+        cells = {key_of(cell): cell for profile in ("reduced", "paper") for cell in papers.get(paper).grid(profile)}
+        for record, check in verification.checks(store, paper):
+            commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
+            name = label(cells[record.key]) if record.key in cells else record.key
+            for found in check.comparisons:
+                numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
+                rows.append(
+                    [name, found.name.replace("_", " "), *numbers, f"{found.tolerance:g}", found.words, *commits]
+                )
+    head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
+    return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])

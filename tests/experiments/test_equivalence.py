@@ -1,0 +1,117 @@
+"""Whether a record still holds: the list of commits and kinds, how it is read, and what stands in for a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from experiments import equivalence, papers
+from experiments.equivalence import Pair, State, kind_of, stand_in, state
+from experiments.papers import galinkin, harakeh, song
+from experiments.records import Record, Result, Store, settings
+from experiments.verification import Check, Comparison
+from lib.errors import BadValue
+
+PROVENANCE = {"commit": "abc123+", "seconds": 1.0}
+KIND = "harakeh fgsm epistemic"
+MEASURED = {"base": "f" * 12, "processor": "A chip", "torch": "2", "measured": "2026-11-27"}
+
+
+@pytest.fixture
+def record(store: Store) -> Record:
+    return store.put(harakeh.FGSM(estimator="epistemic"), Result({"accuracy": 90.0}, {}), PROVENANCE)
+
+
+def check(now: float) -> Check:
+    return Check((Comparison("accuracy", 90.0, now, 1.0),), {"commit": "fff999"})
+
+
+@pytest.mark.parametrize(
+    ("pair", "checked", "expected"),
+    [
+        (None, None, State("not measured", "its commit has not been through the gate")),
+        (Pair("abc123", KIND, None, "old code"), None, State("not measured", "old code")),
+        (Pair("abc123", KIND, True), None, State("equal by the gate")),
+        (Pair("abc123", KIND, False, "draws shared"), None, State("changed since", "draws shared")),
+        (Pair("abc123", KIND, False, "draws shared"), 90.5, State("verified", "recomputed by fff999")),
+        (Pair("abc123", KIND, True), 92.0, State("equal by the gate")),
+        (Pair("abc999", KIND, True), None, State("not measured", "its commit has not been through the gate")),
+        (
+            Pair("abc123", "harakeh fgsm none", True),
+            None,
+            State("not measured", "its commit has not been through the gate"),
+        ),
+    ],
+)
+def test_the_word_on_a_record(record: Record, pair: Pair | None, checked: float | None, expected: State) -> None:
+    pairs = {} if pair is None else {(pair.commit, pair.kind): pair}
+    assert state(record, pairs, None if checked is None else check(checked)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        (harakeh.FGSM(), "harakeh fgsm none"),
+        (harakeh.Gradient(estimator="epistemic", form="expectation"), "harakeh pgd epistemic expectation"),
+        (harakeh.Gradient(form="one_draw"), "harakeh pgd none"),
+        (harakeh.BlackBox(sign="plus", version=2), "harakeh black_box none plus version-2"),
+        (
+            galinkin.Evasion(bayesian=True, answers="mean", aware=True),
+            "galinkin hop_skip_jump epistemic mean aware linf",
+        ),
+        (galinkin.Evasion(answer_precision="bfloat16"), "galinkin hop_skip_jump none off linf answers-bfloat16"),
+        (galinkin.Scan(network="lenet5_coded"), "galinkin hop_skip_jump_scan none lenet5_coded"),
+        (galinkin.Membership(part="target", patience=0), "galinkin membership none off unstopped"),
+        (song.Threshold(train_epsilon=0.1), "song threshold yale robust"),
+        (
+            song.Threshold(dataset="digits_as_yale", attack_loss="cross_entropy"),
+            "song threshold yale natural cross_entropy",
+        ),
+        (song.Threshold(precision="float32"), "song threshold yale natural float32"),
+    ],
+)
+def test_kinds_name_what_departs_from_the_usual(cell: Any, kind: str) -> None:
+    assert kind_of(settings(cell)) == kind
+    numbers = {name: value for name, value in (("seed", 3), ("epochs", 9)) if hasattr(cell, name)}
+    assert kind_of(settings(replace(cell, profile="reduced", **numbers))) == kind
+
+
+def test_every_record_of_a_grid_has_a_stand_in_of_its_kind() -> None:
+    """But for what no smoke cell can be: the networks of the code, and faces as the code draws them."""
+    for paper in papers.NAMES:
+        for profile in ("reduced", "paper"):
+            for cell in papers.get(paper).grid(profile):
+                small = stand_in(settings(cell))
+                assert small.profile == "smoke" and type(small) is type(cell)
+                if not cell.network.endswith("_coded") and not cell.dataset.endswith("_as_coded"):
+                    assert kind_of(settings(small)) == kind_of(settings(cell))
+
+
+def test_settings_that_no_experiment_has_have_no_stand_in() -> None:
+    assert stand_in({**settings(harakeh.FGSM()), "colour": "red"}) is None
+
+
+def test_what_is_kept_is_what_is_loaded(store: Store) -> None:
+    assert equivalence.load(store, "harakeh") == {}
+    pairs = [Pair("b", "y", False, "Größe"), Pair("a", "z", True), Pair("a", "x", None)]
+    equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
+    equivalence.keep(store, "harakeh", [Pair("b", "y", True)], measured={"measured": "2026-11-28"})
+    assert list(equivalence.load(store, "harakeh").values()) == [pairs[2], pairs[1], Pair("b", "y", True)]
+    (path,) = (store.root / equivalence.FOLDER).iterdir()
+    path.write_text(path.read_text().replace('"kind"', '"sort"', 1))
+    with pytest.raises(BadValue, match=r"harakeh\.json: expected a list of commits and kinds"):
+        equivalence.load(store, "harakeh")
+
+
+def test_what_the_list_lacks_is_asked_for_by_commit_and_kind(store: Store, record: Record) -> None:
+    store.put(harakeh.FGSM(estimator="epistemic", seed=1), Result({}, {}), PROVENANCE)
+    store.put(harakeh.FGSM(), Result({}, {}), {"commit": "fff999"})
+    found = equivalence.unknown(store, "harakeh")
+    assert {commit: list(kinds) for commit, kinds in found.items()} == {
+        "abc123": [KIND],
+        "fff999": ["harakeh fgsm none"],
+    }
+    equivalence.keep(store, "harakeh", [Pair("abc123", KIND, True)], measured=MEASURED)
+    assert list(equivalence.unknown(store, "harakeh")) == ["fff999"]

@@ -1,0 +1,84 @@
+"""The status page counts what is recorded, and says which records today's code would give again."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from experiments import equivalence
+from experiments.equivalence import Pair, kind_of
+from experiments.papers import harakeh
+from experiments.papers.harakeh.fgsm import FGSM
+from experiments.records import Record, Result, Store, settings
+from report import status_page
+
+FACTS = {
+    "seconds": 60.0,
+    "threads": 1,
+    "peak_memory_mib": 1024,
+    "device": "A chip",
+    "commit": "abc123",
+    "finished": "2026-11-20T08:00:00+00:00",
+}
+MEASURED = {"base": "f" * 12, "processor": "A chip", "torch": "2", "measured": "2026-11-27"}
+
+
+def cells(**wanted: Any) -> list[FGSM]:
+    """The FGSM cells of the paper's scale that are as wanted."""
+    rows = [cell for cell in harakeh.main("paper") if isinstance(cell, FGSM)]
+    return [cell for cell in rows if wanted.items() <= settings(cell).items()]
+
+
+def put(store: Store, cell: FGSM, *, measured: dict[str, float] | None = None, **facts: Any) -> Record:
+    return store.put(cell, Result({"accuracy": 99.0, **(measured or {})}, {}), {**FACTS, **facts})
+
+
+def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
+    empty = status_page.grid_table(store, "harakeh")
+    parts = {
+        (profile, cell.dataset, cell.network, cell.attack)
+        for profile in ("paper", "reduced")
+        for cell in harakeh.grid(profile)
+    }
+    assert len(empty.rows) == len(parts)
+    assert {tuple(row[5:]) for row in empty.rows} == {("–", "–", "–", "–", "–")}
+    assert all(re.fullmatch(r"0 of [1-9]\d*", row[4]) for row in empty.rows)
+
+    wanted = {"dataset": "cifar10", "network": "fully_convolutional", "estimator": "epistemic"}
+    first, second, third, *_ = cells(**wanted)
+    put(store, first, seconds=105.0, measured={"training_seconds": 1000.0, "attack_seconds": 100.0})  # trained before
+    put(store, second, seconds=700.0, commit="fff999", finished="2026-11-21T23:59:59+00:00", device="B chip")
+    put(store, third, seconds=660.0)
+    kind = kind_of(settings(first))
+    equivalence.keep(store, "harakeh", [Pair("fff999", kind, False, "draws shared")], measured=MEASURED)
+    found = [list(row) for row in status_page.grid_table(store, "harakeh").rows]
+    (row,) = [row for row in found if not row[4].startswith("0 of")]
+    assert row[:4] == ["paper", "CIFAR-10", "fully_convolutional", "FGSM"]
+    assert re.fullmatch(r"3 of [1-9]\d*", row[4])
+    told = "1 changed since, 2 not measured"
+    assert row[5:] == ["A chip, B chip", "41 min", "`abc123`, `fff999`", "2026-11-21", told]
+
+
+def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
+    everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
+    pairs = {Pair("abc123", kind_of(settings(cell)), True) for cell in everything}
+    for cell in everything:
+        store.put(cell, Result({}, {}), FACTS)
+    equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
+    found = status_page.grid_table(store, "harakeh")
+    counts = [row[4].split(" of ") for row in found.rows]
+    assert all(done == planned for done, planned in counts)
+    assert [row[-1] for row in found.rows] == [f"{done} equal by the gate" for done, _ in counts]
+    assert sum(int(planned) for _, planned in counts) == len(everything)
+
+
+def test_what_has_changed_is_listed_by_kind_with_why(store: Store) -> None:
+    assert list(status_page.changed_table(store).rows) == [["none", "–", "–", "–", "–"]]
+    plain, random = (cells(dataset="mnist", network="basic_cnn", estimator=e)[:2] for e in ("none", "epistemic"))
+    for cell in (*plain, *random):
+        put(store, cell)
+    pairs = [Pair("abc123", "harakeh fgsm none", True), Pair("abc123", "harakeh fgsm epistemic", False, "draws shared")]
+    equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
+    assert list(status_page.changed_table(store).rows) == [
+        ["harakeh fgsm epistemic", "changed since", "2", "`abc123`", "draws shared"]
+    ]
