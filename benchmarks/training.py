@@ -18,7 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.papers import song
-from experiments.papers.song.victims import training_config, training_work
+from experiments.papers.song.victims import training_config
 from lib import data, models
 from lib.data import Split
 from lib.training.robust import Run, can_compile
@@ -68,7 +68,7 @@ def operations(cell: song.Cell, *, device: str) -> float:
     x = run.split.take(torch.arange(cell.batch_size, device=device))[0]
     with FlopCounterMode(display=False) as counted, torch.no_grad():
         run.plain(x)
-    return float(counted.get_total_flops()) * training_work(cell) / (cell.steps * cell.batch_size)
+    return float(counted.get_total_flops()) * cell.training_work() / (cell.steps * cell.batch_size)
 
 
 def report(network: str, *, device: str, seconds: float, highest: float) -> None:

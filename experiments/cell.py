@@ -1,18 +1,118 @@
-"""What a cell of any paper says: which paper, at which scale, on which data and network, by which attack, from which seed."""
+"""What a cell of any paper says: which paper, at which scale, on which data and network, by which attack, from which seed.
+
+An experiment is one class of cells: its fields are its settings, and its methods say what one costs and measure it.
+
+    @checked
+    class Noise(Cell):                            # the paper's `Cell`, which knows how its victims are trained
+        attack: Literal["noise"] = "noise"
+        epsilon: Share = 0.3
+
+        def work(self) -> float: ...              # images through the network
+        def measure(self, bench, victim) -> Result: ...
+
+A field's type says which values it takes: bad ones are refused where a cell is made, in one line that names the field, the
+value and what was expected. Nothing is converted but whole numbers to floats: 0 and 0.0 must not have two keys.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform, get_args
+
+from pydantic import ConfigDict, Field, Strict, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import core_schema
 
 from lib import data
-from lib.errors import check_choice, check_count, check_number
+from lib.data import Dataset
+from lib.errors import BadValue
+from lib.models import Network
 from lib.uncertainty import PRECISIONS
+
+if TYPE_CHECKING:
+    from experiments.records import Result
+    from experiments.run import Bench
 
 PROFILES = ("smoke", "reduced", "paper")
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, kw_only=True)
+
+class OneOf:
+    """What an annotation says of a field that takes one of the names that are listed elsewhere."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """What pydantic checks."""
+        return core_schema.literal_schema(self.names)
+
+
+def at_least(low: int) -> Any:
+    """What an annotation says of a whole number."""
+    return Field(ge=low, description=f"a whole number of at least {low}")
+
+
+def within(low: float, high: float) -> Any:
+    """What an annotation says of a float."""
+    return Field(ge=low, le=high, description=f"a finite number in [{low:g}, {high:g}]")
+
+
+Count = Annotated[int, at_least(1)]
+Size = Annotated[int, at_least(0)]
+Flag = Annotated[bool, Field(description="True or False")]
+Share = Annotated[float, within(0, 1)]
+Rate = Annotated[float, within(0, 10)]  # of learning
+Shares = Annotated[tuple[Share, ...], Strict(False), Field(description="finite numbers in [0, 1]")]
+Precision = Annotated[str, OneOf(PRECISIONS)]
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def checked(kind: type[T]) -> type[T]:
+    """`kind` as a frozen dataclass of keywords whose values pydantic checks; what it refuses becomes a `BadValue` of one line."""
+    config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+    made: Any = dataclass(frozen=True, kw_only=True, config=config)(kind)
+    build = made.__init__
+
+    def build_checked(self: Any, **given: Any) -> None:
+        try:
+            build(self, **given)
+        except ValidationError as error:
+            raise _in_one_line(made, given, error) from None
+
+    made.__init__ = build_checked
+    return made  # type: ignore[no-any-return]
+
+
+def _in_one_line(kind: Any, given: Mapping[str, Any], error: ValidationError) -> BadValue:
+    """The first mistake: of a field that has a value which it does not take, or one that a check of several fields found."""
+    first: Any = error.errors(include_url=False)[0]
+    context = first.get("ctx", {})
+    if isinstance(context.get("error"), BadValue):
+        return context["error"]  # type: ignore[no-any-return]
+    name = str(first["loc"][0])
+    if name not in kind.__pydantic_fields__:
+        return BadValue(f"{name}: {kind.__name__} has no such setting; expected one of {', '.join(_names(kind))}")
+    value = repr(given[name]) if name in given else "nothing"
+    if first["type"] == "literal_error":
+        return BadValue(f"{name}: unknown {value}; expected one of {', '.join(choices(kind, name))}")
+    return BadValue(f"{name}: expected {kind.__pydantic_fields__[name].description or 'a text'}, got {value}")
+
+
+def choices(kind: Any, name: str) -> tuple[str, ...]:
+    """The values that a field takes, if those are listed."""
+    field = kind.__pydantic_fields__[name]
+    listed = [one.names for one in field.metadata if isinstance(one, OneOf)]
+    return tuple(listed[0]) if listed else get_args(field.annotation)
+
+
+def _names(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+@checked
 class Common:
     """The settings that cells of every paper have. A paper's own class gives them defaults and adds others.
 
@@ -20,35 +120,70 @@ class Common:
         BadValue: a value outside its range.
     """
 
-    PAPER: ClassVar[str]
-    NETWORKS: ClassVar[tuple[str, ...]]
+    VICTIM: ClassVar[tuple[str, ...]]  # the fields that trained weights depend on; who shares them, shares a checkpoint
     OF_SEED: ClassVar[tuple[str, ...]] = ("seed",)  # the settings in which the cells of one row differ
+    RESUMES: ClassVar[bool] = False  # whether a cell is mostly training: interrupted, it goes on the next time
 
     paper: str
-    profile: str = "paper"
-    dataset: str
+    profile: Annotated[str, OneOf(PROFILES)] = "paper"
+    dataset: Annotated[str, OneOf(data.NAMES)]
     network: str
     attack: str
-    seed: int = 0
-    version: int = 1  # of the experiment: raised when what it measures changes
-    precision: str = "bfloat16"
-
-    def __post_init__(self) -> None:
-        check_choice("paper", self.paper, [self.PAPER])
-        check_choice("profile", self.profile, PROFILES)
-        check_choice("dataset", self.dataset, data.NAMES)
-        check_choice("network", self.network, self.NETWORKS)
-        check_choice("attack", self.attack, self.attacks())
-        check_choice("precision", self.precision, PRECISIONS)
-        check_count("seed", self.seed, low=0)
-        check_count("version", self.version)
+    seed: Size = 0
+    version: Count = 1  # of the experiment: raised when what it measures changes
+    precision: Precision = "bfloat16"
 
     @classmethod
     def attacks(cls) -> tuple[str, ...]:
-        """The attacks that cells of this class measure."""
+        """The attacks that cells of this class measure; none for what is only the base of other classes."""
+        return choices(cls, "attack")
+
+    @classmethod
+    def grid(cls, profile: str) -> list[Self]:
+        """Cells that the paper's grid has besides its own."""
+        return []
+
+    def training_work(self) -> float:
+        """Images that training passes through the network, forward and backward counted three."""
         raise NotImplementedError
 
-    def with_numbers(self, **bounds: tuple[float, float]) -> None:
-        """Check that each named field lies inside its bounds and keep it as a float: 0 and 0.0 must not have two keys."""
-        for name, (low, high) in bounds.items():
-            object.__setattr__(self, name, check_number(name, getattr(self, name), low=low, high=high))
+    def work(self) -> float:
+        """The same of training and attack together: what a cell's cost is proportional to."""
+        raise NotImplementedError
+
+    def untrained(self, dataset: Dataset) -> Network:
+        """The network with the weights it starts from."""
+        raise NotImplementedError
+
+    def train(self, network: Network, dataset: Dataset, **usual: Any) -> dict[str, Any]:
+        """Train `network` in place, given `device`, `snapshot` and `progress`; returns losses, seconds and what else is noted."""
+        raise NotImplementedError
+
+    def trained_as(self) -> Self:
+        """The cell under which trained weights are kept: this one, but for settings that mean nothing to it."""
+        return self
+
+    def check(self, dataset: Dataset) -> None:
+        """See that the data hold what the cell needs, before hours of training.
+
+        Raises:
+            BadValue: they do not.
+        """
+
+    def victim(self, bench: Bench) -> tuple[Any, dict[str, Any]]:
+        """What is attacked, trained on `bench`, and the notes of its training."""
+        raise NotImplementedError
+
+    def measure(self, bench: Bench, victim: Any) -> Result:
+        """Attack the victim and measure."""
+        raise NotImplementedError
+
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """What is recorded of the notes of the victim's training, besides its seconds."""
+        raise NotImplementedError
+
+
+def part_of(cell: Any, kind: type[T], **changes: Any) -> T:
+    """The part of a cell that a config of the library needs: the fields that both have, with some changed."""
+    shared = {name: getattr(cell, name) for name in _names(kind) if hasattr(cell, name)}
+    return kind(**{**shared, **changes})

@@ -82,7 +82,7 @@ class Prices:
             return
         epochs = record.measurements.get("training_epochs", getattr(cell, "epochs", 0))
         for kind in _kinds(cell):
-            self.rates.setdefault(kind, []).append(cost(record) / papers.work(_stopped(cell, epochs)))
+            self.rates.setdefault(kind, []).append(cost(record) / _stopped(cell, epochs).work())
             self.epochs.setdefault(kind, []).append(epochs)
 
     def __call__(self, cell: Any) -> float | None:
@@ -91,7 +91,7 @@ class Prices:
         if kind is None:
             return None
         stopped = _stopped(cell, statistics.median(self.epochs[kind]))
-        return papers.work(stopped) * statistics.median(self.rates[kind])
+        return float(stopped.work() * statistics.median(self.rates[kind]))
 
 
 def _stopped(cell: Any, epochs: float) -> Any:

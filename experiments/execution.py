@@ -13,27 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments import papers, provenance
+from experiments import provenance
 from experiments.records import Record, Result, Store
+from experiments.run import Job as Job
+from experiments.run import result_of
 from lib import data
 from lib.errors import BadValue
-
-
-@dataclass(frozen=True)
-class Job:
-    """How a cell is computed, which is not part of what is computed."""
-
-    device: str = "cpu"
-    threads: int | None = None
-    cache: Path | None = None
-    fresh: bool = False
-    progress: bool = False
 
 
 @dataclass
@@ -104,7 +95,7 @@ def compute(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
     # What is computed in float32 on a GPU is to be float32: TF32 has the ten bits of mantissa of a half.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     start, begun = time.perf_counter(), time.process_time()
-    result = papers.run(cell, device=device, cache=job.cache, fresh=job.fresh, progress=job.progress)
+    result = result_of(cell, replace(job, device=device))
     spent = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - begun}
     return result, provenance.describe(device=device, **spent)
 
@@ -135,7 +126,7 @@ def run(
                 cell = waiting.pop(0)
                 left = float("inf") if deadline is None else deadline - time.monotonic()
                 keeps = not job.fresh and job.cache is not None
-                resumes = keeps and isinstance(executor, InProcess) and papers.get(cell.paper).RESUMES
+                resumes = keeps and isinstance(executor, InProcess) and cell.RESUMES
                 if left <= (0.0 if resumes else price(cell) or 0.0):
                     report.over_budget.append(cell)
                     continue

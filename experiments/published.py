@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from experiments.papers import NAMES
 from lib.errors import BadValue, check_choice
-
-PAPERS: Final = ("galinkin", "harakeh", "song")
-"""The papers replicated here, by the name that their files carry."""
 
 FOLDER: Final = Path(__file__).parent / "papers"
 """Where a paper's published numbers and its claims lie."""
@@ -90,7 +88,7 @@ def load(paper: str, *, folder: Path = FOLDER) -> dict[str, Published]:
 
 def file_of(paper: str, file: str, *, folder: Path = FOLDER) -> Path:
     """The path of a file of a paper, with an error for a paper that nobody replicates here."""
-    return folder / check_choice("paper", paper, PAPERS) / file
+    return folder / check_choice("paper", paper, NAMES) / file
 
 
 def _parse(row: list[str], *, where: str) -> Published:

@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from experiments.cell import Common as Cell
 from lib import data
 from lib.errors import BadValue, check_number
 from lib.training.checkpoints import write_atomically
@@ -24,21 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 REPAIR = "restore it with git or delete it to recompute"
 
 T = TypeVar("T")
-
-
-class Cell(Protocol):
-    """What every paper's config has in common."""
-
-    @property
-    def paper(self) -> str: ...
-    @property
-    def profile(self) -> str: ...
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def version(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +48,7 @@ class Record:
 
 def settings(cell: Cell) -> dict[str, Any]:
     """The fields of a cell as plain values."""
-    return {field.name: getattr(cell, field.name) for field in fields(cell)}  # type: ignore[arg-type]
+    return {field.name: getattr(cell, field.name) for field in fields(cell)}
 
 
 def key_of(cell: Cell, *, only: tuple[str, ...] | None = None) -> str:

@@ -1,36 +1,29 @@
-"""The papers, one package each: the grid of its cells per profile, and the experiments that compute them.
+"""The papers, one package each, and what is found in them: the grid of their cells per profile, and their experiments.
 
-`grid` is all that is computed; `main` is the part of it that tables are made of, one cell a row and seed.
+A package here is a paper; a class of cells in one of its modules is an experiment. Nothing else lists either.
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
+from functools import cache
 from typing import Any, Protocol, cast
 
-from experiments.records import Cell, Result
+from experiments.cell import Common
 from lib.errors import check_choice
 
-NAMES = ("galinkin", "harakeh", "song")
+NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
 
 
 class Paper(Protocol):
-    """What a paper's module offers."""
+    """What a paper's package offers. `grid` is all that is computed, `main` what tables are made of, one cell a row and seed."""
 
     TITLE: str
-    PROFILES: tuple[str, ...]
     SEEDS: int
-    RESUMES: bool  # whether a cell is mostly training, so that one that a budget interrupts has not been in vain
-    TOLERANCES: dict[
-        str, float
-    ]  # by how much, in percentage points, a recomputed measurement may differ from its record
-    CELLS: tuple[
-        type[Any], ...
-    ]  # the kinds of cells, each defined beside the functions `run` and `work` of its experiment
+    TOLERANCES: dict[str, float]  # by how many percentage points a recomputed measurement may differ from its record
 
     def grid(self, profile: str) -> list[Any]: ...
     def main(self, profile: str) -> list[Any]: ...
@@ -38,38 +31,34 @@ class Paper(Protocol):
 
 
 def get(name: str) -> Paper:
-    """The module of paper `name`.
+    """The package of paper `name`.
 
     Raises:
         BadValue: unknown paper.
     """
-    return cast(Paper, importlib.import_module(f"experiments.papers.{check_choice('paper', name, NAMES)}"))
+    return cast(Paper, importlib.import_module(f"{__name__}.{check_choice('paper', name, NAMES)}"))
 
 
-def module_of(cell: Cell) -> str:
-    """The dotted name of the module that computes `cell`: the one that defines its settings."""
-    return type(cell).__module__
+@cache
+def kinds(name: str) -> tuple[type[Common], ...]:
+    """The experiments of paper `name`, each a class of cells, in the order of their modules."""
+    package: Any = get(name)
+    found = [
+        vars(importlib.import_module(f"{package.__name__}.{one.name}"))
+        for one in pkgutil.iter_modules(package.__path__)
+    ]
+    own = [one for module in found for one in module.values() if getattr(one, "__module__", "") == module["__name__"]]
+    return tuple(one for one in own if isinstance(one, type) and issubclass(one, Common) and one.attacks())
 
 
-def run(cell: Cell, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Compute one cell.
-
-    Raises:
-        BadValue: the data cannot be read, or a cached checkpoint is damaged (unless `fresh` trains anew).
-    """
-    experiment: Any = sys.modules[module_of(cell)]
-    return cast(Result, experiment.run(cell, device=device, cache=cache, fresh=fresh, progress=progress))
-
-
-def work(cell: Cell) -> float:
-    """Images that pass through the network, forward and backward counted three: what a cell's cost is proportional to."""
-    experiment: Any = sys.modules[module_of(cell)]
-    return float(experiment.work(cell))
+def added(name: str, profile: str) -> list[Any]:
+    """The cells that the experiments of paper `name` bring along, for its grid."""
+    return [cell for kind in kinds(name) for cell in kind.grid(profile)]
 
 
 def revive(paper: str, settings: Mapping[str, Any]) -> Any | None:
     """The cell that has these settings, as a record keeps them; None if they are those of an older experiment."""
-    for kind in get(paper).CELLS:
+    for kind in kinds(paper):
         if settings.get("attack") in kind.attacks() and settings.keys() == {field.name for field in fields(kind)}:
-            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+            return kind(**settings)
     return None

@@ -236,7 +236,7 @@ def test_plan_prices_from_what_is_recorded(cli: Cli, store: Store, cells: list[A
     outcome = cli("plan", *SMOKE, *tiny_options, "--results", store.root)
     *lines, total = outcome.stdout.splitlines()
     priced = [cell.network == cells[0].network for cell in cells[1:]]
-    prices = [66 * papers.work(cell) / papers.work(cells[0]) for cell in cells[1:]]
+    prices = [66 * cell.work() / cells[0].work() for cell in cells[1:]]
     expected = [f"{p / 60:.1f} min" if known else "no price" for p, known in zip(prices, priced, strict=True)]
     assert [line.split("  ")[-1].strip() for line in lines] == expected and 0 < sum(priced) < len(priced)
     in_all = sum(price for price, known in zip(prices, priced, strict=True) if known)

@@ -261,20 +261,20 @@ def record(cell: Any, seconds: float, **measurements: float) -> Record:
 def test_a_price_is_the_work_of_a_cell_at_the_rate_of_recorded_ones(tiny_cell: CellMaker) -> None:
     cell = tiny_cell()
     # 3 * 1 epoch * 64 images trained on, 5 * 20 test images, 4 + 2 passes of 10 images for the curve
-    assert papers.work(cell) == 3 * 64 + 5 * 20 + 10 * (4 + 2)
-    assert papers.work(tiny_cell(estimator="epistemic", draws=7)) == 3 * 64 + 7 * (5 * 20 + 10 * (4 + 2))
+    assert cell.work() == 3 * 64 + 5 * 20 + 10 * (4 + 2)
+    assert tiny_cell(estimator="epistemic", draws=7).work() == 3 * 64 + 7 * (5 * 20 + 10 * (4 + 2))
     records = [record(tiny_cell(seed=seed), seconds) for seed, seconds in enumerate([10.0, 40.0, 20.0])]
     price = costs.Prices("harakeh", records)
     assert price(tiny_cell(seed=9)) == pytest.approx(20)  # the median of the three
     twice = tiny_cell(train_size=64 * 3, test_size=20)
-    assert price(twice) == pytest.approx(20 * papers.work(twice) / papers.work(cell))
+    assert price(twice) == pytest.approx(20 * twice.work() / cell.work())
 
 
 def test_where_no_record_has_the_estimator_one_of_the_network_will_do(tiny_cell: CellMaker) -> None:
     price = costs.Prices("harakeh", [record(tiny_cell(), 10.0), record(tiny_cell(estimator="aleatoric"), 30.0)])
     assert price(tiny_cell()) == pytest.approx(10) and price(tiny_cell(estimator="aleatoric")) == pytest.approx(30)
     epistemic = tiny_cell(estimator="epistemic")
-    assert price(epistemic) == pytest.approx(20 * papers.work(epistemic) / papers.work(tiny_cell()))
+    assert price(epistemic) == pytest.approx(20 * epistemic.work() / tiny_cell().work())
     for unknown in ({"width": 3}, {"network": "fully_convolutional"}, {"dataset": "digits_as_cifar10"}):
         assert price(tiny_cell(**unknown)) is None
     assert costs.Prices("harakeh", [])(tiny_cell()) is None
@@ -284,23 +284,23 @@ def test_an_attack_is_priced_by_the_work_of_any_other_on_the_same_network(tiny_c
     """Records and cells of several experiments: each has its own work, and one rate serves all without a record of their own."""
     usual = {name: getattr(tiny_cell(), name) for name in ("profile", "dataset", "network", "width", "train_size")}
     targeted, within = harakeh.CW(**usual, attack_runs=1), harakeh.Gradient(**usual, test_size=30, loss_steps=(1.0, 5))
-    price = costs.Prices("harakeh", [record(tiny_cell(), papers.work(tiny_cell()) / 10)])
-    price.add(record(targeted, papers.work(targeted)))
+    price = costs.Prices("harakeh", [record(tiny_cell(), tiny_cell().work() / 10)])
+    price.add(record(targeted, targeted.work()))
     for cell in (within, harakeh.BlackBox(**usual), harakeh.JSMA(**usual)):
-        assert price(cell) == pytest.approx((0.1 + 1) / 2 * papers.work(cell))
+        assert price(cell) == pytest.approx((0.1 + 1) / 2 * cell.work())
     longer = tiny_cell(test_size=2 * tiny_cell().test_size)  # of an attack that is recorded
     for cell, rate in ((tiny_cell(seed=9), 0.1), (longer, 0.1), (targeted, 1.0)):
-        assert price(cell) == pytest.approx(rate * papers.work(cell))
+        assert price(cell) == pytest.approx(rate * cell.work())
 
 
 def test_a_training_that_stopped_early_is_priced_as_such() -> None:
     """Else its attack would be priced at the rate of epochs that were never trained."""
     small = galinkin.Evasion(patience=2, epochs=25, iterations=10)
     stopped = {"training_seconds": 0.0, "training_epochs": 5.0}
-    seconds = papers.work(replace(small, epochs=5))
+    seconds = replace(small, epochs=5).work()
     priced = costs.Prices("galinkin", [replace(record(small, seconds), measurements=stopped)])
     longer = replace(small, iterations=50)
-    assert priced(longer) == pytest.approx(papers.work(replace(longer, epochs=5)))
+    assert priced(longer) == pytest.approx(replace(longer, epochs=5).work())
     assert priced(small) == pytest.approx(seconds)
 
 
@@ -683,8 +683,6 @@ def test_every_paper_offers_what_a_paper_must() -> None:
         assert module.TITLE and module.SEEDS >= 1 and module.TOLERANCES
         for profile in module.PROFILES:
             for cell in module.grid(profile):
-                assert cell.paper == name and cell.profile == profile and papers.work(cell) > 0
-                assert (
-                    papers.module_of(cell).startswith(f"experiments.papers.{name}.") and cell.dataset in data.CHECKSUMS
-                )
+                assert cell.paper == name and cell.profile == profile and cell.work() > 0
+                assert type(cell) in papers.kinds(name) and cell.dataset in data.CHECKSUMS
             assert set(module.main(profile)) <= set(module.grid(profile))

@@ -22,6 +22,7 @@ from experiments.papers import galinkin
 from experiments.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, membership, rows, scan, victims
 from experiments.papers.galinkin.rows import READINGS, rows_of, sources, values_of
 from experiments.records import Record, Result, Store, key_of, settings
+from experiments.run import Bench, Job, result_of
 from lib import data, models
 from lib.data import Dataset, Split
 from lib.errors import BadValue
@@ -33,7 +34,7 @@ from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Vict
 from report.numbers import NOT_RUN
 from report.papers import galinkin_membership, galinkin_pages
 
-KINDS = list(galinkin.CELLS)
+KINDS = list(papers.kinds("galinkin"))
 PROFILES = pytest.mark.parametrize("profile", galinkin.PROFILES)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -131,16 +132,16 @@ def test_every_setting_is_part_of_the_key(kind: type[Cell]) -> None:
 @EACH
 def test_checkpoints_follow_the_victim_and_nothing_else(kind: type[Cell]) -> None:
     """Every experiment shares the networks of its victims with the others."""
-    victim, usual = key_of(Evasion(), only=tuple(galinkin.VICTIM)), asdict(Evasion())
+    victim, usual = key_of(Evasion(), only=Cell.VICTIM), asdict(Evasion())
     seen = set()
     for cell in others(kind):
         changed = asdict(cell)
-        same = all(changed[name] == usual[name] for name in galinkin.VICTIM)
-        assert (key_of(cell, only=tuple(galinkin.VICTIM)) == victim) == same
+        same = all(changed[name] == usual[name] for name in Cell.VICTIM)
+        assert (key_of(cell, only=Cell.VICTIM) == victim) == same
         seen.add(same)
     assert seen == {False, True}
-    assert {"part", "copy", "stop_on", "seed", "dropout"} < set(galinkin.VICTIM)
-    assert not {"profile", "attack", "answers", "draws"} & set(galinkin.VICTIM)
+    assert {"part", "copy", "stop_on", "seed", "dropout"} < set(Cell.VICTIM)
+    assert not {"profile", "attack", "answers", "draws"} & set(Cell.VICTIM)
 
 
 @EACH
@@ -328,7 +329,7 @@ def test_all_victims_of_a_reading_are_trained_once_for_all_attacks(profile: str)
     groups: dict[tuple[Any, ...], set[str]] = {}
     for cell in galinkin.main(profile):
         kind = (cell.dataset, cell.network, cell.bayesian, cell.seed, cell.part, cell.stop_on)
-        groups.setdefault(kind, set()).add(key_of(cell, only=tuple(galinkin.VICTIM)))
+        groups.setdefault(kind, set()).add(key_of(cell, only=Cell.VICTIM))
     assert all(len(keys) == 1 for keys in groups.values())
     assert len(set.union(*groups.values())) == len(groups)
 
@@ -580,12 +581,12 @@ def test_the_price_of_a_victim_knows_how_many_images_it_sees(name: str, train: i
     for part, stop_on in [*((part, "validation") for part in victims.PARTS), ("whole", "test")]:
         cell = Evasion(dataset=name, part=part, stop_on=stop_on, **change)
         assert victims.points(cell) == len(victims.splits(cell, dataset)[0])
-        assert victims.training_work(cell) == 3 * 25 * victims.points(cell)
+        assert cell.training_work() == 3 * 25 * victims.points(cell)
 
 
 @PROFILES
 def test_every_cell_of_a_grid_costs_something(profile: str) -> None:
-    assert all(0 < papers.work(cell) < 1e12 for cell in galinkin.grid(profile))
+    assert all(0 < cell.work() < 1e12 for cell in galinkin.grid(profile))
 
 
 # --- victims ----------------------------------------------------------------------------------------------------------
@@ -605,7 +606,7 @@ TINY: dict[str, Any] = {
 
 
 def network_of(cell: Cell, digits: Dataset, cache: Path) -> Network:
-    found, _ = victims.trained_network(cell, digits, device="cpu", cache=cache, fresh=False, progress=False)
+    found, _ = Bench(digits, Job(cache=cache)).network(cell)
     return found
 
 
@@ -636,10 +637,7 @@ def test_a_copy_has_weights_of_its_own_and_the_batches_of_another(
 
     monkeypatch.setattr(victims.training, "fit", fit)
     cells = [Evasion(**TINY, copy=copy) for copy in (0, 1, 2)]
-    networks = [
-        victims.trained_network(cell, digits, device="cpu", cache=None, fresh=False, progress=False)[0]
-        for cell in cells
-    ]
+    networks = [Bench(digits, Job()).network(cell)[0] for cell in cells]
     weights = [next(network.parameters()).detach() for network in networks]
     assert told[0][0] == 0 and len({seed for seed, _ in told}) == 3
     assert told[0][1] == told[1][1] == told[2][1]
@@ -918,7 +916,7 @@ def test_a_scan_asks_on_its_scale_and_aims_at_other_classes_half_of_the_time(
         return targeted
 
     monkeypatch.setattr(scan, "scan", watch)
-    found = scan.run(Scan(**TINY, scale=scale, attempts=400), device="cpu", cache=cache).measurements
+    found = result_of(Scan(**TINY, scale=scale, attempts=400), Job(cache=cache)).measurements
     aim, first, targeted = told["aim"], told["first"], told["targeted"]
     assert told["bounds"] == (0.0, most) and told["x"].max() == most and told["x"].min() == 0
     assert (aim[targeted] != first[targeted]).all() and (aim[~targeted] == first[~targeted]).all()
@@ -1037,9 +1035,8 @@ def attacked(
     """The cell's result, if target and shadow are `victim`."""
     notes = {"losses": [1.0], "seconds": 0.0, "observed": [{"validation_loss": 2.0}]}
     monkeypatch.setattr(data, "loaded", lambda name: marked(train, test))
-    monkeypatch.setattr(membership, "trained_network", lambda *_, **__: (victim.network, notes))
-    monkeypatch.setattr(membership, "victim_of", lambda *_, **__: victim)
-    return membership.run(cell, device="cpu", cache=None)
+    monkeypatch.setattr(Membership, "victim", lambda *_: (victim, notes))
+    return result_of(cell)
 
 
 @pytest.mark.parametrize(
@@ -1180,13 +1177,13 @@ def told_apart(cell: Cell) -> str:
 
 @pytest.mark.parametrize("cell", CELLS, ids=told_apart)
 def test_a_tiny_cell_measures_what_it_should_and_the_same_again(cell: Cell, cache: Path) -> None:
-    result = papers.run(cell, device="cpu", cache=cache)
+    result = result_of(cell, Job(cache=cache))
     found, curves = result.measurements, result.curves
     numbers = [*found.values(), *(value for curve in curves.values() for value in curve)]
     assert all(isinstance(value, float) and math.isfinite(value) for value in numbers)
     assert all(0 <= value <= 100 for name, value in found.items() if name not in NOT_SHARES)
     assert found["training_epochs"] == cell.epochs and found["accuracy"] > 50
-    again = papers.run(cell, device="cpu", cache=cache)
+    again = result_of(cell, Job(cache=cache))
     different = {name for name, value in found.items() if again.measurements[name] != value}
     assert different <= TIMES and found.keys() == again.measurements.keys() and curves == again.curves
     if isinstance(cell, Evasion):
@@ -1214,14 +1211,14 @@ def check_evasion(cell: Evasion, result: Result) -> None:
 
 
 def test_another_seed_measures_something_else(cache: Path) -> None:
-    first, other = (papers.run(one, device="cpu", cache=cache) for one in (CELLS[0], replace(CELLS[0], seed=1)))
+    first, other = (result_of(one, Job(cache=cache)) for one in (CELLS[0], replace(CELLS[0], seed=1)))
     assert first.curves != other.curves
 
 
 def test_early_stopping_ends_a_victims_training(digits: Dataset) -> None:
     """An improvement by 5 is asked for, which only the first epoch brings, from infinity."""
     cell = Evasion(**{**TINY, "epochs": 9, "patience": 2, "min_delta": 5.0, "train_size": 50})
-    _, notes = victims.trained_network(cell, digits, device="cpu", cache=None, fresh=False, progress=False)
+    _, notes = Bench(digits, Job()).network(cell)
     assert len(notes["losses"]) == 3
 
 
@@ -1240,7 +1237,7 @@ def test_what_the_data_cannot_give_is_refused_before_training(
 
     monkeypatch.setattr(victims.training, "fit", never)
     with pytest.raises(BadValue, match=f"^{told}"):
-        papers.run(cell, device="cpu", cache=None)
+        result_of(cell)
 
 
 # --- what the code's way of counting makes of an attack ---------------------------------------------------------------

@@ -23,6 +23,7 @@ from experiments.papers.harakeh import CW, FGSM, JSMA, BlackBox, Cell, Gradient,
 from experiments.papers.harakeh.black_box import substitute_config
 from experiments.papers.harakeh.gradient import attack_all, loss_after, zero_gradients
 from experiments.records import Result, key_of, settings
+from experiments.run import Bench, Job, result_of
 from lib import data, evaluation, models
 from lib.data import Dataset, Split
 from lib.errors import BadValue
@@ -30,7 +31,7 @@ from lib.judging import Judgement
 from lib.models import Network
 from lib.uncertainty import Deterministic, Ensemble
 
-KINDS = list(harakeh.CELLS)
+KINDS = list(papers.kinds("harakeh"))
 PROFILES = pytest.mark.parametrize("profile", harakeh.PROFILES)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
 RANDOM = ("epistemic", "aleatoric")
@@ -110,13 +111,13 @@ def test_every_setting_is_part_of_the_key(kind: type[Cell]) -> None:
 @EACH
 def test_checkpoints_follow_the_victim_and_nothing_else(kind: type[Cell]) -> None:
     """Every experiment shares the networks of its victims with the others."""
-    victim = key_of(FGSM(), only=tuple(harakeh.VICTIM))
+    victim = key_of(FGSM(), only=Cell.VICTIM)
     usual = asdict(FGSM())
     for cell in others(kind):
-        same = all(getattr(cell, name) == usual[name] for name in harakeh.VICTIM if name != "epochs")
+        same = all(getattr(cell, name) == usual[name] for name in Cell.VICTIM if name != "epochs")
         same &= cell.epochs == kind().epochs
         changed = replace(cell, epochs=FGSM().epochs if cell.epochs == kind().epochs else cell.epochs)
-        assert (key_of(changed, only=tuple(harakeh.VICTIM)) == victim) == same
+        assert (key_of(changed, only=Cell.VICTIM) == victim) == same
 
 
 NEVER_ZERO = {"constant", "attack_rate"}
@@ -209,7 +210,7 @@ BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
     (BlackBox, {"rounds": 0}, "rounds: "),
     (BlackBox, {"step": -0.1}, "step: "),
     (BlackBox, {"sign": "minus"}, "sign: "),
-    (BlackBox, {"substitute_epochs": 0}, "epochs: "),
+    (BlackBox, {"substitute_epochs": 0}, "substitute_epochs: "),
     (BlackBox, {"substitute_width": 0}, "substitute_width: "),
     (BlackBox, {"judges": 0}, "judges: "),
     (BlackBox, {"judged": 0}, "judged: "),
@@ -295,7 +296,7 @@ def test_all_victims_of_a_profile_are_trained_once_for_all_attacks(profile: str)
     groups: dict[tuple[Any, ...], set[str]] = {}
     for cell in harakeh.main(profile):
         kind = (cell.dataset, cell.network, cell.estimator, cell.seed, cell.epochs)
-        groups.setdefault(kind, set()).add(key_of(cell, only=tuple(harakeh.VICTIM)))
+        groups.setdefault(kind, set()).add(key_of(cell, only=Cell.VICTIM))
     assert all(len(keys) == 1 for keys in groups.values())
 
 
@@ -330,8 +331,8 @@ def test_an_ensemble_shares_the_plain_victim_of_its_seed_and_no_other() -> None:
     seen: set[int] = set()
     for seed in range(harakeh.SEEDS):
         members = victims.members(FGSM(estimator="ensemble", seed=seed, draws=5))
-        own, *rest = [key_of(member, only=tuple(harakeh.VICTIM)) for member in members]
-        assert own == key_of(FGSM(estimator="none", seed=seed), only=tuple(harakeh.VICTIM)) and own not in rest
+        own, *rest = [key_of(member, only=Cell.VICTIM) for member in members]
+        assert own == key_of(FGSM(estimator="none", seed=seed), only=Cell.VICTIM) and own not in rest
         assert len(members) == 5 and all(member.estimator == "none" for member in members)
         further = {member.seed for member in members[1:]}
         assert len(further) == 4 and min(further) >= harakeh.SEEDS and not further & seen
@@ -341,8 +342,8 @@ def test_an_ensemble_shares_the_plain_victim_of_its_seed_and_no_other() -> None:
 @EACH
 def test_every_attack_faces_the_same_ensemble(kind: type[Cell]) -> None:
     usual = {"estimator": "ensemble", "draws": 3, "epochs": 6, "seed": 2}
-    found = [key_of(member, only=tuple(harakeh.VICTIM)) for member in victims.members(kind(**usual))]
-    expected = [key_of(member, only=tuple(harakeh.VICTIM)) for member in victims.members(FGSM(**usual))]
+    found = [key_of(member, only=Cell.VICTIM) for member in victims.members(kind(**usual))]
+    expected = [key_of(member, only=Cell.VICTIM) for member in victims.members(FGSM(**usual))]
     assert found == expected
 
 
@@ -452,19 +453,19 @@ def test_work_counts_images_that_pass() -> None:
     """By hand: training is 3 x 2 epochs x 100 images; a gradient counts three passes."""
     usual: dict[str, Any] = {"dataset": "digits_as_mnist", "epochs": 2, "train_size": 100, "draws": 4}
     train = 3 * 2 * 100
-    assert victims.training_work(CW(**usual)) == train
-    assert victims.training_work(CW(estimator="ensemble", **usual)) == 4 * train
+    assert CW(**usual).training_work() == train
+    assert CW(estimator="ensemble", **usual).training_work() == 4 * train
     cw: dict[str, Any] = {**usual, "attack_runs": 2, "iterations": 5, "search_steps": 3, "judges": 7}
-    assert papers.work(CW(**cw)) == train + 2 * 100 * (3 * 15 + 1)
-    assert papers.work(CW(estimator="epistemic", **cw)) == train + 2 * 100 * (4 * 3 * 15 + 7)
-    assert papers.work(CW(estimator="epistemic", form="one_draw", **cw)) == train + 2 * 100 * (3 * 15 + 7)
+    assert CW(**cw).work() == train + 2 * 100 * (3 * 15 + 1)
+    assert CW(estimator="epistemic", **cw).work() == train + 2 * 100 * (4 * 3 * 15 + 7)
+    assert CW(estimator="epistemic", form="one_draw", **cw).work() == train + 2 * 100 * (3 * 15 + 7)
     pgd = Gradient(**usual, test_size=20, steps=5, loss_size=10, loss_steps=(1.0, 2.0))
-    assert papers.work(pgd) == train + 3 * 5 * 20 + 3 * 3 * 10 + 20 * 2
+    assert pgd.work() == train + 3 * 5 * 20 + 3 * 3 * 10 + 20 * 2
 
 
 @PROFILES
 def test_every_cell_of_a_grid_costs_something(profile: str) -> None:
-    assert all(0 < papers.work(cell) < 1e12 for cell in harakeh.grid(profile))
+    assert all(0 < cell.work() < 1e12 for cell in harakeh.grid(profile))
 
 
 def test_the_substitute_has_the_settings_of_its_cell() -> None:
@@ -509,7 +510,7 @@ def scores_of(estimator: str) -> set[str]:
 
 def computed(cell: Cell, cache: Path | None) -> Result:
     """The result, once what holds of every experiment is seen to hold."""
-    result = papers.run(cell, device="cpu", cache=cache)
+    result = result_of(cell, Job(cache=cache))
     numbers = [*result.measurements.values(), *(value for curve in result.curves.values() for value in curve)]
     assert all(isinstance(value, float) and math.isfinite(value) for value in numbers)
     percent = [
@@ -589,7 +590,7 @@ def test_an_aware_cell(estimator: str, score: str, cache: Path) -> None:
 )
 def test_the_same_cell_measures_the_same(cell: Cell, cache: Path) -> None:
     """Once with the victim from the cache, once with all of it made anew."""
-    first, again = papers.run(cell, device="cpu", cache=cache), papers.run(cell, device="cpu", cache=None)
+    first, again = result_of(cell, Job(cache=cache)), result_of(cell)
     assert first.curves == again.curves
     different = {name for name, value in first.measurements.items() if again.measurements[name] != value}
     assert different <= TIMES and first.measurements.keys() == again.measurements.keys()
@@ -597,9 +598,9 @@ def test_the_same_cell_measures_the_same(cell: Cell, cache: Path) -> None:
 
 def test_cells_of_every_kind_share_one_checkpoint(tmp_path: Path) -> None:
     for kind in (JSMA, BlackBox, Gradient):
-        papers.run(kind(estimator="none", **TINY, **SMALL[kind]), device="cpu", cache=tmp_path)
+        result_of(kind(estimator="none", **TINY, **SMALL[kind]), Job(cache=tmp_path))
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
-    papers.run(JSMA(estimator="ensemble", **TINY, **SMALL[JSMA]), device="cpu", cache=tmp_path)
+    result_of(JSMA(estimator="ensemble", **TINY, **SMALL[JSMA]), Job(cache=tmp_path))
     assert len(list(tmp_path.glob("*.safetensors"))) == 3  # the plain one and two more members
 
 
@@ -610,7 +611,7 @@ def test_cells_of_every_kind_share_one_checkpoint(tmp_path: Path) -> None:
 def plain(digits: Dataset, cache: Path) -> tuple[Gradient, Deterministic, Tensor, Tensor]:
     """A cell, its victim, and its test images."""
     cell = Gradient(estimator="none", **TINY, **SMALL[Gradient])
-    victim, _ = victims.trained_victim(cell, digits, device="cpu", cache=cache, fresh=False, progress=False)
+    victim, _ = cell.victim(Bench(digits, Job(cache=cache)))
     assert isinstance(victim, Deterministic)
     x, y = digits.test.take(torch.arange(30))
     return cell, victim, x, y
@@ -644,9 +645,9 @@ def test_images_without_a_gradient_are_counted(plain: tuple[Gradient, Determinis
 
 def test_an_ensemble_is_made_of_the_victims_that_it_names(digits: Dataset, cache: Path) -> None:
     cell = CW(estimator="ensemble", **TINY, **SMALL[CW])
-    victim, notes = victims.trained_victim(cell, digits, device="cpu", cache=cache, fresh=False, progress=False)
+    victim, notes = cell.victim(Bench(digits, Job(cache=cache)))
     assert isinstance(victim, Ensemble) and len(victim.members) == 3 and len(notes["losses"]) == cell.epochs
-    each = [victims.trained_network(one, digits, device="cpu", cache=cache, fresh=False, progress=False)
+    each = [Bench(digits, Job(cache=cache)).network(one)
             for one in victims.members(cell)]  # fmt: skip
     x = data.load("digits_as_mnist").test.take(torch.arange(5))[0]
     with torch.no_grad():
@@ -660,7 +661,7 @@ def test_an_ensemble_is_made_of_the_victims_that_it_names(digits: Dataset, cache
 def test_a_score_that_the_victim_lacks_is_refused_before_training(tmp_path: Path) -> None:
     cell = Gradient(estimator="none", **TINY, **SMALL[Gradient], **{**AWARE, "score": "variance"})
     with pytest.raises(BadValue, match="score: unknown 'variance'; expected one of entropy"):
-        papers.run(cell, device="cpu", cache=tmp_path)
+        result_of(cell, Job(cache=tmp_path))
     assert not list(tmp_path.iterdir())
 
 
@@ -678,7 +679,7 @@ def test_a_substitute_of_the_victims_shape_has_a_start_of_its_own(
 
     monkeypatch.setattr(models, "build", watched)
     changes = {"network": "fully_connected", "width": 8, "version": version, "substitute_width": 8}
-    papers.run(BlackBox(**{**TINY, **SMALL[BlackBox], **changes}), device="cpu", cache=None)
+    result_of(BlackBox(**{**TINY, **SMALL[BlackBox], **changes}))
     victim, substitute = (dict(network.named_parameters()) for network in built)
     weights = [name for name, weight in victim.items() if weight.dim() > 1]
     assert len(weights) == 3 and {torch.equal(victim[name], substitute[name]) for name in weights} == {same}

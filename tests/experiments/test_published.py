@@ -8,7 +8,8 @@ from statistics import fmean
 import pytest
 
 from experiments import published
-from experiments.published import PAPERS, Published
+from experiments.papers import NAMES
+from experiments.published import Published
 from lib.errors import BadValue
 
 HEADER = "id,location,row,column,value,unit\n"
@@ -114,7 +115,7 @@ def test_unknown_paper() -> None:
         published.load("madry")
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", NAMES)
 def test_each_id_is_its_own_key(paper: str) -> None:
     assert all(isinstance(number, Published) and number.id == name for name, number in published.load(paper).items())
 

@@ -53,7 +53,7 @@ def test_keys_are_what_they_were() -> None:
         records.digest({"b": [1.5, 2], "a": "é"}) == "741f5d50fdf1fa016633780f4acd95ed3a5b5e9b2a0197326156a4a7f2d4e1dd"
     )
     assert key_of(harakeh.FGSM()) == "c2496cb4c489"
-    assert key_of(harakeh.FGSM(), only=tuple(harakeh.VICTIM)) == "09ab31843513"
+    assert key_of(harakeh.FGSM(), only=harakeh.Cell.VICTIM) == "09ab31843513"
     assert [key_of(cell) for cell in harakeh.grid("paper")][:2] == ["c2496cb4c489", "76e2a00d9893"]
 
 
@@ -101,12 +101,12 @@ def test_so_are_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_key_of_a_part_depends_on_that_part_alone() -> None:
-    victim = key_of(harakeh.FGSM(), only=tuple(harakeh.VICTIM))
+    victim = key_of(harakeh.FGSM(), only=harakeh.Cell.VICTIM)
     for name, value in OTHER.items():
-        changed = key_of(harakeh.FGSM(**{name: value}), only=tuple(harakeh.VICTIM)) != victim
-        assert changed == (name in harakeh.VICTIM), name
+        changed = key_of(harakeh.FGSM(**{name: value}), only=harakeh.Cell.VICTIM) != victim
+        assert changed == (name in harakeh.Cell.VICTIM), name
     unneeded = {"profile", "attack", "test_size", "draws", "epsilon", "curve_epsilons", "curve_size"}
-    assert set(harakeh.VICTIM) == (OTHER.keys() | FIXED) - unneeded
+    assert set(harakeh.Cell.VICTIM) == (OTHER.keys() | FIXED) - unneeded
 
 
 def test_cells_that_are_equal_have_one_key() -> None:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from experiments import papers
 from experiments.papers import song
 from experiments.papers.song import Cell, Targeted, Threshold, targeted, threshold, victims
-from experiments.papers.song.victims import Attack, Machine
+from experiments.papers.song.victims import Attack
 from experiments.records import key_of, settings
+from experiments.run import Bench, Job, result_of
 from lib import data, membership
 from lib.data import Dataset, Split
 from lib.errors import BadValue
@@ -27,7 +28,7 @@ from lib.models import Network
 from lib.training.robust import RobustConfig
 from lib.training.snapshots import History
 
-KINDS = list(song.CELLS)
+KINDS = list(papers.kinds("song"))
 PROFILES = pytest.mark.parametrize("profile", song.PROFILES)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
 
@@ -98,19 +99,19 @@ def test_every_setting_is_part_of_the_key(kind: type[Cell]) -> None:
 @EACH
 def test_checkpoints_follow_the_victim_and_nothing_else(kind: type[Cell]) -> None:
     """Both experiments share their victims."""
-    victim, usual = key_of(Threshold(), only=song.VICTIM), asdict(Threshold())
+    victim, usual = key_of(Threshold(), only=Cell.VICTIM), asdict(Threshold())
     seen = set()
     for cell in others(kind):
         changed = asdict(cell)
-        same = all(changed[name] == usual[name] for name in song.VICTIM)
-        assert (key_of(cell, only=song.VICTIM) == victim) == same
+        same = all(changed[name] == usual[name] for name in Cell.VICTIM)
+        assert (key_of(cell, only=Cell.VICTIM) == victim) == same
         seen.add(same)
     assert seen == {False, True}
     trained_by = {field.name for field in fields(RobustConfig)} - {"epsilon"}
     assert trained_by | {"network", "width", "seed", "part", "train_size", "train_epsilon", "dataset"} < set(
-        song.VICTIM
+        Cell.VICTIM
     )
-    assert not {"profile", "attack", "epsilon", "eval_steps", "judged", "shadow", "known"} & set(song.VICTIM)
+    assert not {"profile", "attack", "epsilon", "eval_steps", "judged", "shadow", "known"} & set(Cell.VICTIM)
 
 
 @pytest.mark.parametrize(
@@ -322,8 +323,8 @@ def test_reduced_has_the_paper_s_budgets_and_a_shadow_for_every_victim() -> None
         assert cell.second_from < cell.third_from < cell.steps
     table2 = [cell for cell in song.main("reduced") if isinstance(cell, Targeted)]
     assert len(table2) == song.SEEDS
-    victims_ = {key_of(cell, only=song.VICTIM) for cell in cells}
-    assert {key_of(cell, only=song.VICTIM) for cell in table2} < victims_  # no network is trained for Table 2 alone
+    victims_ = {key_of(cell, only=Cell.VICTIM) for cell in cells}
+    assert {key_of(cell, only=Cell.VICTIM) for cell in table2} < victims_  # no network is trained for Table 2 alone
 
 
 @PROFILES
@@ -377,9 +378,9 @@ def test_an_unknown_profile_is_refused(ask: Callable[[str], Any]) -> None:
 def test_a_cost_is_positive_and_of_a_robust_victim_much_higher(profile: str) -> None:
     by_victim: dict[tuple[str, int, bool], list[float]] = {}
     for cell in song.grid(profile):
-        assert papers.work(cell) > 0
+        assert cell.work() > 0
         if isinstance(cell, Threshold):
-            by_victim.setdefault((cell.dataset, cell.seed, cell.train_epsilon > 0), []).append(papers.work(cell))
+            by_victim.setdefault((cell.dataset, cell.seed, cell.train_epsilon > 0), []).append(cell.work())
     for (name, seed, robust), costs in by_victim.items():
         if robust and (name, seed, False) in by_victim:
             # Of a step of training: forward and twice back, and 2 for every step of the attack.
@@ -390,12 +391,12 @@ def test_costs_are_counted() -> None:
     usual: dict[str, Any] = {"dataset": "cifar10", "steps": 100, "batch_size": 10, "attack_steps": 7, "eval_steps": 20}
     natural = Threshold(**usual)
     robust, shadowed = replace(natural, train_epsilon=0.1), replace(natural, train_size=500, judged=300, shadow=True)
-    assert papers.work(robust) - papers.work(natural) == 100 * 10 * 2 * 7
-    assert papers.work(natural) == 100 * 10 * 3 + 60_000 * (2 + 2 * 20)
-    assert papers.work(shadowed) == 2 * (100 * 10 * 3 + 600 * (2 + 2 * 20))
-    assert papers.work(Targeted(**usual)) == 100 * 10 * 3 + 60_000 * 10 * 2 * 20
+    assert robust.work() - natural.work() == 100 * 10 * 2 * 7
+    assert natural.work() == 100 * 10 * 3 + 60_000 * (2 + 2 * 20)
+    assert shadowed.work() == 2 * (100 * 10 * 3 + 600 * (2 + 2 * 20))
+    assert Targeted(**usual).work() == 100 * 10 * 3 + 60_000 * 10 * 2 * 20
     few = Targeted(**usual, known=5, judged=3, classes=2)
-    assert papers.work(few) == 100 * 10 * 3 + 2 * 2 * 8 * 10 * 2 * 20
+    assert few.work() == 100 * 10 * 3 + 2 * 2 * 8 * 10 * 2 * 20
 
 
 @pytest.mark.parametrize(("n", "dark", "light"), [(6, 50.0, 25.0), (1, 100.0, None)])
@@ -440,7 +441,7 @@ def test_victim_shadow_and_the_shadow_s_others_share_no_image_and_no_seed() -> N
     # The next seed's victim is this one's shadow, so that it is trained once.
     following = Threshold(dataset="cifar10", train_size=190, part=1, seed=1, shadow=True)
     first = victims.shadow_of(Threshold(dataset="cifar10", train_size=190, shadow=True))
-    assert key_of(first, only=song.VICTIM) == key_of(following, only=song.VICTIM)
+    assert key_of(first, only=Cell.VICTIM) == key_of(following, only=Cell.VICTIM)
 
 
 def test_parts_are_the_same_for_all_seeds_and_the_whole_is_the_training_set() -> None:
@@ -756,15 +757,15 @@ def test_a_class_that_no_point_has_is_refused() -> None:
 
 
 def test_too_many_classes_are_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(targeted, "trained_network", lambda *_: pytest.fail("was trained"))
+    monkeypatch.setattr(Bench, "network", lambda *_: pytest.fail("was trained"))
     cell = Targeted(profile="smoke", dataset="digits_as_cifar10", known=1, classes=11)
     with pytest.raises(BadValue, match=r"^classes: expected at most 10, got 11$"):
-        papers.run(cell, device="cpu", cache=None)
+        result_of(cell)
     cell = Targeted(profile="smoke", dataset="digits_as_cifar10", known=500)
     with pytest.raises(
         BadValue, match=r"^known, judged: expected 500 known and at least 1 judged points a class, got "
     ):
-        papers.run(cell, device="cpu", cache=None)
+        result_of(cell)
 
 
 @pytest.mark.parametrize(("judged", "points"), [(0, 2 * (18 - 5)), (6, 12)])
@@ -897,7 +898,7 @@ def test_a_cell_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     """The snapshot lies in the cache under the key of the victim, and is gone when the victim is there."""
     cell, dataset = Threshold(**TINY, train_epsilon=0.1), data.load(TINY["dataset"])
     monkeypatch.setattr(victims.robust, "fit", partial(victims.robust.fit, every=0.0))
-    whole, expected = victims.trained_network(cell, dataset, Machine("cpu", None, False, False))
+    whole, expected = Bench(dataset).network(cell)
     watch, calls = victims.watch, list[int]()
 
     def killed_once(*arguments: Any, **named: Any) -> dict[str, float]:
@@ -907,11 +908,11 @@ def test_a_cell_that_was_killed_goes_on_and_ends_as_one_that_was_not(
         return watch(*arguments, **named)
 
     monkeypatch.setattr(victims, "watch", killed_once)
-    machine, key = Machine("cpu", tmp_path, False, False), key_of(cell, only=song.VICTIM)
+    bench, key = Bench(dataset, Job(cache=tmp_path)), key_of(cell, only=Cell.VICTIM)
     with pytest.raises(KeyboardInterrupt):
-        victims.trained_network(cell, dataset, machine)
+        bench.network(cell)
     assert [path.name for path in tmp_path.iterdir()] == [f"{key}.snapshot"]
-    found, notes = victims.trained_network(cell, dataset, machine)
+    found, notes = bench.network(cell)
     assert {path.name for path in tmp_path.iterdir()} == {f"{key}.safetensors", f"{key}.json"}
     assert (notes["losses"], notes["observed"]) == (expected["losses"], expected["observed"])
     first, second = whole.state_dict(), found.state_dict()
@@ -928,17 +929,17 @@ def test_a_long_training_is_compiled_where_that_works(
     monkeypatch.setattr(victims.robust, "fit", lambda *_, **named: told.update(named) or History())
     monkeypatch.setattr(victims.robust, "can_compile", lambda device: works)
     cell = Threshold(**{**TINY, "steps": steps})
-    assert (victims.training_work(cell) >= victims.LONG) == (steps > 9)
-    _, notes = victims.trained_network(cell, data.load(TINY["dataset"]), Machine("cpu", None, False, False))
+    assert (cell.training_work() >= victims.LONG) == (steps > 9)
+    _, notes = Bench(data.load(TINY["dataset"])).network(cell)
     assert told["compiled"] == notes["compiled"] == compiled
 
 
 def test_fresh_training_looks_at_no_snapshot(tmp_path: Path) -> None:
     cell, dataset = Threshold(**{**TINY, "steps": 2, "observations": 1}), data.load(TINY["dataset"])
-    (tmp_path / f"{key_of(cell, only=song.VICTIM)}.snapshot").write_bytes(b"damaged")
+    (tmp_path / f"{key_of(cell, only=Cell.VICTIM)}.snapshot").write_bytes(b"damaged")
     with pytest.raises(BadValue, match=r"^snapshot .*; delete it to train anew$"):
-        victims.trained_network(cell, dataset, Machine("cpu", tmp_path, False, False))
-    network, _ = victims.trained_network(cell, dataset, Machine("cpu", tmp_path, True, False))
+        Bench(dataset, Job(cache=tmp_path)).network(cell)
+    network, _ = Bench(dataset, Job(cache=tmp_path, fresh=True)).network(cell)
     assert not network.training
 
 
@@ -960,11 +961,11 @@ SMOKE: list[Cell] = [
 @pytest.mark.parametrize("cell", SMOKE, ids=["threshold", "targeted"])
 def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.membership.adversarial.MLP", replace(membership.MLP, epochs=5))
-    first = papers.run(cell, device="cpu", cache=tmp_path)
+    first = result_of(cell, Job(cache=tmp_path))
     networks = {path.name for path in tmp_path.glob("*.safetensors")}
     assert len(networks) == (2 if isinstance(cell, Threshold) else 1) and not list(tmp_path.glob("*.snapshot"))
     monkeypatch.setattr(victims.robust, "fit", lambda *_, **__: pytest.fail("was trained again"))
-    again = papers.run(cell, device="cpu", cache=tmp_path)
+    again = result_of(cell, Job(cache=tmp_path))
     untimed = [{k: v for k, v in r.measurements.items() if k != "attack_seconds"} for r in (first, again)]
     assert untimed[0] == untimed[1] and first.curves == again.curves
     found, curves = first.measurements, first.curves
@@ -988,13 +989,13 @@ def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: py
 
 def test_another_seed_measures_something_else(tmp_path: Path) -> None:
     cell = replace(SMOKE[0], shadow=False, steps=2, second_from=1, third_from=1, observations=1)
-    first, other = (papers.run(one, device="cpu", cache=tmp_path) for one in (cell, replace(cell, seed=1)))
+    first, other = (result_of(one, Job(cache=tmp_path)) for one in (cell, replace(cell, seed=1)))
     assert first.curves != other.curves and first.measurements["auc_benign"] != other.measurements["auc_benign"]
 
 
 def test_a_shadow_that_the_data_cannot_give_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """The third part of 500 of 1,437 images, from which the shadow's others come, is not there."""
-    monkeypatch.setattr(threshold, "trained_network", lambda *_: pytest.fail("was trained"))
+    monkeypatch.setattr(Bench, "network", lambda *_: pytest.fail("was trained"))
     cell = Threshold(**{**TINY, "train_size": 500}, shadow=True)
     with pytest.raises(BadValue, match=r"^(sizes|train_size|part|shadow): "):
-        papers.run(cell, device="cpu", cache=None)
+        result_of(cell)

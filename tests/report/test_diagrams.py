@@ -17,7 +17,6 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import nn
 
-from experiments.papers.harakeh.victims import untrained_network
 from lib import data, models
 from lib.data import Dataset
 from lib.errors import BadValue
@@ -147,7 +146,7 @@ def test_the_estimators_differ_by_what_they_add(name: str) -> None:
 def test_what_is_drawn_is_what_the_cells_train(estimator: str, tiny_cell: Callable[..., Any], digits: Dataset) -> None:
     cell = tiny_cell(estimator=estimator, width=3, dropout=0.25)
     one = column(cell.network, shape=digits.shape, classes=10, width=3, dropout=0.25, draws=cell.draws)
-    assert str(one.victims[estimator].network) == str(untrained_network(cell, digits))
+    assert str(one.victims[estimator].network) == str(cell.untrained(digits))
 
 
 def test_reading_leaves_the_victim_as_it_was() -> None:

@@ -578,8 +578,8 @@ def test_prices_scale_with_the_work(store: Store) -> None:
     none, *_ = cells(dataset="mnist", network="basic_cnn", estimator="none")
     epistemic, *_ = cells(dataset="mnist", network="basic_cnn", estimator="epistemic")
     # 6 epochs of 60,000 images three times, then 5 passes over 10,000 and 4 + 7 over 1,000; ten draws for the epistemic.
-    assert papers.work(none) == 1_080_000 + 61_000
-    assert papers.work(epistemic) == 1_080_000 + 610_000
+    assert none.work() == 1_080_000 + 61_000
+    assert epistemic.work() == 1_080_000 + 610_000
     put(store, none, training_seconds=1000.0, attack_seconds=141.0, seconds=150.0)
     price = costs.Prices("harakeh", store.all("harakeh"))
     assert price(none) == pytest.approx(1141)

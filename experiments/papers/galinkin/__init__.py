@@ -23,10 +23,9 @@ from experiments.papers.galinkin.grid import (
 from experiments.papers.galinkin.kind import kind
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
-from experiments.papers.galinkin.victims import VICTIM, Cell
+from experiments.papers.galinkin.victims import Cell
 
 TITLE = "Who's Afraid of Thomas Bayes?"
-RESUMES = False
 
 # By how much, in percentage points, a recomputed measurement may differ from its record: retraining on another machine
 # changes the weights. Set from the binomial error of 100 attempts and of 10,000 judged points, before any record was made.
@@ -39,9 +38,7 @@ TOLERANCES = {
     "auc": 3.0,
 }
 
-CELLS: tuple[type[Cell], ...] = (Evasion, Scan, Membership)
-
 __all__ = [
-    "CELLS", "DROPOUT", "LONGEST", "MEMBERSHIP_CODE", "OVERFITTED", "PROFILES", "RARE", "RESUMES", "SEEDS", "TITLE",
-    "TOLERANCES", "VICTIM", "Cell", "Evasion", "Membership", "Scan", "deviations", "grid", "kind", "main", "variants",
+    "DROPOUT", "LONGEST", "MEMBERSHIP_CODE", "OVERFITTED", "PROFILES", "RARE", "SEEDS", "TITLE", "TOLERANCES", "Cell",
+    "Evasion", "Membership", "Scan", "deviations", "grid", "kind", "main", "variants",
 ]  # fmt: skip

@@ -7,24 +7,23 @@ answers; and within limits on the change and on the answers spent.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from experiments.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
+from experiments.cell import Count, Flag, OneOf, Precision, Size, checked, within
+from experiments.papers.galinkin.victims import Cell, accuracy_of
 from experiments.records import Result
-from lib import data, seeds
+from experiments.run import Bench
+from lib import seeds
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import BadValue
 from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.evasion.oracle import tally
-from lib.uncertainty import PRECISIONS, Victim
+from lib.uncertainty import Victim
 
 # Limits on the change in each norm, on the scale of images in [0, 1]. `LIMIT` is the one that a single number is given for.
 LIMITS = {
@@ -32,85 +31,55 @@ LIMITS = {
     "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0),
 }
 LIMIT = {"mnist": {"linf": 0.3, "l2": 2.0}, "cifar10": {"linf": 8 / 255, "l2": 0.5}}
-COUNTS = "lead check_answers attempts iterations max_evaluations initial_evaluations start_tries judges".split()
 # Answers that an aware Boundary attack may have for an image: at half of them random, its steps no longer end by themselves.
 BUDGET = 20_000
 ANSWERS_SPENT = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Evasion(Cell):
     """One attack on one victim. An aware attack lets answers vote where one decides, and checks what it returns."""
 
-    norm: str = "linf"
-    aware: bool = False
-    lead: int = 5  # by how many answers a vote is decided; an attack that is not aware believes the first
-    probe: float = 0.01  # HopSkipJump's: how far around a point it asks, as a share of its distance
-    check_answers: int = 50
-    attempts: int = 100
-    iterations: int = 50
-    max_evaluations: int = 10_000
-    initial_evaluations: int = 100
-    start_tries: int = 100
-    judges: int = 50  # fresh answers that vote
-    test_size: int = 0  # of the accuracy; 0: the whole test set
-    answer_precision: str = "float32"  # bfloat16 would round away the attacks' small changes
+    attack: Annotated[str, OneOf(["hop_skip_jump", "boundary"])] = "hop_skip_jump"
+    norm: Annotated[str, OneOf(NORMS)] = "linf"
+    aware: Flag = False
+    lead: Count = 5  # by how many answers a vote is decided; an attack that is not aware believes the first
+    probe: Annotated[float, within(1e-6, 100)] = (
+        0.01  # how far around a point HopSkipJump asks, as a share of its distance
+    )
+    check_answers: Count = 50
+    attempts: Count = 100
+    iterations: Count = 50
+    max_evaluations: Count = 10_000
+    initial_evaluations: Count = 100
+    start_tries: Count = 100
+    judges: Count = 50  # fresh answers that vote
+    test_size: Size = 0  # of the accuracy; 0: the whole test set
+    answer_precision: Precision = "float32"  # bfloat16 would round away the attacks' small changes
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("norm", self.norm, NORMS)
-        check_choice("answer_precision", self.answer_precision, PRECISIONS)
         if self.attack == "boundary" and self.norm != "l2":
             raise BadValue(f"norm: expected l2 for the Boundary attack, got {self.norm!r}")
-        if not isinstance(self.aware, bool):
-            raise BadValue(f"aware: expected True or False, got {self.aware!r}")
         if self.aware and self.answers == "off":
             raise BadValue("aware: expected False where nothing is random, got True")
-        check_count("test_size", self.test_size, low=0)
-        self.with_numbers(probe=(1e-6, 100.0))
-        for name in COUNTS:
-            check_count(name, getattr(self, name))
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """The two attacks of the paper."""
-        return ("hop_skip_jump", "boundary")
+    def work(self) -> float:
+        """Answers of an attack that is aware cost half as much again."""
+        if self.attack == "boundary":
+            answers = 25.0 * self.iterations
+        else:
+            answers = self.initial_evaluations * 2 / 3 * self.iterations**1.5 + 30 * self.iterations
+        often = 1.5 if self.aware else 1.0
+        return self.training_work() + self.passes * (10_000 + self.attempts * (often * answers + self.judges))
 
-
-def work(config: Evasion) -> float:
-    """Images that pass through the network, forward and backward counted three."""
-    if config.attack == "boundary":
-        answers = 25.0 * config.iterations
-    else:
-        answers = config.initial_evaluations * 2 / 3 * config.iterations**1.5 + 30 * config.iterations
-    often = 1.5 if config.aware else 1.0
-    return training_work(config) + config.passes * (10_000 + config.attempts * (often * answers + config.judges))
-
-
-def run(config: Evasion, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train the victim of `config` (or take it from `cache`), attack it, and judge the attack by fresh answers.
-
-    Raises:
-        BadValue: the data cannot be read, or the victim recognises fewer images than are to be attacked.
-    """
-    dataset = data.loaded(config.dataset)
-    network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-    victim = victim_of(config, network, device=device, precision=config.answer_precision)
-    test = dataset.test.first(config.test_size or None).to(device)
-    accuracy, recognised = accuracy_of(victim, test)
-    x, y = test.take(draw_images(config, victim, test, recognised))
-    start = time.perf_counter()
-    found = attack(config, victim, x, y)
-    seconds = time.perf_counter() - start
-    measured, curves = judge(config, victim, x, y, found)
-    measured |= {
-        "accuracy": accuracy,
-        "training_epochs": float(len(notes["losses"])),
-        "training_seconds": notes["seconds"],
-        "attack_seconds": round(seconds, 2),
-        "test_points": float(config.attempts),
-    }
-    return Result(measured, curves)
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """Attack images that the victim recognises, and judge the attack by fresh answers."""
+        test = bench.test(self.test_size)
+        accuracy, recognised = accuracy_of(victim, test)
+        x, y = test.take(draw_images(self, victim, test, recognised))
+        measured, curves = judge(self, victim, x, y, attack(self, victim, x, y))
+        return Result(measured | {"accuracy": accuracy, "test_points": float(self.attempts)}, curves)
 
 
 def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.cell import PROFILES
+from experiments.papers import added
 from experiments.papers.galinkin.evasion import Evasion
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
@@ -71,7 +72,7 @@ def grid(profile: str) -> list[Cell]:
     Raises:
         BadValue: unknown profile.
     """
-    return list(dict.fromkeys([*main(profile), *deviations(profile)]))
+    return list(dict.fromkeys([*main(profile), *deviations(profile), *added("galinkin", profile)]))
 
 
 def main(profile: str) -> list[Cell]:

@@ -8,54 +8,47 @@ and all test images, six (CIFAR-10: five) members for every non-member. Each of 
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from experiments.papers.galinkin.victims import Cell, splits, trained_network, training_work, victim_of
+from experiments.cell import Precision, Size, checked
+from experiments.papers.galinkin.victims import Cell, Part, splits
 from experiments.records import Result
+from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import BadValue
 from lib.evaluation import images_at_once
 from lib.membership import AttackNet, auc_as_coded, by_threshold, log_odds, membership_scores, permuted, roc
 from lib.metrics import accuracy
-from lib.uncertainty import PRECISIONS, MonteCarloDropout, Victim
+from lib.uncertainty import MonteCarloDropout, Victim
 
-ADVERSARIES = ("salem", "as_coded")
-FEATURES = ("top3", "top3_spread", "unsorted")
-SHADOWS = ("disjoint", "same")
 INPUTS = {"unit": 1.0, "raw": 255.0}
-NONMEMBERS = ("test", "inverted")
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Membership(Cell):
     """One attack on the membership of one victim's training set."""
 
-    attack: str = "membership"
-    part: str = "target"
-    adversary: str = "salem"  # whose attack network, and whose shadow
-    features: str = "top3"
-    shadow: str = "disjoint"  # what the shadow is trained on: the other half, or the target's own images
-    inputs: str = "unit"  # the scale of the pixels that the target is asked about
-    nonmembers: str = "test"  # or test images with dark and light exchanged: from another distribution
-    answer_precision: str = "float32"  # of the judged answers: bfloat16 would tie members with others
-    members: int = 5000  # judged, and learnt from, on each side; 0: all training and all test images
+    attack: Literal["membership"] = "membership"
+    part: Part = "target"
+    adversary: Literal["salem", "as_coded"] = "salem"  # whose attack network, and whose shadow
+    features: Literal["top3", "top3_spread", "unsorted"] = "top3"
+    shadow: Literal["disjoint", "same"] = (
+        "disjoint"  # what it is trained on: the other half, or the target's own images
+    )
+    inputs: Literal["unit", "raw"] = "unit"  # the scale of the pixels that the target is asked about
+    # Test images, or those with dark and light exchanged: from another distribution.
+    nonmembers: Literal["test", "inverted"] = "test"
+    answer_precision: Precision = "float32"  # of the judged answers: bfloat16 would tie members with others
+    members: Size = 5000  # judged, and learnt from, on each side; 0: all training and all test images
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("adversary", self.adversary, ADVERSARIES)
-        check_choice("features", self.features, FEATURES)
-        check_choice("shadow", self.shadow, SHADOWS)
-        check_choice("inputs", self.inputs, INPUTS)
-        check_choice("nonmembers", self.nonmembers, NONMEMBERS)
-        check_choice("answer_precision", self.answer_precision, PRECISIONS)
-        check_count("members", self.members, low=0)
         if self.shadow == "disjoint" and self.part == "whole":
             raise BadValue("shadow: expected same where the target is trained on the whole, got 'disjoint'")
         if self.features == "top3_spread" and self.adversary != "salem":
@@ -65,10 +58,36 @@ class Membership(Cell):
                 f"features: top3_spread needs answers=mean, for one draw has no spread; got {self.answers!r}"
             )
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """Membership inference alone."""
-        return ("membership",)
+    def work(self) -> float:
+        """The attack network costs next to nothing."""
+        return 2 * self.training_work() + self.passes * 4.0 * 10_000
+
+    def check(self, dataset: data.Dataset) -> None:
+        """Whether there are as many members and others as are asked for."""
+        pools(self, dataset)
+
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """Train the shadow and the attack network, and judge that on the target's answers."""
+        dataset, scale = bench.dataset, INPUTS[self.inputs]
+        sides = pools(self, dataset)
+        shadow, _ = shadow_of(self).victim(bench)
+        net = learn(self, shadow, sides, seed=self.seed)
+        inside, outside = (features_of(self.features, victim, sides[name], scale=scale) for name in ("in", "out"))
+        member, nonmember = (membership_scores(net, side).double() for side in (inside, outside))
+        measured = rates(member, nonmember, ratio=len(dataset.train) / len(dataset.test))
+        measured |= control(net, inside, outside, seed=self.seed)
+        measured |= by_log_odds(victim, sides, scale=scale)
+        measured |= {
+            "accuracy": right(victim, dataset.test),
+            "train_accuracy": right(victim, splits(self, dataset)[0].first(10_000)),
+            "test_points": float(len(member) + len(nonmember)),
+        }
+        return Result(measured, curve_of(member, nonmember))
+
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """When it stopped, and the loss by which it did."""
+        watched = [seen["validation_loss"] for seen in notes.get("observed", [])]  # notes of old have none
+        return Result(super().of_training(notes).measurements, {"watched_loss": watched} if watched else {})
 
 
 def shadow_of(config: Membership) -> Membership:
@@ -87,47 +106,6 @@ def shadow_of(config: Membership) -> Membership:
         patience=3,
         augmentation="flip_and_rotate",
     )
-
-
-def work(config: Membership) -> float:
-    """Images that pass through the network, forward and backward counted three."""
-    return 2 * training_work(config) + config.passes * 4.0 * 10_000
-
-
-def run(config: Membership, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train target and shadow (or take them from `cache`) and the attack network, and judge it on the target's answers.
-
-    Raises:
-        BadValue: the data cannot be read, or hold too few images for the members asked for.
-    """
-    dataset = data.loaded(config.dataset)
-    sides = pools(config, dataset)
-
-    def victim(cell: Membership) -> tuple[Victim, dict[str, Any]]:
-        network, notes = trained_network(cell, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-        return victim_of(cell, network, device=device, precision=config.answer_precision), notes
-
-    shadow, shadow_notes = victim(shadow_of(config))
-    target, notes = victim(config)
-    start = time.perf_counter()
-    net = learn(config, shadow, sides, seed=config.seed)
-    inside, outside = (
-        features_of(config.features, target, sides[name], scale=INPUTS[config.inputs]) for name in ("in", "out")
-    )
-    member, nonmember = (membership_scores(net, side).double() for side in (inside, outside))
-    measured = rates(member, nonmember, ratio=len(dataset.train) / len(dataset.test))
-    measured |= control(net, inside, outside, seed=config.seed)
-    measured |= by_log_odds(target, sides, scale=INPUTS[config.inputs])
-    measured |= {
-        "accuracy": right(target, dataset.test),
-        "train_accuracy": right(target, splits(config, dataset)[0].first(10_000)),
-        "training_epochs": float(len(notes["losses"])),
-        "training_seconds": shadow_notes["seconds"] + notes["seconds"],
-        "attack_seconds": round(time.perf_counter() - start, 2),
-        "test_points": float(len(member) + len(nonmember)),
-    }
-    watched = [seen["validation_loss"] for seen in notes.get("observed", [])]  # notes of old have none
-    return Result(measured, curve_of(member, nonmember) | ({"watched_loss": watched} if watched else {}))
 
 
 def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:

@@ -7,19 +7,17 @@ networks were trained on pixels between 0 and 1; the code attacks them on pixels
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from experiments.papers.galinkin.victims import Cell, accuracy_of, trained_network, training_work, victim_of
+from experiments.cell import Count, OneOf, Size, checked
+from experiments.papers.galinkin.victims import Cell, accuracy_of
 from experiments.records import Result
-from lib import data, seeds
-from lib.errors import check_choice, check_count
+from experiments.run import Bench
+from lib import seeds
 from lib.evasion.boundary import boundary
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.uncertainty import Victim
@@ -27,71 +25,47 @@ from lib.uncertainty import Victim
 SCALES = {"raw": 255.0, "unit": 1.0}
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Scan(Cell):
-    """One scan of one attack against one victim."""
+    """One scan of one attack against one victim. Its cells must not be mistaken for those of the attacks as written."""
 
-    attack: str = "hop_skip_jump_scan"
-    scale: str = "raw"
-    attempts: int = 100
-    longest: int = 0  # the most iterations of an attempt; 0: as Counterfit draws them
+    attack: Annotated[str, OneOf(["hop_skip_jump_scan", "boundary_scan"])] = "hop_skip_jump_scan"
+    scale: Literal["raw", "unit"] = "raw"
+    attempts: Count = 100
+    longest: Size = 0  # the most iterations of an attempt; 0: as Counterfit draws them
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("scale", self.scale, SCALES)
-        check_count("attempts", self.attempts)
-        check_count("longest", self.longest, low=0)
+    def work(self) -> float:
+        """With as many iterations as are drawn on average."""
+        boundary_scan = self.attack == "boundary_scan"
+        usual = 1100 if boundary_scan else 55
+        iterations = min(usual, self.longest or usual)
+        answers = 25.0 * iterations if boundary_scan else 105 * 2 / 3 * iterations**1.5
+        return self.training_work() + self.passes * (10_000 + self.attempts * answers)
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """Scans are attacks of their own: their cells must not be mistaken for those of the attacks as written."""
-        return ("hop_skip_jump_scan", "boundary_scan")
-
-
-def work(config: Scan) -> float:
-    """Images that pass through the network, forward and backward counted three."""
-    boundary_scan = config.attack == "boundary_scan"
-    usual = 1100 if boundary_scan else 55  # iterations on average
-    iterations = min(usual, config.longest or usual)
-    answers = 25.0 * iterations if boundary_scan else 105 * 2 / 3 * iterations**1.5
-    return training_work(config) + config.passes * (10_000 + config.attempts * answers)
-
-
-def run(config: Scan, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train the victim of `config` (or take it from `cache`), scan it, and count as Counterfit does.
-
-    Raises:
-        BadValue: the data cannot be read.
-    """
-    dataset = data.loaded(config.dataset)
-    network, notes = trained_network(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-    victim = victim_of(config, network, device=device)
-    accuracy, _ = accuracy_of(victim, dataset.test.to(device))
-    generator = seeds.generator(config.seed, "scan")
-    chosen = torch.randint(len(dataset.train), (config.attempts,), generator=generator)
-    x, labels = dataset.train.to(device).take(chosen.to(device))
-    x = x * SCALES[config.scale]
-    victim.bounds = (0.0, SCALES[config.scale])
-    with torch.no_grad():
-        first = victim(x).argmax(1)
-    targeted = torch.rand(config.attempts, generator=generator) < 0.5
-    other = torch.randint(1, len(dataset.classes), (config.attempts,), generator=generator)
-    aim = torch.where(targeted.to(device), (first + other.to(device)) % len(dataset.classes), first)
-    start = time.perf_counter()
-    succeeded = scan(config, victim, x, aim, targeted.to(device), generator)
-    measured = {
-        "success": 100 * succeeded.double().mean().item(),
-        "success_untargeted": _share(succeeded[~targeted]),
-        "success_targeted": _share(succeeded[targeted]),
-        "targeted": 100 * targeted.double().mean().item(),
-        "first_label_right": 100 * (first == labels).double().mean().item(),
-        "accuracy": accuracy,
-        "training_epochs": float(len(notes["losses"])),
-        "training_seconds": notes["seconds"],
-        "attack_seconds": round(time.perf_counter() - start, 2),
-        "test_points": float(config.attempts),
-    }
-    return Result(measured, {})
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """Scan training images, and count as Counterfit does."""
+        accuracy, _ = accuracy_of(victim, bench.test())
+        generator, classes = seeds.generator(self.seed, "scan"), len(bench.dataset.classes)
+        chosen = torch.randint(len(bench.dataset.train), (self.attempts,), generator=generator)
+        x, labels = bench.dataset.train.to(bench.device).take(chosen.to(bench.device))
+        x = x * SCALES[self.scale]
+        victim.bounds = (0.0, SCALES[self.scale])
+        with torch.no_grad():
+            first = victim(x).argmax(1)
+        targeted = torch.rand(self.attempts, generator=generator) < 0.5
+        other = torch.randint(1, classes, (self.attempts,), generator=generator)
+        aim = torch.where(targeted.to(bench.device), (first + other.to(bench.device)) % classes, first)
+        succeeded = scan(self, victim, x, aim, targeted.to(bench.device), generator)
+        measured = {
+            "success": _percent(succeeded),
+            "success_untargeted": _percent(succeeded[~targeted]),
+            "success_targeted": _percent(succeeded[targeted]),
+            "targeted": _percent(targeted),
+            "first_label_right": _percent(first == labels),
+            "accuracy": accuracy,
+            "test_points": float(self.attempts),
+        }
+        return Result(measured, {})
 
 
 def scan(config: Scan, victim: Victim, x: Tensor, aim: Tensor, targeted: Tensor, generator: torch.Generator) -> Tensor:
@@ -141,5 +115,5 @@ def _whole(config: Scan, low: int, high: int, generator: torch.Generator) -> Ten
     return drawn.clamp_max(config.longest) if config.longest else drawn
 
 
-def _share(some: Tensor) -> float:
+def _percent(some: Tensor) -> float:
     return 100 * some.double().mean().item() if len(some) else 0.0

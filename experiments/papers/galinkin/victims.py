@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from experiments.cell import Common
-from experiments.records import key_of
+from experiments.cell import Common, Count, Flag, OneOf, Rate, Size, checked, part_of, within
+from experiments.records import Result
+from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import BadValue
 from lib.evaluation import images_at_once
 from lib.models import Network
-from lib.training import TrainingConfig, checkpoints
+from lib.training import AUGMENTATIONS, TrainingConfig
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 
 PARTS = ("whole", "target", "shadow")
+Part = Annotated[str, OneOf(PARTS)]
 # How a network with dropout answers: with dropout off, as the paper's code has it; by one draw; by the mean of T.
 ANSWERS = ("off", "one_draw", "mean")
 
-# The fields that a victim's weights depend on: cells that share them share one checkpoint.
-VICTIM = (
-    "paper dataset network bayesian seed part copy dropout train_size epochs batch_size learning_rate patience min_delta "
-    "stop_on augmentation precision"
-).split()
 
-
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Cell(Common):
     """What every cell of this paper says of its victim. The defaults are the paper's settings where it has any.
 
@@ -39,44 +35,34 @@ class Cell(Common):
             which are the non-members of the attack that they are for.
     """
 
-    PAPER = "galinkin"
-    NETWORKS = ("lenet5", "lenet5_coded", "resnet18", "shadow_coded")
+    VICTIM = tuple(
+        "paper dataset network bayesian seed part copy dropout train_size epochs batch_size learning_rate patience min_delta "
+        "stop_on augmentation precision".split()
+    )
 
-    paper: str = PAPER
-    dataset: str = "mnist"
-    network: str = "lenet5"
-    bayesian: bool = False  # with dropout after every layer
-    attack: str = "hop_skip_jump"
-    part: str = "whole"  # of the training data: all of it, or one of two disjoint halves
-    copy: int = 0  # another network trained on the same images, by weights and batches of its own
-    dropout: float = 0.5  # of a Bayesian network; 0.4 in a ResNet
-    train_size: int = 0  # 0: all of the part
-    epochs: int = 25  # at most
-    batch_size: int = 128
-    learning_rate: float = 0.035
-    patience: int = 2  # epochs without an improvement by min_delta; 0: no early stopping
-    min_delta: float = 1e-3
-    stop_on: str = "validation"  # which loss stops the training early; the paper's code watches that of the test set
-    augmentation: str = "none"
-    answers: str = "off"
-    draws: int = 10  # T, where answers are means
+    paper: Literal["galinkin"] = "galinkin"
+    dataset: Annotated[str, OneOf(data.NAMES)] = "mnist"
+    network: Literal["lenet5", "lenet5_coded", "resnet18", "shadow_coded"] = "lenet5"
+    bayesian: Flag = False  # with dropout after every layer
+    part: Part = "whole"  # of the training data: all of it, or one of two disjoint halves
+    copy: Size = 0  # another network trained on the same images, by weights and batches of its own
+    dropout: Annotated[float, within(0, 0.999)] = 0.5  # of a Bayesian network; 0.4 in a ResNet
+    train_size: Size = 0  # 0: all of the part
+    epochs: Count = 25  # at most
+    batch_size: Count = 128
+    learning_rate: Rate = 0.035
+    patience: Size = 2  # epochs without an improvement by min_delta; 0: no early stopping
+    min_delta: Annotated[float, within(0, 1e3)] = 1e-3
+    stop_on: Literal["validation", "test"] = "validation"  # which loss stops the training early; the paper's code: test
+    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
+    answers: Annotated[str, OneOf(ANSWERS)] = "off"
+    draws: Count = 10  # T, where answers are means
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("part", self.part, PARTS)
-        check_choice("stop_on", self.stop_on, ["validation", "test"])
-        check_choice("answers", self.answers, ANSWERS)
-        check_count("copy", self.copy, low=0)
-        check_count("train_size", self.train_size, low=0)
-        check_count("draws", self.draws)
-        if not isinstance(self.bayesian, bool):
-            raise BadValue(f"bayesian: expected True or False, got {self.bayesian!r}")
         if not self.bayesian and self.answers != "off":
             raise BadValue(f"answers: expected off for a network without dropout, got {self.answers!r}")
         if self.stop_on == "test" and self.part != "whole":
             raise BadValue(f"stop_on: expected validation for a {self.part}, got 'test'")
-        self.with_numbers(dropout=(0.0, 0.999), learning_rate=(0.0, 10.0), min_delta=(0.0, 1e3))
-        training_config(self)
 
     @property
     def estimator(self) -> str:
@@ -88,20 +74,44 @@ class Cell(Common):
         """Through the network, for one answer of the victim."""
         return self.draws if self.answers == "mean" else 1
 
+    def training_work(self) -> float:
+        """As if it never stopped early."""
+        return 3.0 * self.epochs * points(self)
 
-def training_config(config: Cell) -> TrainingConfig:
-    """The part of a cell that `lib.training` needs."""
-    return TrainingConfig(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        label_smoothing=0.0,
-        augmentation=config.augmentation,
-        precision=config.precision,
-        optimizer="sgd",
-        patience=config.patience,
-        min_delta=config.min_delta,
-    )
+    def trained_as(self) -> Self:
+        """Plain networks have no dropout, whatever its rate."""
+        return self if self.bayesian else replace(self, dropout=0.0)
+
+    def untrained(self, dataset: data.Dataset) -> Network:
+        """The network with the weights it starts from, which are a copy's own."""
+        return models.build(
+            self.network,
+            shape=dataset.shape,
+            classes=len(dataset.classes),
+            seed=seed_of(self),
+            width=models.WIDTHS.get(self.network, 64),
+            dropout=self.dropout if self.bayesian else 0.0,
+        )
+
+    def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
+        """Until the loss on what is held out no longer falls."""
+        config = part_of(self, TrainingConfig, label_smoothing=0.0, optimizer="sgd")
+        train_on, validation = splits(self, dataset)
+        return vars(training.fit(network, train_on, config, seed=seed_of(self), validation=validation, **usual))
+
+    def victim(self, bench: Bench) -> tuple[Victim, dict[str, Any]]:
+        """The network as it answers."""
+        network, notes = bench.network(self)
+        return victim_of(self, network, device=bench.device), notes
+
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """When it stopped."""
+        return Result({"training_epochs": float(len(notes["losses"]))}, {})
+
+
+def seed_of(config: Cell) -> int:
+    """The seed of weights and batches."""
+    return config.seed if config.copy == 0 else seeds.derive(config.seed, f"copy {config.copy}") % 2**31
 
 
 def points(config: Cell) -> int:
@@ -110,11 +120,6 @@ def points(config: Cell) -> int:
     if config.stop_on == "validation":
         size = size * 9 // 10 if config.part == "whole" else size * 45 // 100
     return min(size, config.train_size) if config.train_size else size
-
-
-def training_work(config: Cell) -> float:
-    """Images that training passes through the network, forward and backward counted three; as if it never stopped early."""
-    return 3.0 * config.epochs * points(config)
 
 
 def splits(config: Cell, dataset: data.Dataset) -> tuple[Split, Split]:
@@ -134,46 +139,12 @@ def splits(config: Cell, dataset: data.Dataset) -> tuple[Split, Split]:
     return dataset.train.subset(chosen).first(config.train_size or None), dataset.train.subset(parts["validation"])
 
 
-def trained_network(
-    config: Cell, dataset: data.Dataset, *, device: str, cache: Path | None, fresh: bool, progress: bool
-) -> tuple[Network, dict[str, Any]]:
-    """The network of `config` with its trained weights on `device`, and the notes of its training."""
-    seed = config.seed if config.copy == 0 else seeds.derive(config.seed, f"copy {config.copy}") % 2**31
-    network = models.build(
-        config.network,
-        shape=dataset.shape,
-        classes=len(dataset.classes),
-        seed=seed,
-        width=models.WIDTHS.get(config.network, 64),
-        dropout=config.dropout if config.bayesian else 0.0,
-    )
-
-    def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
-        assert untrained is network
-        train_on, validation = splits(config, dataset)
-        history = training.fit(
-            network,
-            train_on,
-            training_config(config),
-            seed=seed,
-            validation=validation,
-            device=device,
-            snapshot=snapshot,
-            progress=progress,
-        )
-        return vars(history)
-
-    usual = replace(config, dropout=0.0) if not config.bayesian else config  # plain networks share one checkpoint
-    notes = checkpoints.trained(network, key_of(usual, only=tuple(VICTIM)), train, cache=cache, fresh=fresh)
-    return network.to(device).eval(), notes
-
-
-def victim_of(config: Cell, network: Network, *, device: str, precision: str = "") -> Victim:
+def victim_of(config: Cell, network: Network, *, device: str) -> Victim:
     """The victim that answers as `config` says: without draws, by one fresh draw, or by the mean of T.
 
-    It computes in `precision` or, if that is empty, in the one that it was trained in.
+    It computes in the precision of its answers, where the cell has one, or else in the one that it was trained in.
     """
-    precision = precision or config.precision
+    precision = getattr(config, "answer_precision", config.precision)
     if config.answers == "off":
         return Deterministic(network, precision=precision)
     generator = seeds.generator(config.seed, "inference", device)

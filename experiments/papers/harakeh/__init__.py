@@ -13,11 +13,10 @@ from experiments.papers.harakeh.gradient import Gradient
 from experiments.papers.harakeh.grid import SEEDS, VARIANTS, Deviation, deviations, grid, main
 from experiments.papers.harakeh.kind import kind
 from experiments.papers.harakeh.targeted import CW, JSMA
-from experiments.papers.harakeh.victims import VICTIM, Cell
+from experiments.papers.harakeh.victims import Cell
 from lib.evasion import FORMS
 
 TITLE = "Adversarial Robustness of Uncertainty Aware Deep Neural Networks"
-RESUMES = False
 
 # By how much, in percentage points, a recomputed measurement may differ from its record: retraining on another machine
 # changes the weights. Set from the binomial error of 1,000 test points, and of 90 to 100 attacks a run, before any record
@@ -33,9 +32,7 @@ TOLERANCES = {
     "auroc_mutual_information": 10.0,
 }
 
-CELLS: tuple[type[Cell], ...] = (FGSM, CW, JSMA, BlackBox, Gradient)
-
 __all__ = [
-    "CELLS", "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "RESUMES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "VICTIM",
-    "BlackBox", "Cell", "Deviation", "Gradient", "deviations", "grid", "kind", "main",
+    "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "BlackBox", "Cell",
+    "Deviation", "Gradient", "deviations", "grid", "kind", "main",
 ]  # fmt: skip

@@ -2,69 +2,48 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from experiments.papers.harakeh.victims import Cell, draws_of, test_points, trained_victim, training_work
+from experiments.cell import Count, Share, Shares, checked
+from experiments.papers.harakeh.victims import Cell, last_loss
 from experiments.records import Result
+from experiments.run import Bench
 from lib import data, evasion
-from lib.errors import check_count, check_number
 from lib.evaluation import accuracy_curve, measure
-from lib.uncertainty import MonteCarloDropout
+from lib.uncertainty import MonteCarloDropout, Victim
 
 MNIST_EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 CIFAR_EPSILONS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 0.1, 0.2, 0.3)
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class FGSM(Cell):
     """One cell of the FGSM rows."""
 
-    epsilon: float = 0.3
-    curve_epsilons: tuple[float, ...] = MNIST_EPSILONS
-    curve_size: int = 1000  # the first so many test images carry the curve over epsilon
+    attack: Literal["fgsm"] = "fgsm"
+    epsilon: Share = 0.3
+    curve_epsilons: Shares = MNIST_EPSILONS
+    curve_size: Count = 1000  # the first so many test images carry the curve over epsilon
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("curve_size", self.curve_size)
-        curve = tuple(check_number("curve_epsilons", value, low=0.0, high=1.0) for value in self.curve_epsilons)
-        object.__setattr__(self, "curve_epsilons", curve)
-        self.with_numbers(epsilon=(0.0, 1.0))
+    def work(self) -> float:
+        """An image is attacked and judged; on the curve, judged at every epsilon."""
+        attacked = 5 * self.test_points + self.curve_size * (4 + len(self.curve_epsilons))
+        return self.training_work() + self.passes * attacked
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """FGSM alone."""
-        return ("fgsm",)
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """Attack the test set, and the first images with every budget."""
+        test = bench.test(self.test_size)
+        measured = measure(victim, test, lambda v, x, y: evasion.fgsm(v, x, y, epsilon=self.epsilon))
+        if isinstance(victim, MonteCarloDropout):
+            measured["adversarial_accuracy_one_draw"] = through_one_draw(victim, test, self)
+        curve = accuracy_curve(victim, test.first(self.curve_size), self.curve_epsilons)
+        measured["test_points"] = float(len(test))
+        return Result(measured, {"epsilon": list(self.curve_epsilons), "accuracy": curve})
 
-
-def work(config: FGSM) -> float:
-    """Images that pass through the network, forward and backward counted three: what a cell's cost is proportional to."""
-    attacked = 5 * test_points(config) + config.curve_size * (4 + len(config.curve_epsilons))
-    return training_work(config) + draws_of(config) * attacked
-
-
-def run(config: FGSM, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train the victim of `config` (or take it from `cache`), attack it, and measure.
-
-    Raises:
-        BadValue: the data cannot be read, or a cached checkpoint is damaged (unless `fresh` trains anew).
-    """
-    dataset = data.loaded(config.dataset)
-    victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-    test = dataset.test.first(config.test_size or None).to(device)
-    start = time.perf_counter()
-    measured = measure(victim, test, lambda v, x, y: evasion.fgsm(v, x, y, epsilon=config.epsilon))
-    if isinstance(victim, MonteCarloDropout):
-        measured["adversarial_accuracy_one_draw"] = through_one_draw(victim, test, config)
-    curve = accuracy_curve(victim, test.first(config.curve_size), config.curve_epsilons)
-    measured |= {
-        "training_loss": notes["losses"][-1],
-        "training_seconds": notes["seconds"],
-        "attack_seconds": round(time.perf_counter() - start, 2),
-        "test_points": float(len(test)),
-    }
-    return Result(measured, {"epsilon": list(config.curve_epsilons), "accuracy": curve})
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """Its last loss."""
+        return last_loss(notes)
 
 
 def through_one_draw(victim: MonteCarloDropout, test: data.Split, config: FGSM) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.cell import PROFILES
+from experiments.papers import added
 from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from experiments.papers.harakeh.gradient import Gradient
@@ -60,7 +61,9 @@ def grid(profile: str) -> list[Cell]:
     Raises:
         BadValue: unknown profile.
     """
-    return list(dict.fromkeys([*main(profile), *(one.changed for one in deviations(profile))]))
+    return list(
+        dict.fromkeys([*main(profile), *(one.changed for one in deviations(profile)), *added("harakeh", profile)])
+    )
 
 
 def main(profile: str) -> list[Cell]:

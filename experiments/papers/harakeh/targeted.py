@@ -6,17 +6,17 @@ every class (CW: all ten, the own one included; JSMA: the nine others). The fool
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from experiments.papers.harakeh.victims import Cell, draws_of, draws_per_look, trained_victim, training_work
+from experiments.cell import Count, OneOf, Share, checked, within
+from experiments.papers.harakeh.victims import Cell, passes_per_look
 from experiments.records import Result
+from experiments.run import Bench
 from lib import data, detection
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import BadValue
 from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, carlini_wagner, jsma
 from lib.judging import Judgement, judge
@@ -24,101 +24,94 @@ from lib.progress import track
 from lib.uncertainty import Victim
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Targeted(Cell):
     """What both targeted attacks have in common."""
 
-    form: str = "mean"  # how the attack looks at a random victim
-    attack_runs: int = 10
-    judges: int = 50  # fresh draws that judge
+    form: Annotated[str, OneOf(FORMS)] = "mean"  # how the attack looks at a random victim
+    attack_runs: Count = 10
+    judges: Count = 50  # fresh draws that judge
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("form", self.form, FORMS)
-        check_count("attack_runs", self.attack_runs)
-        check_count("judges", self.judges)
+    def examples_and_steps(self) -> tuple[int, float]:
+        """How many images a run attacks, and the passes that each takes."""
+        raise NotImplementedError
+
+    def work(self) -> float:
+        """Every step looks as the attack does; every example is judged."""
+        examples, steps = self.examples_and_steps()
+        judged = self.judges if self.passes > 1 else 1
+        looked = passes_per_look(self, self.form) * steps + judged
+        return self.training_work() + self.attack_runs * examples * looked
+
+    def check(self, dataset: data.Dataset) -> None:
+        """Whether there are enough images of every class."""
+        one_of_each_class(dataset.test, len(dataset.classes), self.attack_runs)
+
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """Aim images of every class at every class, and judge by fresh draws."""
+        classes = len(bench.dataset.classes)
+        sources = one_of_each_class(bench.dataset.test, classes, self.attack_runs).flatten()
+        x, labels = bench.test().take(sources.to(bench.device))
+        which, targets = aims(labels, classes, own=isinstance(self, CW))
+        adversarial = attack_all(self, victim, x[which], targets, progress=bench.progress)
+        found, clean = (judge(victim, images, draws=self.judges) for images in (adversarial, x))
+        measured = success(found, targets, labels[which], runs=self.attack_runs)
+        measured |= norms(x[which], adversarial, found.answer == targets)
+        told_apart, curves = detection.by_scores(clean.scores, found.scores)
+        source = {"source_accuracy": 100 * (clean.answer == labels).double().mean().item()}
+        return Result(measured | told_apart | source | {"test_points": float(len(targets))}, curves)
+
+    def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
+        """The attack on a batch."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class CW(Targeted):
     """One cell of the Carlini-Wagner rows."""
 
-    attack: str = "cw"
-    iterations: int = 100
-    search_steps: int = 1
-    constant: float = 10.0
-    attack_rate: float = 0.1  # learning rate: 0.1 in CleverHans 2, 0.2 in 3
-    confidence: float = 0.0
+    attack: Literal["cw"] = "cw"
+    iterations: Count = 100
+    search_steps: Count = 1
+    constant: Annotated[float, within(1e-12, 1e10)] = 10.0
+    attack_rate: Annotated[float, within(1e-12, 1e3)] = 0.1  # learning rate: 0.1 in CleverHans 2, 0.2 in 3
+    confidence: Annotated[float, within(0, 1e6)] = 0.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("iterations", self.iterations)
-        check_count("search_steps", self.search_steps)
-        self.with_numbers(constant=(1e-12, 1e10), attack_rate=(1e-12, 1e3), confidence=(0.0, 1e6))
+    def examples_and_steps(self) -> tuple[int, float]:
+        """Each image is aimed at all ten classes, forward and backward."""
+        return 100, 3.0 * self.iterations * self.search_steps
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """CW alone."""
-        return ("cw",)
+    def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
+        """The attack on a batch."""
+        return carlini_wagner(
+            look,
+            x,
+            targets,
+            targeted=True,
+            iterations=self.iterations,
+            search_steps=self.search_steps,
+            constant=self.constant,
+            learning_rate=self.attack_rate,
+            confidence=self.confidence,
+        )
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class JSMA(Targeted):
     """One cell of the JSMA rows."""
 
-    attack: str = "jsma"
-    theta: float = 1.0
-    gamma: float = 0.1
+    attack: Literal["jsma"] = "jsma"
+    theta: Annotated[float, within(-1, 1)] = 1.0
+    gamma: Share = 0.1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.with_numbers(theta=(-1.0, 1.0), gamma=(0.0, 1.0))
+    def examples_and_steps(self) -> tuple[int, float]:
+        """Each image is aimed at the nine other classes, and two features change in a step."""
+        features = 3072 if "cifar10" in self.dataset else 784
+        return 90, 5.0 * features * self.gamma / 2
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """JSMA alone."""
-        return ("jsma",)
-
-
-def work(config: CW | JSMA) -> float:
-    """Images that pass through the network, forward and backward counted three."""
-    steps: float
-    if isinstance(config, CW):
-        examples, steps = 100, 3.0 * config.iterations * config.search_steps
-    else:
-        features = 3072 if "cifar10" in config.dataset else 784
-        examples, steps = 90, 5.0 * features * config.gamma / 2
-    draws = draws_per_look(config, config.form)
-    judged = config.judges if draws_of(config) > 1 else 1
-    return training_work(config) + config.attack_runs * examples * (draws * steps + judged)
-
-
-def run(config: CW | JSMA, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train the victim of `config` (or take it from `cache`), attack it, and judge the attack by fresh draws.
-
-    Raises:
-        BadValue: the data cannot be read, or have too few images of a class for the runs asked for.
-    """
-    dataset = data.loaded(config.dataset)
-    sources = one_of_each_class(dataset.test, len(dataset.classes), config.attack_runs)
-    victim, notes = trained_victim(config, dataset, device=device, cache=cache, fresh=fresh, progress=progress)
-    x, labels = dataset.test.to(device).take(sources.flatten().to(device))
-    which, targets = aims(labels, len(dataset.classes), own=isinstance(config, CW))
-    start = time.perf_counter()
-    adversarial = attack_all(config, victim, x[which], targets, progress=progress)
-    seconds = time.perf_counter() - start
-    found = judge(victim, adversarial, draws=config.judges)
-    clean = judge(victim, x, draws=config.judges)
-    measured = success(found, targets, labels[which], runs=config.attack_runs)
-    measured |= norms(x[which], adversarial, found.answer == targets)
-    told_apart, curves = detection.by_scores(clean.scores, found.scores)
-    measured |= told_apart | {
-        "source_accuracy": 100 * (clean.answer == labels).double().mean().item(),
-        "training_seconds": notes["seconds"],
-        "attack_seconds": round(seconds, 2),
-        "test_points": float(len(targets)),
-    }
-    return Result(measured, curves)
+    def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
+        """The attack on a batch."""
+        return jsma(look, x, targets, theta=self.theta, gamma=self.gamma)
 
 
 def one_of_each_class(test: data.Split, classes: int, runs: int) -> Tensor:
@@ -137,28 +130,12 @@ def aims(labels: Tensor, classes: int, *, own: bool) -> tuple[Tensor, Tensor]:
     return which[kept], targets[kept]
 
 
-def attack_all(config: CW | JSMA, victim: Victim, x: Tensor, targets: Tensor, *, progress: bool) -> Tensor:
+def attack_all(config: Targeted, victim: Victim, x: Tensor, targets: Tensor, *, progress: bool) -> Tensor:
     """The attack of `config` on every image, in batches whose draws fit into the usual number of images."""
     look = Look(victim, config.form, draws=config.draws)
-    at_once = images_at_once(x.device, draws_per_look(config, config.form))
+    at_once = images_at_once(x.device, passes_per_look(config, config.form))
     batches = list(zip(torch.split(x, at_once), torch.split(targets, at_once), strict=True))
-    return torch.cat([_attack(config, look, *batch) for batch in track(batches, config.attack, enabled=progress)])
-
-
-def _attack(config: CW | JSMA, look: Look, x: Tensor, targets: Tensor) -> Tensor:
-    if isinstance(config, JSMA):
-        return jsma(look, x, targets, theta=config.theta, gamma=config.gamma)
-    return carlini_wagner(
-        look,
-        x,
-        targets,
-        targeted=True,
-        iterations=config.iterations,
-        search_steps=config.search_steps,
-        constant=config.constant,
-        learning_rate=config.attack_rate,
-        confidence=config.confidence,
-    )
+    return torch.cat([config.on(look, *batch) for batch in track(batches, config.attack, enabled=progress)])
 
 
 def success(found: Judgement, targets: Tensor, labels: Tensor, *, runs: int) -> dict[str, float]:

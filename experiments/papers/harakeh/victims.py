@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from torch import nn
-
-from experiments.cell import Common
-from experiments.records import key_of
+from experiments.cell import Common, Count, OneOf, Rate, Size, checked, part_of, within
+from experiments.records import Result
+from experiments.run import Bench
 from lib import data, models, seeds, training
-from lib.errors import check_choice, check_count
 from lib.models import Network
-from lib.training import TrainingConfig, checkpoints
+from lib.training import AUGMENTATIONS, TrainingConfig
 from lib.uncertainty import ESTIMATORS, Ensemble, Victim, estimate
 
-# The fields that a victim's weights depend on: cells that share them share one checkpoint.
-VICTIM = (
-    "paper dataset network estimator seed width dropout train_size epochs batch_size learning_rate label_smoothing "
-    "augmentation precision version"
-).split()
 
-
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Cell(Common):
     """What every cell of this paper says: the victim, and how it answers. The defaults are the paper's settings.
 
@@ -31,83 +23,75 @@ class Cell(Common):
         BadValue: a value outside its range.
     """
 
-    PAPER = "harakeh"
-    NETWORKS = tuple(models.ARCHITECTURES)
-
-    paper: str = PAPER
-    dataset: str = "mnist"
-    network: str = "basic_cnn"
-    estimator: str = "none"
-    attack: str = "fgsm"
-    width: int = 64  # filters of the first convolution, or units of a dense layer
-    dropout: float = 0.5  # of the epistemic estimator, after every convolution but the last of a head
-    train_size: int = 0  # 0: the whole training set
-    test_size: int = 0  # 0: the whole test set
-    epochs: int = 6
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    label_smoothing: float = 0.1
-    augmentation: str = "none"
-    draws: int = 10  # T; the members of an ensemble
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("estimator", self.estimator, [*ESTIMATORS, "ensemble"])
-        for name in ("train_size", "test_size"):
-            check_count(name, getattr(self, name), low=0)
-        for name in ("width", "draws"):
-            check_count(name, getattr(self, name))
-        self.with_numbers(dropout=(0.0, 0.999), learning_rate=(0.0, 10.0), label_smoothing=(0.0, 0.99))
-        training_config(self)
-
-
-def training_config(config: Cell) -> TrainingConfig:
-    """The part of a cell that `lib.training` needs."""
-    return TrainingConfig(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        label_smoothing=config.label_smoothing,
-        augmentation=config.augmentation,
-        precision=config.precision,
+    VICTIM = tuple(
+        "paper dataset network estimator seed width dropout train_size epochs batch_size learning_rate label_smoothing "
+        "augmentation precision version".split()
     )
 
+    paper: Literal["harakeh"] = "harakeh"
+    dataset: Annotated[str, OneOf(data.NAMES)] = "mnist"
+    network: Annotated[str, OneOf(models.ARCHITECTURES)] = "basic_cnn"
+    estimator: Annotated[str, OneOf([*ESTIMATORS, "ensemble"])] = "none"
+    width: Count = 64  # filters of the first convolution, or units of a dense layer
+    dropout: Annotated[float, within(0, 0.999)] = (
+        0.5  # of the epistemic estimator, after every convolution but the last
+    )
+    train_size: Size = 0  # 0: the whole training set
+    test_size: Size = 0  # 0: the whole test set
+    epochs: Count = 6
+    batch_size: Count = 128
+    learning_rate: Rate = 1e-3
+    label_smoothing: Annotated[float, within(0, 0.99)] = 0.1
+    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
+    draws: Count = 10  # T; the members of an ensemble
 
-def training_work(config: Cell) -> float:
-    """Images that training passes through the network, forward and backward counted three."""
-    train = config.train_size or data.SIZES[config.dataset][0]
-    return 3.0 * config.epochs * train * (config.draws if config.estimator == "ensemble" else 1)
+    @property
+    def test_points(self) -> int:
+        """How many test images a cell may use."""
+        return self.test_size or data.SIZES[self.dataset][1]
 
+    @property
+    def passes(self) -> int:
+        """Through a network, for one answer of the victim."""
+        return self.draws if self.estimator in ("epistemic", "ensemble") else 1
 
-def test_points(config: Cell) -> int:
-    """How many test images a cell may use."""
-    return config.test_size or data.SIZES[config.dataset][1]
+    def training_work(self) -> float:
+        """Images that training passes through the network, forward and backward counted three."""
+        train = self.train_size or data.SIZES[self.dataset][0]
+        return 3.0 * self.epochs * train * (self.draws if self.estimator == "ensemble" else 1)
 
+    def untrained(self, dataset: data.Dataset) -> Network:
+        """The network with the weights it starts from."""
+        return models.build(
+            self.network,
+            shape=dataset.shape,
+            classes=len(dataset.classes),
+            seed=self.seed,
+            width=self.width,
+            dropout=self.dropout if self.estimator == "epistemic" else 0.0,
+            heteroscedastic=self.estimator == "aleatoric",
+        )
 
-def draws_of(config: Cell) -> int:
-    """How many passes through a network one answer of the victim takes."""
-    return config.draws if config.estimator in ("epistemic", "ensemble") else 1
+    def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
+        """As the CleverHans tutorials do."""
+        split = dataset.train.first(self.train_size or None)
+        return vars(training.fit(network, split, part_of(self, TrainingConfig), seed=self.seed, **usual))
 
+    def victim(self, bench: Bench) -> tuple[Victim, dict[str, Any]]:
+        """The network and its estimator; or an ensemble, whose losses are those of its members on average."""
+        if self.estimator == "ensemble":
+            networks, notes = zip(*map(bench.network, members(self)), strict=True)
+            losses = [sum(part) / len(part) for part in zip(*(note["losses"] for note in notes), strict=True)]
+            total = {"losses": losses, "seconds": sum(note["seconds"] for note in notes)}
+            return Ensemble(networks, precision=self.precision).to(bench.device), total
+        network, note = bench.network(self)
+        generator = seeds.generator(self.seed, "inference", bench.device)
+        answers: dict[str, Any] = {"generator": generator, "draws": self.draws, "precision": self.precision}
+        return estimate(self.estimator, network, **answers), note
 
-def draws_per_look(config: Cell, form: str) -> int:
-    """How many passes through a network one look of an attack of that form takes."""
-    return 1 if form == "one_draw" else draws_of(config)
-
-
-def trained_victim(
-    config: Cell, dataset: data.Dataset, *, device: str, cache: Path | None, fresh: bool, progress: bool
-) -> tuple[Victim, dict[str, Any]]:
-    """The victim of `config` on `device`, and the notes of its training: losses and seconds, of an ensemble in all."""
-    train: dict[str, Any] = {"device": device, "cache": cache, "fresh": fresh, "progress": progress}
-    if config.estimator == "ensemble":
-        networks, notes = zip(*(trained_network(one, dataset, **train) for one in members(config)), strict=True)
-        losses = [sum(part) / len(part) for part in zip(*(note["losses"] for note in notes), strict=True)]
-        total = {"losses": losses, "seconds": sum(note["seconds"] for note in notes)}
-        return Ensemble(networks, precision=config.precision).to(device), total
-    network, note = trained_network(config, dataset, **train)
-    generator = seeds.generator(config.seed, "inference", device)
-    victim = estimate(config.estimator, network, generator=generator, draws=config.draws, precision=config.precision)
-    return victim, note
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """Nothing."""
+        return Result({}, {})
 
 
 def members(config: Cell) -> list[Cell]:
@@ -116,37 +100,11 @@ def members(config: Cell) -> list[Cell]:
     return [replace(config, estimator="none", seed=seed) for seed in apart]
 
 
-def untrained_network(config: Cell, dataset: data.Dataset) -> Network:
-    """The network of `config` with the weights it starts from."""
-    return models.build(
-        config.network,
-        shape=dataset.shape,
-        classes=len(dataset.classes),
-        seed=config.seed,
-        width=config.width,
-        dropout=config.dropout if config.estimator == "epistemic" else 0.0,
-        heteroscedastic=config.estimator == "aleatoric",
-    )
+def passes_per_look(config: Cell, form: str) -> int:
+    """How many passes through a network one look of an attack of that form takes."""
+    return 1 if form == "one_draw" else config.passes
 
 
-def trained_network(
-    config: Cell, dataset: data.Dataset, *, device: str, cache: Path | None, fresh: bool, progress: bool
-) -> tuple[Network, dict[str, Any]]:
-    """The network of `config` with its trained weights on `device`, and the notes of its training."""
-    network = untrained_network(config, dataset)
-
-    def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
-        assert untrained is network
-        history = training.fit(
-            network,
-            dataset.train.first(config.train_size or None),
-            training_config(config),
-            seed=config.seed,
-            device=device,
-            snapshot=snapshot,
-            progress=progress,
-        )
-        return vars(history)
-
-    notes = checkpoints.trained(network, key_of(config, only=tuple(VICTIM)), train, cache=cache, fresh=fresh)
-    return network.to(device).eval(), notes
+def last_loss(notes: Mapping[str, Any]) -> Result:
+    """The loss of the last epoch, for the cells that record it."""
+    return Result({"training_loss": notes["losses"][-1]}, {})

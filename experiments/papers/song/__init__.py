@@ -11,10 +11,9 @@ from experiments.papers.song.grid import SEEDS, SUSPECTS, deviations, fewer_memb
 from experiments.papers.song.kind import kind
 from experiments.papers.song.targeted import METHODS, Targeted
 from experiments.papers.song.threshold import Threshold
-from experiments.papers.song.victims import VICTIM, Cell
+from experiments.papers.song.victims import Cell
 
 TITLE = "Privacy vs Robustness"
-RESUMES = True
 
 # By how much, in percentage points, a recomputed measurement may differ from its record: retraining on another machine
 # changes the weights. Set before any record was made, from the binomial error of the smallest test set (514 faces).
@@ -28,9 +27,7 @@ TOLERANCES = {
     "model_targeted": 3.0,
 }
 
-CELLS: tuple[type[Cell], ...] = (Threshold, Targeted)
-
 __all__ = [
-    "CELLS", "METHODS", "PROFILES", "RESUMES", "SEEDS", "SUSPECTS", "TITLE", "TOLERANCES", "VICTIM", "Cell", "Targeted",
-    "Threshold", "deviations", "fewer_members", "grid", "kind", "main", "other_budgets", "variants",
+    "METHODS", "PROFILES", "SEEDS", "SUSPECTS", "TITLE", "TOLERANCES", "Cell", "Targeted", "Threshold", "deviations",
+    "fewer_members", "grid", "kind", "main", "other_budgets", "variants",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.cell import PROFILES
+from experiments.papers import added
 from experiments.papers.song.targeted import Targeted
 from experiments.papers.song.threshold import Threshold
 from experiments.papers.song.victims import Cell
@@ -118,7 +119,7 @@ def grid(profile: str) -> list[Cell]:
     Raises:
         BadValue: unknown profile.
     """
-    return list(dict.fromkeys([*main(profile), *deviations(profile)]))
+    return list(dict.fromkeys([*main(profile), *deviations(profile), *added("song", profile)]))
 
 
 def main(profile: str) -> list[Cell]:

@@ -6,94 +6,64 @@ many points of each class as its settings say, members and others alike.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from experiments.papers.song.victims import (
-    BATCH,
-    Cell,
-    Machine,
-    answer,
-    attack_of,
-    compiled_of,
-    logits,
-    members,
-    points,
-    trained_network,
-    training_work,
-)
+from experiments.cell import Count, Size, checked
+from experiments.papers.song.victims import BATCH, Cell, answer, attack_of, logits, members, points
 from experiments.records import Result
+from experiments.run import Bench
 from lib import data, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_count
+from lib.errors import BadValue
 from lib.membership import best_threshold, by_threshold, learnt_accuracy, log_odds, targeted_answers
 from lib.models import Network
 
 METHODS = ("confidence_benign", "model_benign", "confidence_untargeted", "model_untargeted", "model_targeted")
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Targeted(Cell):
     """One victim, and every method of Table 2 on it."""
 
-    attack: str = "targeted"
-    known: int = 500  # points of each class and side whose membership the adversary knows
-    classes: int = 10  # how many, from the first
-    judged: int = 0  # points of each class and side that he is judged on; 0: all others
+    attack: Literal["targeted"] = "targeted"
+    known: Count = 500  # points of each class and side whose membership the adversary knows
+    classes: Count = 10  # how many, from the first
+    judged: Size = 0  # points of each class and side that he is judged on; 0: all others
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("known", self.known)
-        check_count("classes", self.classes)
-        check_count("judged", self.judged, low=0)
+    def work(self) -> float:
+        """Every point looked at is attacked towards every class."""
+        targets = len(data.CLASSES[data.DIGITS.get(self.dataset, self.dataset)])
+        looked_at = 2 * self.classes * (self.known + self.judged) if self.judged else sum(points(self))
+        return self.training_work() + looked_at * targets * 2.0 * self.eval_steps
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """Targeted inference alone."""
-        return ("targeted",)
+    def check(self, dataset: data.Dataset) -> None:
+        """Whether every class has points to know and to judge."""
+        if self.classes > len(dataset.classes):
+            raise BadValue(f"classes: expected at most {len(dataset.classes)}, got {self.classes}")
+        for name, side in sides_of(self, dataset).items():
+            check_enough(self, name, side, classes=len(dataset.classes))
+
+    def measure(self, bench: Bench, victim: Network) -> Result:
+        """For each class learn from known points and judge the others."""
+        sides, classes = sides_of(self, bench.dataset), len(bench.dataset.classes)
+        by_class = []
+        for c in range(self.classes):
+            kept = {name: of_class(self, side, c, name=name) for name, side in sides.items()}
+            looks = {name: looks_at(self, victim, side, bench.device, classes) for name, side in kept.items()}
+            by_class.append(by_methods(looks, known=self.known, seed=self.seed, label=c))
+        measured = {f"{method}/class{c}": value for c, told in enumerate(by_class) for method, value in told.items()}
+        measured |= {method: fmean(told[method] for told in by_class) for method in by_class[0]}
+        return Result(measured | {"test_points": float(fewest_judged(self, sides))}, {})
 
 
-def work(config: Targeted) -> float:
-    """Images that pass through the network, forward and backward counted three."""
-    targets = len(data.CLASSES[data.DIGITS.get(config.dataset, config.dataset)])
-    looked_at = 2 * config.classes * (config.known + config.judged) if config.judged else sum(points(config))
-    return training_work(config) + looked_at * targets * 2.0 * config.eval_steps
-
-
-def run(config: Targeted, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train the victim (or take it from `cache`), and for each class learn from known points and judge the others.
-
-    Raises:
-        BadValue: the data cannot be read, or a class has too few points.
-    """
-    dataset = data.loaded(config.dataset)
-    if config.classes > len(dataset.classes):
-        raise BadValue(f"classes: expected at most {len(dataset.classes)}, got {config.classes}")
-    sides = {"train": members(config, dataset), "test": dataset.test}
-    for name, side in sides.items():
-        check_enough(config, name, side, classes=len(dataset.classes))
-    network, notes = trained_network(config, dataset, Machine(device, cache, fresh, progress))
-    start = time.perf_counter()
-    by_class = []
-    for c in range(config.classes):
-        kept = {name: of_class(config, side, c, name=name) for name, side in sides.items()}
-        looks = {name: looks_at(config, network, side, device, len(dataset.classes)) for name, side in kept.items()}
-        by_class.append(by_methods(looks, known=config.known, seed=config.seed, label=c))
-    measured = {f"{method}/class{c}": value for c, told in enumerate(by_class) for method, value in told.items()}
-    measured |= {method: fmean(told[method] for told in by_class) for method in by_class[0]}
-    measured |= {
-        "training_seconds": notes["seconds"],
-        **compiled_of(notes),
-        "attack_seconds": round(time.perf_counter() - start, 2),
-        "test_points": float(fewest_judged(config, sides)),
-    }
-    return Result(measured, {})
+def sides_of(config: Cell, dataset: data.Dataset) -> dict[str, Split]:
+    """Members and others."""
+    return {"train": members(config, dataset), "test": dataset.test}
 
 
 def fewest_judged(config: Targeted, sides: Mapping[str, Split]) -> int:

@@ -7,30 +7,20 @@ and the gap attack, which calls members what is classified rightly.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from experiments.papers.song.victims import (
-    Attack,
-    Cell,
-    Machine,
-    attack_of,
-    compiled_of,
-    logits,
-    members,
-    points,
-    shadow_of,
-    trained_network,
-    training_work,
-)
+from experiments.cell import Flag, Size, checked
+from experiments.papers.song.victims import Attack, Cell, attack_of, logits, members, points, shadow_of
 from experiments.records import Result
+from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_count
+from lib.errors import BadValue
 from lib.membership import above_class, best_threshold, by_threshold, log_odds, permuted
 from lib.metrics import accuracy
 from lib.models import Network
@@ -40,77 +30,57 @@ LOWEST, HIGHEST = 1e-8, 100.0  # their ends: half of the bins would be empty on 
 LINEAR = 10.0  # where the linear histogram ends
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Threshold(Cell):
     """One victim and inference by thresholds on it."""
 
-    attack: str = "threshold"
-    judged: int = 0  # members, and as many others, that are judged; 0: all there are
-    shadow: bool = False  # whether a shadow is trained as well
+    attack: Literal["threshold"] = "threshold"
+    judged: Size = 0  # members, and as many others, that are judged; 0: all there are
+    shadow: Flag = False  # whether a shadow is trained as well
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("judged", self.judged, low=0)
-        if not isinstance(self.shadow, bool):
-            raise BadValue(f"shadow: expected True or False, got {self.shadow!r}")
         if self.shadow and not self.train_size:
             raise BadValue(
                 "train_size: expected a part of the training set, to leave images for a shadow, got 0, all of it"
             )
 
-    @classmethod
-    def attacks(cls) -> tuple[str, ...]:
-        """Inference by threshold alone."""
-        return ("threshold",)
+    def work(self) -> float:
+        """A shadow costs as much as the victim."""
+        judged = sum(min(n, self.judged) if self.judged else n for n in points(self))
+        return (1 + self.shadow) * (self.training_work() + judged * (2 + 2.0 * self.eval_steps))
 
+    def check(self, dataset: data.Dataset) -> None:
+        """Whether there are images enough for a shadow's members and others."""
+        if self.shadow:
+            members(replace(shadow_of(self), part=self.part + 2), dataset)
 
-def work(config: Threshold) -> float:
-    """Images that pass through the network, forward and backward counted three."""
-    judged = sum(min(n, config.judged) if config.judged else n for n in points(config))
-    return (1 + config.shadow) * (training_work(config) + judged * (2 + 2.0 * config.eval_steps))
-
-
-def run(config: Threshold, *, device: str, cache: Path | None, fresh: bool = False, progress: bool = False) -> Result:
-    """Train the victim (or take it from `cache`) and measure what tells its members from the test images.
-
-    Raises:
-        BadValue: the data cannot be read, or hold too few images for a shadow.
-    """
-    dataset = data.loaded(config.dataset)
-    if config.shadow:  # see that there are images enough for its members and others, before hours of training
-        members(replace(shadow_of(config), part=config.part + 2), dataset)
-    machine = Machine(device, cache, fresh, progress)
-    network, notes = trained_network(config, dataset, machine)
-    training_seconds, shadow = notes["seconds"], None
-    if config.shadow:
-        shadow, shadow_notes = trained_network(shadow_of(config), dataset, machine)
-        training_seconds += shadow_notes["seconds"]
-    start = time.perf_counter()
-    sides = {"train": members(config, dataset), "test": dataset.test}
-    sides = {name: side.first(config.judged or None) for name, side in sides.items()}
-    attack = attack_of(config)
-    measured: dict[str, float] = {}
-    curves: dict[str, list[float]] = {}
-    for inputs, prefix, chosen in (("benign", "", None), ("adversarial", "adv_", attack)):
-        answers = {
-            name: logits(network, side, device=device, attack=chosen, precision=config.precision)
-            for name, side in sides.items()
-        }
+    def measure(self, bench: Bench, victim: Network) -> Result:
+        """What tells the victim's members from the test images."""
+        dataset, device = bench.dataset, bench.device
+        sides = {"train": members(self, dataset), "test": dataset.test}
+        sides = {name: side.first(self.judged or None) for name, side in sides.items()}
         labels = {name: side.labels.to(device) for name, side in sides.items()}
-        measured |= {f"{prefix}{name}_accuracy": accuracy(answers[name], labels[name]) for name in sides}
-        if chosen is None:
-            measured |= by_brightness(sides, answers)
-        measured |= told_by(answers, labels, inputs, seed=config.seed, classes=len(dataset.classes))
-        curves |= curves_of(answers, labels, inputs)
-    if shadow is not None:
-        measured |= by_shadow(config, dataset, network, shadow, sides, device=device)
-    measured |= {
-        "training_seconds": training_seconds,
-        **compiled_of(notes),
-        "attack_seconds": round(time.perf_counter() - start, 2),
-        "test_points": float(min(map(len, sides.values()))),
-    }
-    return Result(measured, curves | trace_of(notes))
+        measured: dict[str, float] = {"test_points": float(min(map(len, sides.values())))}
+        curves: dict[str, list[float]] = {}
+        for inputs, prefix, attack in (("benign", "", None), ("adversarial", "adv_", attack_of(self))):
+            answers = {
+                name: logits(victim, side, device=device, attack=attack, precision=self.precision)
+                for name, side in sides.items()
+            }
+            measured |= {f"{prefix}{name}_accuracy": accuracy(answers[name], labels[name]) for name in sides}
+            if attack is None:
+                measured |= by_brightness(sides, answers)
+            measured |= told_by(answers, labels, inputs, seed=self.seed, classes=len(dataset.classes))
+            curves |= curves_of(answers, labels, inputs)
+        if self.shadow:
+            shadow, _ = shadow_of(self).victim(bench)
+            measured |= by_shadow(self, dataset, victim, shadow, sides, device=device)
+        return Result(measured, curves)
+
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """Whether it was compiled, and what was observed on the way."""
+        return Result(super().of_training(notes).measurements, trace_of(notes))
 
 
 def by_brightness(sides: dict[str, Split], answers: dict[str, Tensor]) -> dict[str, float]:
@@ -228,7 +198,7 @@ def curves_of(answers: dict[str, Tensor], labels: dict[str, Tensor], inputs: str
     return curves
 
 
-def trace_of(notes: dict[str, object]) -> dict[str, list[float]]:
+def trace_of(notes: Mapping[str, Any]) -> dict[str, list[float]]:
     """What was observed while the victim trained, one list a quantity."""
-    observed: list[dict[str, float]] = notes["observed"]  # type: ignore[assignment]
+    observed: list[dict[str, float]] = notes["observed"]
     return {f"trace_{name}": [row[name] for row in observed] for name in (observed[0] if observed else {})}

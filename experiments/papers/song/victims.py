@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import fields, replace
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from experiments.cell import Common
-from experiments.records import key_of
+from experiments.cell import Common, Count, OneOf, Rate, Share, Size, checked, part_of
+from experiments.records import Result
+from experiments.run import Bench
 from lib import data, membership, models, seeds
 from lib.data import Split
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import BadValue
 from lib.evasion.perturb import LOSSES, perturb
 from lib.metrics import accuracy
 from lib.models import Network
-from lib.training import checkpoints, robust
+from lib.training import AUGMENTATIONS, robust
 from lib.training.robust import RobustConfig
 from lib.uncertainty import Deterministic
 
@@ -26,25 +26,10 @@ from lib.uncertainty import Deterministic
 BATCH = {"cpu": 100, "cuda": 1000}
 LONG = 1_000_000  # images through the network, from where compiling saves more time than it takes
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
-
 TRAINING = tuple(field.name for field in fields(RobustConfig) if field.name != "epsilon")
-# The fields that a victim's weights depend on: cells that share them share one checkpoint.
-VICTIM = (
-    "paper",
-    "dataset",
-    "network",
-    "seed",
-    "width",
-    "train_size",
-    "part",
-    "train_epsilon",
-    "version",
-    "observations",
-    *TRAINING,
-)
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Cell(Common):
     """What every cell of this paper says of its victim. The defaults are the paper's settings on Yale Face.
 
@@ -52,48 +37,40 @@ class Cell(Common):
         BadValue: a value outside its range, or a part without a size.
     """
 
-    PAPER = "song"
-    NETWORKS = ("yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short")
+    VICTIM = (*"paper dataset network seed width train_size part train_epsilon version observations".split(), *TRAINING)
     OF_SEED = ("seed", "part")  # where not all images are trained on, each seed has a part of its own
+    RESUMES = True
 
-    paper: str = PAPER
-    dataset: str = "yale"
-    network: str = "yale_cnn"
-    attack: str = "threshold"
-    width: int = 8
-    train_size: int = 0  # images of the training set that the victim is trained on; 0: all of them
-    part: int = 0  # which of the disjoint parts of that size
-    train_epsilon: float = 0.0  # budget of the attack in training; 0: natural training
-    epsilon: float = 8 / 255  # budget of the attack on the trained victim
-    steps: int = 20_001
-    batch_size: int = 20
-    optimizer: str = "adam"
-    learning_rate: float = 1e-4
-    second_rate: float = 5e-5
-    second_from: int = 10_000
-    third_rate: float = 1e-5
-    third_from: int = 15_000
-    l2: float = 2e-4
-    loss: str = "sum"
-    attack_steps: int = 10
-    step_size: float = 8 / 255 / 5
-    ramp: int = 1000
-    augmentation: str = "none"
-    observations: int = 10  # of accuracy and inference, evenly over the training
-    eval_steps: int = 20  # of the attack on the trained victim
-    attack_loss: str = "log_odds"  # whose gradient that attack follows; the paper's is the cross-entropy
+    paper: Literal["song"] = "song"
+    dataset: Annotated[str, OneOf(data.NAMES)] = "yale"
+    network: Literal["yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short"] = "yale_cnn"
+    width: Count = 8
+    train_size: Size = 0  # images of the training set that the victim is trained on; 0: all of them
+    part: Size = 0  # which of the disjoint parts of that size
+    train_epsilon: Share = 0.0  # budget of the attack in training; 0: natural training
+    epsilon: Share = 8 / 255  # budget of the attack on the trained victim
+    steps: Count = 20_001
+    batch_size: Count = 20
+    optimizer: Literal["adam", "momentum"] = "adam"
+    learning_rate: Rate = 1e-4
+    second_rate: Rate = 5e-5
+    second_from: Size = 10_000
+    third_rate: Rate = 1e-5
+    third_from: Size = 15_000
+    l2: Rate = 2e-4
+    loss: Annotated[str, OneOf(robust.LOSSES)] = "sum"
+    attack_steps: Count = 10
+    step_size: Share = 8 / 255 / 5
+    ramp: Size = 1000
+    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
+    observations: Count = 10  # of accuracy and inference, evenly over the training
+    eval_steps: Count = 20  # of the attack on the trained victim
+    attack_loss: Annotated[str, OneOf(LOSSES)] = (
+        "log_odds"  # whose gradient that attack follows; the paper's: cross-entropy
+    )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("train_size", "part"):
-            check_count(name, getattr(self, name), low=0)
-        check_choice("attack_loss", self.attack_loss, LOSSES)
-        for name in ("width", "observations", "eval_steps"):
-            check_count(name, getattr(self, name))
-        self.with_numbers(train_epsilon=(0.0, 1.0), epsilon=(0.0, 1.0))
         training_config(self)
-        for name in ("learning_rate", "second_rate", "third_rate", "l2", "step_size"):
-            object.__setattr__(self, name, float(getattr(self, name)))
         if self.part and not self.train_size:
             raise BadValue(f"part: expected 0 where all images are trained on, got {self.part}")
 
@@ -102,15 +79,43 @@ class Cell(Common):
         """How the victim is trained, in the paper's words."""
         return "robust" if self.train_epsilon > 0 else "natural"
 
+    def training_work(self) -> float:
+        """For an image forward one, back to the images one, back to the weights one more."""
+        return self.steps * self.batch_size * (3.0 + 2.0 * self.attack_steps * (self.train_epsilon > 0))
+
+    def untrained(self, dataset: data.Dataset) -> Network:
+        """The network with the weights it starts from."""
+        shape, classes = dataset.shape, len(dataset.classes)
+        return models.build(self.network, shape=shape, classes=classes, seed=self.seed, width=self.width)
+
+    def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
+        """Naturally or robustly, watched on the way."""
+        inside, device = members(self, dataset), usual["device"]
+        compiled = self.training_work() >= LONG and robust.can_compile(device)
+        history = robust.fit(
+            network,
+            inside,
+            training_config(self),
+            seed=self.seed,
+            observe=lambda step: watch(network, inside, dataset.test, device=device),
+            observations=self.observations,
+            compiled=compiled,
+            **usual,
+        )
+        return {**vars(history), "compiled": compiled}
+
+    def victim(self, bench: Bench) -> tuple[Network, dict[str, Any]]:
+        """The network itself."""
+        return bench.network(self)
+
+    def of_training(self, notes: Mapping[str, Any]) -> Result:
+        """Whether it was compiled; nothing where the notes, which are older, do not say."""
+        return Result({"training_compiled": float(notes["compiled"])} if "compiled" in notes else {}, {})
+
 
 def training_config(config: Cell) -> RobustConfig:
-    """The part of a cell that `lib.robust_training` needs."""
-    return RobustConfig(epsilon=config.train_epsilon, **{name: getattr(config, name) for name in TRAINING})
-
-
-def training_work(config: Cell) -> float:
-    """Images that training passes through the network: forward one, back to the images one, back to the weights one more."""
-    return config.steps * config.batch_size * (3.0 + 2.0 * config.attack_steps * (config.train_epsilon > 0))
+    """How the victim of `config` is trained."""
+    return part_of(config, RobustConfig, epsilon=config.train_epsilon)
 
 
 def points(config: Cell) -> tuple[int, int]:
@@ -130,49 +135,6 @@ def members(config: Cell, dataset: data.Dataset) -> Split:
     names = [f"part {i}" for i in range(config.part + 1)]
     parts = data.partition(len(dataset.train), dict.fromkeys(names, config.train_size), seed=0)
     return dataset.train.subset(parts[names[-1]])
-
-
-class Machine(NamedTuple):
-    """Where and how a cell is computed."""
-
-    device: str
-    cache: Path | None  # of trained networks
-    fresh: bool  # train even what is cached
-    progress: bool
-
-
-def trained_network(config: Cell, dataset: data.Dataset, machine: Machine) -> tuple[Network, dict[str, Any]]:
-    """The network of `config` with its trained weights on the machine's device, and the notes of its training."""
-    device, cache, fresh = machine.device, machine.cache, machine.fresh
-    network = models.build(
-        config.network, shape=dataset.shape, classes=len(dataset.classes), seed=config.seed, width=config.width
-    )
-
-    def train(untrained: nn.Module, snapshot: Path | None) -> dict[str, Any]:
-        assert untrained is network
-        inside = members(config, dataset)
-        compiled = training_work(config) >= LONG and robust.can_compile(device)
-        history = robust.fit(
-            network,
-            inside,
-            training_config(config),
-            seed=config.seed,
-            device=device,
-            snapshot=snapshot,
-            observe=lambda step: watch(network, inside, dataset.test, device=device),
-            observations=config.observations,
-            compiled=compiled,
-            progress=machine.progress,
-        )
-        return {**vars(history), "compiled": compiled}
-
-    notes = checkpoints.trained(network, key_of(config, only=VICTIM), train, cache=cache, fresh=fresh)
-    return network.to(device).eval(), notes
-
-
-def compiled_of(notes: Mapping[str, Any]) -> dict[str, float]:
-    """Whether the training was compiled, as a measurement; nothing where its notes, which are older, do not say."""
-    return {"training_compiled": float(notes["compiled"])} if "compiled" in notes else {}
 
 
 def watch(network: Network, inside: Split, test: Split, *, device: str) -> dict[str, float]:

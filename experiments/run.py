@@ -1,0 +1,76 @@
+"""One cell, from its settings to its result: data, victim, clock, measurement. The same scaffold for all experiments."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from experiments.cell import Common
+from experiments.records import Result, key_of
+from lib import data
+from lib.data import Dataset, Split
+from lib.models import Network
+from lib.training import checkpoints
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a cell is computed, which is not part of what is computed."""
+
+    device: str = "cpu"
+    threads: int | None = None
+    cache: Path | None = None  # of trained networks; None keeps none
+    fresh: bool = False  # train even what is cached
+    progress: bool = False
+
+
+class Bench:
+    """Where a cell is measured: the data, the device, and networks that are trained, or come from the cache, when asked for."""
+
+    def __init__(self, dataset: Dataset, job: Job | None = None) -> None:
+        self.dataset, self.job = dataset, job or Job()
+        self.device, self.progress = self.job.device, self.job.progress
+        self.training_seconds = 0.0  # of all these networks, also of those that were trained in an earlier run
+        self.waited = 0.0  # seconds of this run until they were there
+
+    def test(self, size: int = 0) -> Split:
+        """The first `size` test images on the device; all of them for 0."""
+        return self.dataset.test.first(size or None).to(self.device)
+
+    def network(self, cell: Common) -> tuple[Network, dict[str, Any]]:
+        """The network of `cell` with its trained weights on the device, and the notes of its training.
+
+        Raises:
+            BadValue: a cached checkpoint is damaged (unless the job is fresh).
+        """
+        start, network = time.perf_counter(), cell.untrained(self.dataset)
+
+        def train(_: nn.Module, snapshot: Path | None) -> dict[str, Any]:
+            return cell.train(network, self.dataset, device=self.device, snapshot=snapshot, progress=self.progress)
+
+        key = key_of(cell.trained_as(), only=cell.VICTIM)
+        notes = checkpoints.trained(network, key, train, cache=self.job.cache, fresh=self.job.fresh)
+        network = network.to(self.device).eval()
+        self.training_seconds += notes["seconds"]
+        self.waited += time.perf_counter() - start
+        return network, notes
+
+
+def result_of(cell: Common, job: Job | None = None) -> Result:
+    """Train the victim of `cell` (or take it from the cache), attack it, and measure.
+
+    Raises:
+        BadValue: the data cannot be read or do not hold what the cell needs, or a cached checkpoint is damaged.
+    """
+    bench = Bench(data.loaded(cell.dataset), job)
+    cell.check(bench.dataset)
+    start = time.perf_counter()
+    victim, notes = cell.victim(bench)
+    found, trained = cell.measure(bench, victim), cell.of_training(notes)
+    seconds = time.perf_counter() - start - bench.waited
+    spent = {"training_seconds": bench.training_seconds, "attack_seconds": round(seconds, 2)}
+    return Result({**found.measurements, **trained.measurements, **spent}, {**found.curves, **trained.curves})
