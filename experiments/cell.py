@@ -65,7 +65,7 @@ Size = Annotated[int, at_least(0)]
 Flag = Annotated[bool, Field(description="True or False")]
 Share = Annotated[float, within(0, 1)]
 Rate = Annotated[float, within(0, 10)]  # of learning
-Shares = Annotated[tuple[Share, ...], Strict(False), Field(description="finite numbers in [0, 1]")]
+Shares = Annotated[tuple[Share, ...], Strict(False), Field(description="a finite number in [0, 1]")]
 Precision = Annotated[str, OneOf(PRECISIONS)]
 
 
@@ -95,7 +95,7 @@ def _in_one_line(kind: Any, given: Mapping[str, Any], error: ValidationError) ->
     name = str(first["loc"][0])
     if name not in kind.__pydantic_fields__:
         return BadValue(f"{name}: {kind.__name__} has no such setting; expected one of {', '.join(_names(kind))}")
-    value = repr(given[name]) if name in given else "nothing"
+    value = repr(first["input"]) if name in given else "nothing"  # of several values the first bad one
     if first["type"] == "literal_error":
         return BadValue(f"{name}: unknown {value}; expected one of {', '.join(choices(kind, name))}")
     return BadValue(f"{name}: expected {kind.__pydantic_fields__[name].description or 'a text'}, got {value}")

@@ -220,7 +220,7 @@ BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
     (Gradient, {"steps": 0}, "steps: "),
     (Gradient, {"judges": 0}, "judges: "),
     (Gradient, {"loss_size": 0}, "loss_size: "),
-    (Gradient, {"loss_steps": (1.5,)}, "loss_steps: expected whole numbers of at least 1, got (1.5,)"),
+    (Gradient, {"loss_steps": (1.5,)}, "loss_steps: expected a whole number of at least 1, got 1.5"),
     (Gradient, {"loss_steps": (0,)}, "loss_steps: "),
     (Gradient, {"score": "entropy"}, "score: "),
     (Gradient, {**AWARE, "score": ""}, "score: unknown ''; expected one of entropy, mutual_information, variance"),

@@ -28,7 +28,7 @@ from lib.uncertainty import Deterministic, Victim
 from lib.uncertainty.scores import OF_ESTIMATOR, SCORES
 
 Step = Annotated[float, Field(ge=1, multiple_of=1)]
-Steps = Annotated[tuple[Step, ...], Strict(False), Field(description="whole numbers of at least 1")]
+Steps = Annotated[tuple[Step, ...], Strict(False), Field(description="a whole number of at least 1")]
 
 
 @checked
