@@ -125,12 +125,17 @@ class Store:
         return record
 
     def all(self, paper: str) -> Iterator[Record]:
-        """Every record of `paper`, in order of profile and key; also those of settings no longer in any grid."""
+        """Every record of `paper`, in order of profile and key; those that were superseded are in a store of their own."""
         for path in sorted((self.root / paper).glob("*/*.json")):
             record = read(path)
             if record.key != path.stem:
                 raise BadValue(f"record {path}: is that of cell {record.key}; restore or delete it")
             yield record
+
+    @property
+    def superseded(self) -> Store:
+        """The records of settings that no grid has any more: no table counts them, but the hours were spent."""
+        return Store(self.root / "superseded")
 
     def check(self) -> None:
         """See that records can be written, before anything is computed.

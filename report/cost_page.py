@@ -30,7 +30,7 @@ def spent_table(store: Store) -> Table:
     rows = []
     for paper in papers.NAMES:
         groups: dict[tuple[str, str], list[Record]] = {}
-        for record in store.all(paper):
+        for record in [*store.all(paper), *store.superseded.all(paper)]:
             if record.config["profile"] in PROFILES:
                 kept = record.key in _keys(paper, record.config["profile"])
                 profile = record.config["profile"] if kept else f"{record.config['profile']}, discarded"

@@ -11,17 +11,7 @@ from experiments import papers
 from experiments.records import ROOT, Store, key_of
 
 RECORDS = sorted(path for paper in papers.NAMES for path in (ROOT / "results" / paper).glob("*/*.json"))
-# Records whose settings no cell has any more.
-WITHOUT_CELL = {
-    "galinkin": """
-        0c77ee17d10a 2aec4efedbd0 30311eb1955a 3f39218b3125 4b80e2a65fd1 5b3b9fb60a25 622f23cf1bca 699fc03ebd64
-        7a77137cbbc0 86c7f16c4d0c 87844d3986a6 894e9b9758bd 89ceb5a4f8c6 96fba26e8d32 9b12944462ef a86fd2ed5fa7
-        a978fa68c149 aa8686a3144f ae41dde738c8 c55ccaa3a325 c7744c9e8a8e c7a55d9d3662 c82b03bab9e1 d940b90018c6
-        d989d5a6a859 d9e9bfc35875 e3df505c1377 e71dbca562a3 eb410c145aff eec4120c571e f0a893a070ba f13dfef7fc3e
-        f24e0cf6ef13 fb7673d59ee4
-    """.split(),
-    "song": "5457d7d61ab7 927d270ec2b7 c6f3f48c1d07 f9dc2daf80be".split(),
-}
+SUPERSEDED = {"galinkin": 40, "harakeh": 6, "song": 5}
 
 
 def test_the_records_are_found() -> None:
@@ -39,7 +29,15 @@ def test_a_record_gives_back_its_cell_with_its_key(paper: str) -> None:
         elif key_of(cell) != record.key:
             other[record.key] = key_of(cell)
     assert not other, f"records of {paper} and the keys that their cells have now: {other}"
-    assert without == set(WITHOUT_CELL.get(paper, ())), f"records of {paper} whose settings no cell has any more"
+    assert not without, f"records of {paper} whose settings no cell has any more: they belong to results/superseded"
+
+
+@pytest.mark.parametrize("paper", papers.NAMES)
+def test_a_record_is_that_of_a_cell_of_its_grid_or_superseded(paper: str) -> None:
+    cells = {key_of(cell): cell.profile for profile in ("reduced", "paper") for cell in papers.get(paper).grid(profile)}
+    kept, superseded = ({r.key: r.config["profile"] for r in s.all(paper)} for s in (Store(), Store().superseded))
+    assert {key: cells.get(key) for key in kept} == kept
+    assert not cells.keys() & superseded.keys() and len(superseded) == SUPERSEDED[paper]
 
 
 @pytest.mark.parametrize("path", RECORDS[3::29], ids=lambda path: path.stem)
