@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from experiments import papers, verification
-from experiments.records import Record, Store
+from experiments.records import Record, Store, settings
 from experiments.verification import Check
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
 
 FOLDER: Final = "equivalence"
+SHOWN_APART = ("paper", "profile", "dataset", "network", "attack")
 Word = Literal["equal by the gate", "verified", "changed since", "not measured"]
 
 
@@ -43,16 +44,32 @@ class State:
     why: str = ""
 
 
-def kind_of(config: Mapping[str, Any]) -> str:
-    """The kind of the cell, or of the record, that has the settings `config`, such as "harakeh pgd epistemic expectation".
+def switches(cell: Any) -> dict[str, Any]:
+    """What of a cell's settings switches code: words, flags and version, and whether its fractions and its patience are zero."""
+    found: dict[str, Any] = {}
+    for name, value in settings(cell).items():
+        if name in SHOWN_APART:
+            continue
+        if isinstance(value, str | bool) or name == "version":
+            found[name] = value
+        elif isinstance(value, float) or name == "patience":
+            found[name] = bool(value)
+    return found
 
-    What departs from the usual is named; a setting that a record of old has not got has the only value that there was then. Smoke
-    cells, which have `digits_as_mnist` for `mnist`, are of the kinds of the records that they stand for.
+
+def kind_of(cell: Any) -> str:
+    """The kind of a cell: its paper, its attack, and each of its `switches` that is not as usual for its experiment.
+
+    Such as "harakeh pgd estimator=epistemic form=expectation". Data set and network are no part of it: smoke cells have others.
     """
-    words = [config["paper"], config["attack"], *papers.get(config["paper"]).kind(config)]
-    words += [config["precision"]] * (config["precision"] != "bfloat16")
-    words += [f"version-{config['version']}"] * (config["version"] != 1)
-    return " ".join(words)
+    usual = switches(type(cell)())
+    told = {True: "{}", False: "no {}"}
+    words = [
+        told[value].format(name) if isinstance(value, bool) else f"{name}={value}"
+        for name, value in switches(cell).items()
+        if value != usual[name]
+    ]
+    return " ".join([cell.paper, cell.attack, *words])
 
 
 def commit_of(record: Record) -> str:
@@ -89,10 +106,13 @@ def state(record: Record, pairs: Mapping[tuple[str, str], Pair], check: Check | 
     """What is known of `record`, from the list of its paper and from its latest recomputation, if there is one."""
     if check is not None and all(one.agrees for one in check.comparisons):
         return State("verified", f"recomputed by {check.provenance['commit']}")
-    pair = pairs.get((commit_of(record), kind_of(record.config)))
+    cell = papers.revive(record.config["paper"], record.config)
+    if cell is None:
+        return State("not measured", "no experiment has its settings any more")
+    pair = pairs.get((commit_of(record), kind_of(cell)))
     if pair is None or pair.equal is None:
         return State("not measured", pair.why if pair else "its commit has not been through the gate")
-    return State("equal by the gate") if pair.equal else State("changed since", pair.why)
+    return State("equal by the gate" if pair.equal else "changed since", pair.why)
 
 
 def states(store: Store, paper: str) -> dict[str, State]:
@@ -103,36 +123,22 @@ def states(store: Store, paper: str) -> dict[str, State]:
 
 
 def unknown(store: Store, paper: str) -> dict[str, dict[str, Any]]:
-    """What the list of `paper` has not got: a commit, then a kind, and a cell that stands in for its records."""
+    """What the list of `paper` has not got: a commit, then a kind, and a cell of smoke's size that stands in for its records."""
     pairs, found = load(store, paper), dict[str, dict[str, Any]]()
     for record in store.all(paper):
-        pair = commit_of(record), kind_of(record.config)
-        if pair not in pairs and (cell := stand_in(record.config)) is not None:
-            found.setdefault(pair[0], {})[pair[1]] = cell
+        cell = papers.revive(paper, record.config)
+        if cell is not None and (commit_of(record), kind_of(cell)) not in pairs:
+            found.setdefault(commit_of(record), {})[kind_of(cell)] = stand_in(cell)
     return found
 
 
-def stand_in(config: Mapping[str, Any]) -> Any | None:
-    """A cell of smoke's size with the same code paths as a record of these settings; None if no experiment has them any more.
-
-    It is the smoke cell of its experiment that shares most settings with it, but with the record's words instead of its own, and
-    with the record's fractions and patience where one of the two is zero, which switches something off.
-    """
-    cell = papers.revive(config["paper"], config)
-    alike = [one for one in _smoke(config["paper"]) if type(one) is type(cell)]
-    if cell is None or not alike:
-        return None
-    wanted = vars(cell)
-    nearest: Any = max(alike, key=lambda one: sum(vars(one)[name] == value for name, value in wanted.items()))
-    own = {field.name for field in fields(nearest)} - {"profile", "dataset", "network", "seed"}
-    switched = {
-        name: wanted[name]
-        for name in own
-        if isinstance(wanted[name], str | bool)
-        or name == "version"
-        or ((isinstance(wanted[name], float) or name == "patience") and not vars(nearest)[name] * wanted[name])
-    }
-    return replace(nearest, **switched)
+def stand_in(cell: Any) -> Any:
+    """A cell of smoke's size and of the same kind: the smoke cell of its experiment that is most like it, with its switches."""
+    wanted = settings(cell)
+    alike = [one for one in _smoke(cell.paper) if type(one) is type(cell)]
+    nearest = max(alike, key=lambda one: sum(value == wanted[name] for name, value in settings(one).items()))
+    now = switches(nearest)
+    return replace(nearest, **{name: wanted[name] for name, value in switches(cell).items() if value != now[name]})
 
 
 @cache

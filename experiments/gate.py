@@ -1,9 +1,9 @@
 """The behaviour gate: whether today's code measures, to the bit, what the code of another commit measures.
 
 Keys hash settings, not code, so that a result that took hours survives a refactoring. What makes that honest is this gate: it
-runs every smoke cell with the code of a base commit and with the working tree, on one machine, one thread each, and wants equal
-measurements and curves, unless the `version` of the experiment was raised. What it cannot see is what smoke cells do not do, such
-as compiled training: `verify` recomputes at full scale.
+runs every smoke cell with the code of a base commit and with the working tree, on one machine, one thread each, and wants all
+that was measured then, curves included, to be equal now, unless the `version` of the experiment was raised. What it cannot see is
+what smoke cells do not do, such as compiled training: `verify` recomputes at full scale.
 
 Claim: 71 cells take 19 s, both sides at once on two cores (EPYC).
 """
@@ -110,14 +110,9 @@ def _judged(cell: Any, then: Mapping[str, Any], now: Mapping[str, Any]) -> Outco
     if "version" in then:
         word: Word = "raised" if then["version"] < cell.version else "changed"
         return Outcome(cell, word, f"version {then['version']}, now {cell.version}")
-    return Outcome(cell, "equal") if then == now else Outcome(cell, "changed", _difference(then, now))
-
-
-def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first number in which two answers differ, in words."""
-    for part in ("measurements", "curves"):
-        for name in sorted({*then[part], *now[part]}):
-            before, after = (side[part].get(name, "absent") for side in (then, now))
-            if before != after:
-                return f"{name} {before}, now {after}"
-    return "not the same"
+    before, after = ({**side["measurements"], **side["curves"]} for side in (then, now))
+    differs = [name for name, value in before.items() if after.get(name) != value]
+    if differs:
+        return Outcome(cell, "changed", f"{differs[0]} {before[differs[0]]}, now {after.get(differs[0], 'absent')}")
+    more = ", ".join(sorted(after.keys() - before.keys()))
+    return Outcome(cell, "equal", f"measured since as well: {more}" if more else "")

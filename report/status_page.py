@@ -64,7 +64,8 @@ def changed_table(store: Store) -> Table:
         for record in store.all(paper):
             found = known[record.key]
             if found.word not in HOLDS:
-                kind = equivalence.kind_of(record.config)
+                cell = papers.revive(paper, record.config)
+                kind = f"{paper}, of older settings" if cell is None else equivalence.kind_of(cell)
                 groups.setdefault((kind, found.word, found.why), []).append(record)
     rows = [
         [kind, word, str(len(records)), ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)})), why]

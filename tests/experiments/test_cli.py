@@ -16,7 +16,7 @@ import torch
 from experiments import command_line, equivalence, execution, papers, records, verification
 from experiments.equivalence import Pair, kind_of
 from experiments.papers import harakeh
-from experiments.records import ROOT, Result, Store, key_of, settings
+from experiments.records import ROOT, Result, Store, key_of
 from experiments.selection import select
 
 Cli = Callable[..., Any]
@@ -353,7 +353,7 @@ def test_status_counts_what_is_recorded_and_whether_it_holds(
     cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]
 ) -> None:
     fill(store, cells[:3])
-    kinds = [kind_of(settings(cell)) for cell in cells[:3]]
+    kinds = [kind_of(cell) for cell in cells[:3]]
     pairs = [Pair("abc123", kinds[0], True), Pair("abc123", kinds[1], False, "draws shared")]
     equivalence.keep(store, "harakeh", pairs, measured={})
     outcome = cli("status", *SMOKE, *tiny_options, "--results", store.root)

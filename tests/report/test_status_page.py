@@ -49,7 +49,7 @@ def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
     put(store, first, seconds=105.0, measured={"training_seconds": 1000.0, "attack_seconds": 100.0})  # trained before
     put(store, second, seconds=700.0, commit="fff999", finished="2026-11-21T23:59:59+00:00", device="B chip")
     put(store, third, seconds=660.0)
-    kind = kind_of(settings(first))
+    kind = kind_of(first)
     equivalence.keep(store, "harakeh", [Pair("fff999", kind, False, "draws shared")], measured=MEASURED)
     found = [list(row) for row in status_page.grid_table(store, "harakeh").rows]
     (row,) = [row for row in found if not row[4].startswith("0 of")]
@@ -61,7 +61,7 @@ def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
 
 def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
     everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
-    pairs = {Pair("abc123", kind_of(settings(cell)), True) for cell in everything}
+    pairs = {Pair("abc123", kind_of(cell), True) for cell in everything}
     for cell in everything:
         store.put(cell, Result({}, {}), FACTS)
     equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
@@ -77,8 +77,11 @@ def test_what_has_changed_is_listed_by_kind_with_why(store: Store) -> None:
     plain, random = (cells(dataset="mnist", network="basic_cnn", estimator=e)[:2] for e in ("none", "epistemic"))
     for cell in (*plain, *random):
         put(store, cell)
-    pairs = [Pair("abc123", "harakeh fgsm none", True), Pair("abc123", "harakeh fgsm epistemic", False, "draws shared")]
+    pairs = [
+        Pair("abc123", "harakeh fgsm", True),
+        Pair("abc123", "harakeh fgsm estimator=epistemic", False, "draws shared"),
+    ]
     equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
     assert list(status_page.changed_table(store).rows) == [
-        ["harakeh fgsm epistemic", "changed since", "2", "`abc123`", "draws shared"]
+        ["harakeh fgsm estimator=epistemic", "changed since", "2", "`abc123`", "draws shared"]
     ]

@@ -20,7 +20,6 @@ from experiments.papers.galinkin.grid import (
     main,
     variants,
 )
-from experiments.papers.galinkin.kind import kind
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
 from experiments.papers.galinkin.victims import Cell
@@ -40,5 +39,5 @@ TOLERANCES = {
 
 __all__ = [
     "DROPOUT", "LONGEST", "MEMBERSHIP_CODE", "OVERFITTED", "PROFILES", "RARE", "SEEDS", "TITLE", "TOLERANCES", "Cell",
-    "Evasion", "Membership", "Scan", "deviations", "grid", "kind", "main", "variants",
+    "Evasion", "Membership", "Scan", "deviations", "grid", "main", "variants",
 ]  # fmt: skip

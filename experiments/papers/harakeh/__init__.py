@@ -11,7 +11,6 @@ from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import FGSM
 from experiments.papers.harakeh.gradient import Gradient
 from experiments.papers.harakeh.grid import SEEDS, VARIANTS, Deviation, deviations, grid, main
-from experiments.papers.harakeh.kind import kind
 from experiments.papers.harakeh.targeted import CW, JSMA
 from experiments.papers.harakeh.victims import Cell
 from lib.evasion import FORMS
@@ -34,5 +33,5 @@ TOLERANCES = {
 
 __all__ = [
     "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "BlackBox", "Cell",
-    "Deviation", "Gradient", "deviations", "grid", "kind", "main",
+    "Deviation", "Gradient", "deviations", "grid", "main",
 ]  # fmt: skip

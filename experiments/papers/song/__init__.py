@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from experiments.cell import PROFILES
 from experiments.papers.song.grid import SEEDS, SUSPECTS, deviations, fewer_members, grid, main, other_budgets, variants
-from experiments.papers.song.kind import kind
 from experiments.papers.song.targeted import METHODS, Targeted
 from experiments.papers.song.threshold import Threshold
 from experiments.papers.song.victims import Cell
@@ -29,5 +28,5 @@ TOLERANCES = {
 
 __all__ = [
     "METHODS", "PROFILES", "SEEDS", "SUSPECTS", "TITLE", "TOLERANCES", "Cell", "Targeted", "Threshold", "deviations",
-    "fewer_members", "grid", "kind", "main", "other_budgets", "variants",
+    "fewer_members", "grid", "main", "other_budgets", "variants",
 ]  # fmt: skip
