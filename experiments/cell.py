@@ -24,7 +24,7 @@ from pydantic import ConfigDict, Field, Strict, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import core_schema
 
-from lib import data
+from lib import data, models
 from lib.data import Dataset
 from lib.errors import BadValue
 from lib.models import Network
@@ -123,6 +123,9 @@ class Common:
     VICTIM: ClassVar[tuple[str, ...]]  # the fields that trained weights depend on; who shares them, shares a checkpoint
     OF_SEED: ClassVar[tuple[str, ...]] = ("seed",)  # the settings in which the cells of one row differ
     RESUMES: ClassVar[bool] = False  # whether a cell is mostly training: interrupted, it goes on the next time
+    NOTED: ClassVar[
+        tuple[str, ...]
+    ] = ()  # what is recorded of the victim's training besides its seconds, see `run.NOTES`
 
     paper: str
     profile: Annotated[str, OneOf(PROFILES)] = "paper"
@@ -151,9 +154,14 @@ class Common:
         """The same of training and attack together: what a cell's cost is proportional to."""
         raise NotImplementedError
 
+    def architecture(self) -> dict[str, Any]:
+        """What `models.build` needs besides the network's name and the shape of the data."""
+        raise NotImplementedError
+
     def untrained(self, dataset: Dataset) -> Network:
         """The network with the weights it starts from."""
-        raise NotImplementedError
+        sizes: dict[str, Any] = {"shape": dataset.shape, "classes": len(dataset.classes)}
+        return models.build(self.network, **sizes, **self.architecture())
 
     def train(self, network: Network, dataset: Dataset, **usual: Any) -> dict[str, Any]:
         """Train `network` in place, given `device`, `snapshot` and `progress`; returns losses, seconds and what else is noted."""
@@ -176,10 +184,6 @@ class Common:
 
     def measure(self, bench: Bench, victim: Any) -> Result:
         """Attack the victim and measure."""
-        raise NotImplementedError
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """What is recorded of the notes of the victim's training, besides its seconds."""
         raise NotImplementedError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,21 @@ class Job:
     progress: bool = False
 
 
+# What can be recorded of the notes of a training. Older notes do not say whether it was compiled.
+NOTES: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
+    "training_loss": lambda notes: notes["losses"][-1],
+    "training_epochs": lambda notes: float(len(notes["losses"])),
+    "training_compiled": lambda notes: float(notes["compiled"]) if "compiled" in notes else None,
+}
+
+
 class Bench:
     """Where a cell is measured: the data, the device, and networks that are trained, or come from the cache, when asked for."""
 
     def __init__(self, dataset: Dataset, job: Job | None = None) -> None:
         self.dataset, self.job = dataset, job or Job()
         self.device, self.progress = self.job.device, self.job.progress
+        self.notes: Mapping[str, Any] = {}  # of the training of the victim that is measured
         self.training_seconds = 0.0  # of all these networks, also of those that were trained in an earlier run
         self.waited = 0.0  # seconds of this run until they were there
 
@@ -69,8 +79,9 @@ def result_of(cell: Common, job: Job | None = None) -> Result:
     bench = Bench(data.loaded(cell.dataset), job)
     cell.check(bench.dataset)
     start = time.perf_counter()
-    victim, notes = cell.victim(bench)
-    found, trained = cell.measure(bench, victim), cell.of_training(notes)
+    victim, bench.notes = cell.victim(bench)
+    found = cell.measure(bench, victim)
     seconds = time.perf_counter() - start - bench.waited
-    spent = {"training_seconds": bench.training_seconds, "attack_seconds": round(seconds, 2)}
-    return Result({**found.measurements, **trained.measurements, **spent}, {**found.curves, **trained.curves})
+    usual = {name: value for name in cell.NOTED if (value := NOTES[name](bench.notes)) is not None}
+    usual |= {"training_seconds": bench.training_seconds, "attack_seconds": round(seconds, 2)}
+    return Result({**found.measurements, **usual}, found.curves)

@@ -28,6 +28,11 @@ class Interval:
         return Interval(self.mean, float(max(low, self.low)), float(min(high, self.high)), self.n)
 
 
+def percent(which: Tensor) -> float:
+    """The share of those that are true, in percent."""
+    return 100 * which.double().mean().item()
+
+
 def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
     """Student's t interval of the mean of `values`; with one value both ends are NaN, for one seed has no spread.
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from experiments import papers
 from experiments.papers import song
 from experiments.papers.song import Cell, Targeted, Threshold, targeted, threshold, victims
-from experiments.papers.song.victims import Attack
+from experiments.papers.song.victims import Attack, pgd_of
 from experiments.records import key_of, settings
 from experiments.run import Bench, Job, result_of
 from lib import data, membership
@@ -287,7 +287,7 @@ def test_the_paper_s_step_of_the_evaluation_is_an_eighth_of_epsilon(monkeypatch:
     monkeypatch.setattr(victims, "perturb", watch)
     x = torch.rand(2, 1, 4, 4)
     for aimed in (False, True):
-        assert Attack(epsilon=8 / 255, steps=20)(nn.Identity(), x, torch.tensor([0, 1]), targeted=aimed) is x
+        assert pgd_of(epsilon=8 / 255, steps=20)(nn.Identity(), x, torch.tensor([0, 1]), targeted=aimed) is x
         assert asked.pop("start", None) is None and asked.pop("targeted") == aimed
         assert asked.pop("loss") == "log_odds"
         assert asked == {"epsilon": 8 / 255, "steps": 20, "step_size": pytest.approx(8 / 255 / 8)}
@@ -833,7 +833,7 @@ def test_every_look_is_at_the_same_points_in_the_same_order(monkeypatch: pytest.
     assert {name: tuple(z.shape) for name, z in found.items()} == {
         "benign": (8, 4), "untargeted": (8, 4), "targeted": (8, 12),
     }  # fmt: skip
-    attack = Attack(epsilon=0.2, steps=5)
+    attack = pgd_of(epsilon=0.2, steps=5)
     for i in range(8):
         x, y = side.take(torch.tensor([i]))
         targets = [(y + shift) % 4 for shift in (1, 2, 3)]
@@ -858,7 +858,7 @@ def test_logits_are_those_of_float32_in_the_order_of_the_split(
     found = victims.logits(trained.eval(), split, device="cpu")
     with torch.no_grad():
         torch.testing.assert_close(found, trained(x), atol=1e-5, rtol=1e-5)
-    attack = Attack(epsilon=0.1, steps=4)
+    attack = pgd_of(epsilon=0.1, steps=4)
     exact, rough = (
         victims.logits(trained, split, device="cpu", attack=attack, precision=precision)
         for precision in ("float32", "bfloat16")

@@ -23,6 +23,7 @@ from lib.evasion.boundary import boundary
 from lib.evasion.decision import NORMS, Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.evasion.oracle import tally
+from lib.metrics import percent
 from lib.uncertainty import Victim
 
 # Limits on the change in each norm, on the scale of images in [0, 1]. `LIMIT` is the one that a single number is given for.
@@ -147,13 +148,13 @@ def judge(
     spent = [distance_after(found, n) <= limit for n in ANSWERS_SPENT]
     hit = by_vote & (distance > 0)
     measured = {
-        "success": _percent(by_one),
-        "success_vote": _percent(by_vote),
-        "success_within": _percent(by_vote & (distance <= limit)),
-        "success_one_answer_within": _percent(by_one & (distance <= limit)),
+        "success": percent(by_one),
+        "success_vote": percent(by_vote),
+        "success_within": percent(by_vote & (distance <= limit)),
+        "success_one_answer_within": percent(by_one & (distance <= limit)),
         "limit": limit,
-        "started": _percent(found.trace_distance[0].isfinite()),
-        "found": _percent(found.found),
+        "started": percent(found.trace_distance[0].isfinite()),
+        "found": percent(found.found),
         "median_distance": distance[hit].median().item() if hit.any() else -1.0,
         "answers": found.answers.double().mean().item(),
         "passes": found.answers.double().mean().item() * config.passes,
@@ -161,10 +162,10 @@ def judge(
     }
     curves = {
         "limit": list(limits),
-        "success_within": [_percent(by_vote & (distance <= one)) for one in limits],
-        "success_one_answer_within": [_percent(by_one & (distance <= one)) for one in limits],
+        "success_within": [percent(by_vote & (distance <= one)) for one in limits],
+        "success_one_answer_within": [percent(by_one & (distance <= one)) for one in limits],
         "answers": [float(n) for n in ANSWERS_SPENT],
-        "success_by_answers": [_percent(one) for one in spent],
+        "success_by_answers": [percent(one) for one in spent],
     }
     return measured, curves
 
@@ -174,7 +175,3 @@ def distance_after(found: Decided, answers: int) -> Tensor:
     rows = (found.trace_answers <= answers).sum(0)
     last = found.trace_distance.gather(0, (rows - 1).clamp_min(0)[None])[0]
     return torch.where(rows > 0, last, torch.inf)
-
-
-def _percent(some: Tensor) -> float:
-    return 100 * some.double().mean().item()

@@ -8,9 +8,8 @@ and all test images, six (CIFAR-10: five) members for every non-member. Each of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -82,12 +81,8 @@ class Membership(Cell):
             "train_accuracy": right(victim, splits(self, dataset)[0].first(10_000)),
             "test_points": float(len(member) + len(nonmember)),
         }
-        return Result(measured, curve_of(member, nonmember))
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """When it stopped, and the loss by which it did."""
-        watched = [seen["validation_loss"] for seen in notes.get("observed", [])]  # notes of old have none
-        return Result(super().of_training(notes).measurements, {"watched_loss": watched} if watched else {})
+        watched = [seen["validation_loss"] for seen in bench.notes.get("observed", [])]  # notes of old have none
+        return Result(measured, curve_of(member, nonmember) | ({"watched_loss": watched} if watched else {}))
 
 
 def shadow_of(config: Membership) -> Membership:

@@ -20,6 +20,7 @@ from experiments.run import Bench
 from lib import seeds
 from lib.evasion.boundary import boundary
 from lib.evasion.hop_skip_jump import hop_skip_jump
+from lib.metrics import percent
 from lib.uncertainty import Victim
 
 SCALES = {"raw": 255.0, "unit": 1.0}
@@ -57,11 +58,11 @@ class Scan(Cell):
         aim = torch.where(targeted.to(bench.device), (first + other.to(bench.device)) % classes, first)
         succeeded = scan(self, victim, x, aim, targeted.to(bench.device), generator)
         measured = {
-            "success": _percent(succeeded),
-            "success_untargeted": _percent(succeeded[~targeted]),
-            "success_targeted": _percent(succeeded[targeted]),
-            "targeted": _percent(targeted),
-            "first_label_right": _percent(first == labels),
+            "success": percent(succeeded),
+            "success_untargeted": percent(succeeded[~targeted]) if not targeted.all() else 0.0,
+            "success_targeted": percent(succeeded[targeted]) if targeted.any() else 0.0,
+            "targeted": percent(targeted),
+            "first_label_right": percent(first == labels),
             "accuracy": accuracy,
             "test_points": float(self.attempts),
         }
@@ -113,7 +114,3 @@ def _boundary(config: Scan, generator: torch.Generator) -> dict[str, Tensor]:
 def _whole(config: Scan, low: int, high: int, generator: torch.Generator) -> Tensor:
     drawn = torch.randint(low, high + 1, (config.attempts,), generator=generator)
     return drawn.clamp_max(config.longest) if config.longest else drawn
-
-
-def _percent(some: Tensor) -> float:
-    return 100 * some.double().mean().item() if len(some) else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
@@ -10,12 +9,12 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Common, Count, Flag, OneOf, Rate, Size, checked, part_of, within
-from experiments.records import Result
 from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evaluation import images_at_once
+from lib.metrics import percent
 from lib.models import Network
 from lib.training import AUGMENTATIONS, TrainingConfig
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
@@ -39,6 +38,7 @@ class Cell(Common):
         "paper dataset network bayesian seed part copy dropout train_size epochs batch_size learning_rate patience min_delta "
         "stop_on augmentation precision".split()
     )
+    NOTED = ("training_epochs",)
 
     paper: Literal["galinkin"] = "galinkin"
     dataset: Annotated[str, OneOf(data.NAMES)] = "mnist"
@@ -82,16 +82,10 @@ class Cell(Common):
         """Plain networks have no dropout, whatever its rate."""
         return self if self.bayesian else replace(self, dropout=0.0)
 
-    def untrained(self, dataset: data.Dataset) -> Network:
-        """The network with the weights it starts from, which are a copy's own."""
-        return models.build(
-            self.network,
-            shape=dataset.shape,
-            classes=len(dataset.classes),
-            seed=seed_of(self),
-            width=models.WIDTHS.get(self.network, 64),
-            dropout=self.dropout if self.bayesian else 0.0,
-        )
+    def architecture(self) -> dict[str, Any]:
+        """Of the usual width; a copy has weights of its own."""
+        width = models.WIDTHS.get(self.network, 64)
+        return {"seed": seed_of(self), "width": width, "dropout": self.dropout if self.bayesian else 0.0}
 
     def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
         """Until the loss on what is held out no longer falls."""
@@ -103,10 +97,6 @@ class Cell(Common):
         """The network as it answers."""
         network, notes = bench.network(self)
         return victim_of(self, network, device=bench.device), notes
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """When it stopped."""
-        return Result({"training_epochs": float(len(notes["losses"]))}, {})
 
 
 def seed_of(config: Cell) -> int:
@@ -157,4 +147,4 @@ def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:
     batches = torch.split(torch.arange(len(test), device=device), images_at_once(device, victim.draws))
     with torch.no_grad():
         right = torch.cat([victim(x).argmax(1) == y for x, y in map(test.take, batches)])
-    return 100 * right.double().mean().item(), right
+    return percent(right), right

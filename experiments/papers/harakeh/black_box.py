@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from experiments.cell import Count, Share, checked, part_of
-from experiments.papers.harakeh.victims import Cell, last_loss
+from experiments.papers.harakeh.victims import Cell
 from experiments.records import Result
 from experiments.run import Bench
 from lib import detection, models, seeds
@@ -19,6 +18,7 @@ from lib.evaluation import images_at_once, measure
 from lib.evasion import fgsm
 from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
 from lib.judging import judge
+from lib.metrics import percent
 from lib.models import Network
 from lib.uncertainty import Victim
 
@@ -26,6 +26,8 @@ from lib.uncertainty import Victim
 @checked
 class BlackBox(Cell):
     """One cell of the black-box rows. The tutorial trains its oracle for ten epochs."""
+
+    NOTED = ("training_loss",)
 
     attack: Literal["black_box"] = "black_box"
     epochs: Count = 10
@@ -67,19 +69,15 @@ class BlackBox(Cell):
         measured |= {f"auroc_{name}": detection.auroc(clean.scores[name], found.scores[name]) for name in found.scores}
         answers = substitute(x).argmax(1)
         measured |= {
-            "adversarial_accuracy_vote": 100 * (found.vote == y).double().mean().item(),
+            "adversarial_accuracy_vote": percent(found.vote == y),
             "white_box_accuracy": white["adversarial_accuracy"],
             "black_box_accuracy": black["adversarial_accuracy"],  # on the same images as the white box
-            "substitute_accuracy": 100 * (answers == y).double().mean().item(),
-            "substitute_agreement": 100 * (answers == clean.answer).double().mean().item(),
+            "substitute_accuracy": percent(answers == y),
+            "substitute_agreement": percent(answers == clean.answer),
             "queries": float(oracle.queries),
             "test_points": float(len(rest)),
         }
         return Result(measured, {"agreement": agreement})
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """Its last loss."""
-        return last_loss(notes)
 
 
 def substitute_config(config: BlackBox) -> SubstituteConfig:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from experiments.cell import Count, Share, Shares, checked
-from experiments.papers.harakeh.victims import Cell, last_loss
+from experiments.papers.harakeh.victims import Cell
 from experiments.records import Result
 from experiments.run import Bench
 from lib import data, evasion
@@ -20,6 +19,8 @@ CIFAR_EPSILONS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 0.1, 0.2, 0
 @checked
 class FGSM(Cell):
     """One cell of the FGSM rows."""
+
+    NOTED = ("training_loss",)
 
     attack: Literal["fgsm"] = "fgsm"
     epsilon: Share = 0.3
@@ -40,10 +41,6 @@ class FGSM(Cell):
         curve = accuracy_curve(victim, test.first(self.curve_size), self.curve_epsilons)
         measured["test_points"] = float(len(test))
         return Result(measured, {"epsilon": list(self.curve_epsilons), "accuracy": curve})
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """Its last loss."""
-        return last_loss(notes)
 
 
 def through_one_draw(victim: MonteCarloDropout, test: data.Split, config: FGSM) -> float:

@@ -24,6 +24,7 @@ from lib.evasion import FORMS, Look, pgd, pgd_aware
 from lib.evasion.forms import cross_entropies, looks
 from lib.judging import judge
 from lib.layers import only_input_gradients
+from lib.metrics import percent
 from lib.uncertainty import Deterministic, Victim
 from lib.uncertainty.scores import OF_ESTIMATOR, SCORES
 
@@ -74,9 +75,9 @@ class Gradient(Cell):
         adversarial = attack_all(self, victim, x, y)
         clean, found = (judge(victim, images, draws=self.judges) for images in (x, adversarial))
         measured = {
-            "accuracy": 100 * (clean.answer == y).double().mean().item(),
-            "adversarial_accuracy": 100 * (found.answer == y).double().mean().item(),
-            "adversarial_accuracy_vote": 100 * (found.vote == y).double().mean().item(),
+            "accuracy": percent(clean.answer == y),
+            "adversarial_accuracy": percent(found.answer == y),
+            "adversarial_accuracy_vote": percent(found.vote == y),
             "largest_perturbation": (adversarial - x).abs().max().item(),
             "zero_gradients": zero_gradients(self, victim, x, y),
             "test_points": float(len(test)),
@@ -124,7 +125,7 @@ def zero_gradients(config: Gradient, victim: Victim, x: Tensor, y: Tensor) -> fl
     with only_input_gradients(victim):
         shown = looks(Look(victim, config.form, draws=config.draws), x)
         (gradient,) = torch.autograd.grad(cross_entropies(shown, y[: config.loss_size]).sum(), x)
-    return 100 * (gradient == 0).flatten(1).all(1).double().mean().item()
+    return percent((gradient == 0).flatten(1).all(1))
 
 
 def untrained_control(config: Gradient, dataset: Dataset, x: Tensor, y: Tensor) -> dict[str, float]:
@@ -132,4 +133,4 @@ def untrained_control(config: Gradient, dataset: Dataset, x: Tensor, y: Tensor) 
     if config.estimator != "none":
         return {}
     control = Deterministic(config.untrained(dataset).to(x.device), precision=config.precision)
-    return {"untrained_accuracy": 100 * (judge(control, x).answer == y).double().mean().item()}
+    return {"untrained_accuracy": percent(judge(control, x).answer == y)}

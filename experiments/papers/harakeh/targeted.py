@@ -20,6 +20,7 @@ from lib.errors import BadValue
 from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, carlini_wagner, jsma
 from lib.judging import Judgement, judge
+from lib.metrics import percent
 from lib.progress import track
 from lib.uncertainty import Victim
 
@@ -58,7 +59,7 @@ class Targeted(Cell):
         measured = success(found, targets, labels[which], runs=self.attack_runs)
         measured |= norms(x[which], adversarial, found.answer == targets)
         told_apart, curves = detection.by_scores(clean.scores, found.scores)
-        source = {"source_accuracy": 100 * (clean.answer == labels).double().mean().item()}
+        source = {"source_accuracy": percent(clean.answer == labels)}
         return Result(measured | told_apart | source | {"test_points": float(len(targets))}, curves)
 
     def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
@@ -145,8 +146,8 @@ def success(found: Judgement, targets: Tensor, labels: Tensor, *, runs: int) -> 
         "fooling_rate": rates.mean().item(),
         "fooling_rate_min": rates.min().item(),
         "fooling_rate_max": rates.max().item(),
-        "fooling_rate_vote": 100 * (found.vote == targets).double().mean().item(),
-        "misclassified": 100 * (found.answer != labels).double().mean().item(),
+        "fooling_rate_vote": percent(found.vote == targets),
+        "misclassified": percent(found.answer != labels),
     }
 
 
@@ -165,6 +166,6 @@ def norms(x: Tensor, adversarial: Tensor, fooled: Tensor) -> dict[str, float]:
         }
     )
     return among | {
-        "unmoved": 100 * (change == 0).all(1).double().mean().item(),
+        "unmoved": percent((change == 0).all(1)),
         "outside": (-adversarial.min()).clamp_min(0).item() + (adversarial.max() - 1).clamp_min(0).item(),
     }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from experiments.cell import Common, Count, OneOf, Rate, Size, checked, part_of, within
-from experiments.records import Result
 from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.models import Network
@@ -60,17 +58,11 @@ class Cell(Common):
         train = self.train_size or data.SIZES[self.dataset][0]
         return 3.0 * self.epochs * train * (self.draws if self.estimator == "ensemble" else 1)
 
-    def untrained(self, dataset: data.Dataset) -> Network:
-        """The network with the weights it starts from."""
-        return models.build(
-            self.network,
-            shape=dataset.shape,
-            classes=len(dataset.classes),
-            seed=self.seed,
-            width=self.width,
-            dropout=self.dropout if self.estimator == "epistemic" else 0.0,
-            heteroscedastic=self.estimator == "aleatoric",
-        )
+    def architecture(self) -> dict[str, Any]:
+        """With dropout or with noisy logits, as the estimator needs it."""
+        dropout = self.dropout if self.estimator == "epistemic" else 0.0
+        noisy = self.estimator == "aleatoric"
+        return {"seed": self.seed, "width": self.width, "dropout": dropout, "heteroscedastic": noisy}
 
     def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
         """As the CleverHans tutorials do."""
@@ -89,10 +81,6 @@ class Cell(Common):
         answers: dict[str, Any] = {"generator": generator, "draws": self.draws, "precision": self.precision}
         return estimate(self.estimator, network, **answers), note
 
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """Nothing."""
-        return Result({}, {})
-
 
 def members(config: Cell) -> list[Cell]:
     """The plain victims that the ensemble of `config` consists of: that of its own seed, and others no cell else uses."""
@@ -103,8 +91,3 @@ def members(config: Cell) -> list[Cell]:
 def passes_per_look(config: Cell, form: str) -> int:
     """How many passes through a network one look of an attack of that form takes."""
     return 1 if form == "one_draw" else config.passes
-
-
-def last_loss(notes: Mapping[str, Any]) -> Result:
-    """The loss of the last epoch, for the cells that record it."""
-    return Result({"training_loss": notes["losses"][-1]}, {})

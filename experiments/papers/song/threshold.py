@@ -7,6 +7,7 @@ and the gap attack, which calls members what is classified rightly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -76,11 +77,7 @@ class Threshold(Cell):
         if self.shadow:
             shadow, _ = shadow_of(self).victim(bench)
             measured |= by_shadow(self, dataset, victim, shadow, sides, device=device)
-        return Result(measured, curves)
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """Whether it was compiled, and what was observed on the way."""
-        return Result(super().of_training(notes).measurements, trace_of(notes))
+        return Result(measured, curves | trace_of(bench.notes))
 
 
 def by_brightness(sides: dict[str, Split], answers: dict[str, Tensor]) -> dict[str, float]:
@@ -127,33 +124,26 @@ def halves(scores: Tensor, *, seed: int, side: str) -> tuple[Tensor, Tensor]:
 
 def halved(member: Tensor, nonmember: Tensor, *, seed: int) -> float:
     """Accuracy on one half of the points with the threshold that is best on the other half."""
-    known, judged = zip(
-        *(_split(scores, seed, side) for scores, side in ((member, "train"), (nonmember, "test"))), strict=True
-    )
+    sides = {"train": member, "test": nonmember}
+    split = [[scores[part] for part in halves(scores, seed=seed, side=name)] for name, scores in sides.items()]
+    known, judged = zip(*split, strict=True)
     return by_threshold(*judged, threshold=best_threshold(*known)[0]).accuracy
-
-
-def _split(scores: Tensor, seed: int, side: str) -> tuple[Tensor, Tensor]:
-    first, second = halves(scores, seed=seed, side=side)
-    return scores[first], scores[second]
 
 
 def halved_by_class(member: Tensor, nonmember: Tensor, labels: dict[str, Tensor], *, seed: int, classes: int) -> float:
     """The same with a threshold for each class; classes that lack points on a side keep the common threshold."""
-    sides = {"train": member, "test": nonmember}
-    indices = {name: halves(scores, seed=seed, side=name) for name, scores in sides.items()}
-    known = {name: (scores[indices[name][0]], labels[name][indices[name][0]]) for name, scores in sides.items()}
-    common = best_threshold(known["train"][0], known["test"][0])[0]
+    known, judged = [], []
+    for name, scores in {"train": member, "test": nonmember}.items():
+        first, second = halves(scores, seed=seed, side=name)
+        known.append((scores[first], labels[name][first]))
+        judged.append((scores[second], labels[name][second]))
+    common = best_threshold(*(scores for scores, _ in known))[0]
     thresholds = torch.full((classes,), common, dtype=torch.float64)
     for c in range(classes):
-        inside, outside = (scores[of == c] for scores, of in known.values())
+        inside, outside = (scores[of == c] for scores, of in known)
         if len(inside) and len(outside):
             thresholds[c] = best_threshold(inside, outside)[0]
-    above = [
-        above_class(scores[indices[name][1]], labels[name][indices[name][1]], thresholds)
-        for name, scores in sides.items()
-    ]
-    return by_threshold(*above, threshold=0.0).accuracy
+    return by_threshold(*(above_class(*side, thresholds) for side in judged), threshold=0.0).accuracy
 
 
 def by_shadow(
@@ -171,8 +161,8 @@ def by_shadow(
         answers = logits(of, split, device=device, attack=chosen, precision=config.precision)
         return log_odds(answers, split.labels.to(device))
 
-    told, attack = {}, attack_of(config)
-    for inputs, chosen in (("benign", None), ("adversarial", attack)):
+    told = {}
+    for inputs, chosen in (("benign", None), ("adversarial", attack_of(config))):
         limit = best_threshold(*(scores(shadow, split, chosen) for split in known.values()))[0]
         found = by_threshold(*(scores(network, split, chosen) for split in sides.values()), threshold=limit)
         told[f"shadow_{inputs}"] = 100 * found.accuracy
@@ -184,14 +174,12 @@ def curves_of(answers: dict[str, Tensor], labels: dict[str, Tensor], inputs: str
     member, nonmember = (log_odds(answers[side], labels[side]) for side in ("train", "test"))
     fpr, tpr = membership.sampled(membership.roc(member, nonmember))
     curves = {f"fpr_{inputs}": fpr, f"tpr_{inputs}": tpr}
-    linear = torch.linspace(0, LINEAR, BINS + 1, dtype=torch.float64)
-    logarithmic = torch.logspace(
-        torch.tensor(LOWEST).log10().item(), torch.tensor(HIGHEST).log10().item(), BINS + 1, dtype=torch.float64
-    )
+    scales = {"linear": torch.linspace(0, LINEAR, BINS + 1, dtype=torch.float64)}
+    scales["log"] = torch.logspace(math.log10(LOWEST), math.log10(HIGHEST), BINS + 1, dtype=torch.float64)
     for side, odds in (("train", member), ("test", nonmember)):
         # -log p_y = log(1 + exp(-log-odds))
         loss = torch.nn.functional.softplus(-odds.double()).cpu()
-        for scale, edges in (("linear", linear), ("log", logarithmic)):
+        for scale, edges in scales.items():
             counts = torch.histogram(loss.clamp(edges[0].item(), edges[-1].item()), edges).hist
             curves[f"loss_{scale}_{side}_{inputs}"] = [round(share, 6) for share in (counts / len(loss)).tolist()]
             curves[f"loss_{scale}_edges"] = edges.tolist()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.cell import Common, Count, OneOf, Rate, Share, Size, checked, part_of
-from experiments.records import Result
 from experiments.run import Bench
-from lib import data, membership, models, seeds
+from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion.perturb import LOSSES, perturb
@@ -26,6 +26,9 @@ from lib.uncertainty import Deterministic
 BATCH = {"cpu": 100, "cuda": 1000}
 LONG = 1_000_000  # images through the network, from where compiling saves more time than it takes
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
+Attack = Callable[
+    ..., Tensor
+]  # network, images and labels to adversarial images; or `targeted`, with targets for labels
 TRAINING = tuple(field.name for field in fields(RobustConfig) if field.name != "epsilon")
 
 
@@ -40,6 +43,7 @@ class Cell(Common):
     VICTIM = (*"paper dataset network seed width train_size part train_epsilon version observations".split(), *TRAINING)
     OF_SEED = ("seed", "part")  # where not all images are trained on, each seed has a part of its own
     RESUMES = True
+    NOTED = ("training_compiled",)
 
     paper: Literal["song"] = "song"
     dataset: Annotated[str, OneOf(data.NAMES)] = "yale"
@@ -83,10 +87,9 @@ class Cell(Common):
         """For an image forward one, back to the images one, back to the weights one more."""
         return self.steps * self.batch_size * (3.0 + 2.0 * self.attack_steps * (self.train_epsilon > 0))
 
-    def untrained(self, dataset: data.Dataset) -> Network:
-        """The network with the weights it starts from."""
-        shape, classes = dataset.shape, len(dataset.classes)
-        return models.build(self.network, shape=shape, classes=classes, seed=self.seed, width=self.width)
+    def architecture(self) -> dict[str, Any]:
+        """Seed and width."""
+        return {"seed": self.seed, "width": self.width}
 
     def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
         """Naturally or robustly, watched on the way."""
@@ -107,10 +110,6 @@ class Cell(Common):
     def victim(self, bench: Bench) -> tuple[Network, dict[str, Any]]:
         """The network itself."""
         return bench.network(self)
-
-    def of_training(self, notes: Mapping[str, Any]) -> Result:
-        """Whether it was compiled; nothing where the notes, which are older, do not say."""
-        return Result({"training_compiled": float(notes["compiled"])} if "compiled" in notes else {}, {})
 
 
 def training_config(config: Cell) -> RobustConfig:
@@ -179,23 +178,14 @@ def answer(
         return Deterministic(network).sample(x)[0]
 
 
-class Attack:
+def pgd_of(*, epsilon: float, steps: int, loss: str = "log_odds") -> Attack:
     """PGD as the paper evaluates with: `steps` of 2.5 epsilon / steps from the image itself, on the true label or to a target."""
-
-    def __init__(self, *, epsilon: float, steps: int, loss: str = "log_odds") -> None:
-        self.epsilon, self.steps, self.loss = epsilon, steps, loss
-
-    def __call__(self, network: nn.Module, x: Tensor, y: Tensor, *, targeted: bool = False) -> Tensor:
-        """Adversarial images of the same shape."""
-        size, steps = 2.5 * self.epsilon / self.steps, self.steps
-        return perturb(
-            network, x, y, epsilon=self.epsilon, step_size=size, steps=steps, targeted=targeted, loss=self.loss
-        )
+    return partial(perturb, epsilon=epsilon, step_size=2.5 * epsilon / steps, steps=steps, loss=loss)
 
 
 def attack_of(config: Cell) -> Attack:
     """The attack on the trained victim of a cell."""
-    return Attack(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
+    return pgd_of(epsilon=config.epsilon, steps=config.eval_steps, loss=config.attack_loss)
 
 
 def shadow_of(config: Cell) -> Cell:
