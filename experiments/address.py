@@ -52,7 +52,7 @@ class Found:
 
     values: Mapping[int, float]  # in the order of seeds
     points: int  # that each percentage is of
-    records: tuple[Record, ...]
+    records: tuple[Record, ...]  # one a seed and source, also those that lack the measurement
 
 
 def declared(paper: str) -> Declared:
@@ -77,8 +77,7 @@ def parse(text: str, paper: str | None = None) -> Address:
     """`text` as an address, whose paper is `paper` unless it names one.
 
     Raises:
-        BadValue: not of the shape of an address; an unknown paper, reading, id, measurement or setting; or settings that no
-            row of the grid has together.
+        BadValue: not of the shape of an address; or an unknown paper, reading, id, measurement, setting or value of one.
     """
     try:
         return _parsed(text, paper)
@@ -109,7 +108,9 @@ def _parsed(text: str, paper: str | None) -> Address:
     elif is_claim(address):
         check_choice("claim", id_, list(_claims(address.paper)))
     else:
-        _check_sources(address)
+        for source in (source for alternatives in sources(address) for source in alternatives):
+            check_choice("measurement", source.measurement, sorted(known))
+            row(address.paper, source.profiles[0], **source.settings)
     return address
 
 
@@ -123,15 +124,20 @@ def _claims(paper: str) -> dict[str, claims.Claim]:
     return {claim.id: claim for claim in claims.load(paper)}
 
 
-def _check_sources(address: Address) -> None:
-    """See that cells could measure it. A published number need not be planned under every reading."""
-    as_published = address.id in published.load(address.paper) and not address.settings
+def check_planned(address: Address) -> None:
+    """See that the grid has cells for a number of ours; a published one need not be planned under every reading.
+
+    Raises:
+        BadValue: no row of the grid has the settings of a source, in any of its profiles.
+    """
+    if address.reading == PRINTED or is_claim(address):
+        return
+    if address.id in published.load(address.paper) and not address.settings:
+        return
     for alternatives in sources(address):
-        for source in alternatives:
-            check_choice("measurement", source.measurement, sorted(declared(address.paper).MEASURED))
         rows = [row(address.paper, p, **source.settings) for source in alternatives for p in source.profiles]
-        if rows and not any(rows) and not as_published:
-            raise BadValue(f"no cell has the settings {dict(alternatives[0].settings)}")
+        if rows and not any(rows):
+            raise BadValue(f"address {address.text!r}: no cell has the settings {dict(alternatives[0].settings)}")
 
 
 @cache
@@ -150,24 +156,29 @@ def _changed(source: Source, address: Address) -> Source:
 
 def resolve(store: Store, address: Address) -> Found:
     """What was measured of the number at `address`: for each seed that has all of its sources, their mean."""
-    kept = [_first_recorded(store, address.paper, alternatives) for alternatives in sources(address)]
-    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in kept)))
-    values = {seed: fmean(by_seed[seed][0] for by_seed in kept) for seed in seeds}
-    points = sum(by_seed[seeds[0]][1] for by_seed in kept) if seeds else 0
-    return Found(values, points, tuple(record for by_seed in kept for *_, record in by_seed.values()))
+    return _found(store, address.paper, sources(address))
 
 
-def _first_recorded(store: Store, paper: str, alternatives: list[Source]) -> dict[int, tuple[float, int, Record]]:
-    """Value, points and record by seed, of the first of the alternatives that has records."""
+def _found(store: Store, paper: str, parts: list[list[Source]]) -> Found:
+    kept = [_first_recorded(store, paper, alternatives) for alternatives in parts]
+    values = [
+        {record.config["seed"]: value for record in some if (value := _value(record, source.measurement)) is not None}
+        for some, source in kept
+    ]
+    seeds = sorted(set.intersection(*map(set, values)))
+    points = [source.points or int(some[0].measurements.get("test_points", 0)) for some, source in kept if seeds]
+    everything = tuple(record for some, _ in kept for record in some)
+    return Found({seed: fmean(by_seed[seed] for by_seed in values) for seed in seeds}, sum(points), everything)
+
+
+def _first_recorded(store: Store, paper: str, alternatives: list[Source]) -> tuple[list[Record], Source]:
+    """The records of the first of the alternatives that has any; and which one that is."""
+    source = Source({}, "", ())
     for source in alternatives:
         for profile in source.profiles:
-            if records := find(store, paper, profile, **source.settings):
-                return {
-                    record.config["seed"]: (value, source.points or int(record.measurements["test_points"]), record)
-                    for record in records
-                    if (value := _value(record, source.measurement)) is not None
-                }
-    return {}
+            if found := find(store, paper, profile, **source.settings):
+                return found, source
+    return [], source
 
 
 def _value(record: Record, name: str) -> float | None:
@@ -184,10 +195,8 @@ def verdict(store: Store, address: Address) -> Verdict:
 
 def measured(store: Store, paper: str, one: Reading, names: Iterable[str] | None = None) -> dict[str, Measured]:
     """What was measured for published numbers, by default all, under a reading; those without a record are absent."""
-    by_name = {
-        name: resolve(store, parse(f"{one.name}:{name}", paper))
-        for name in (published.load(paper) if names is None else names)
-    }
+    names = published.load(paper) if names is None else names
+    by_name = {name: _found(store, paper, declared(paper).sources(one, name.split("/"))) for name in names}
     return {
         name: Measured(values=tuple(found.values.values()), seeds=tuple(found.values), points=found.points)
         for name, found in by_name.items()

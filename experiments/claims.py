@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -56,6 +57,7 @@ class Claim:
     reason: str | None = None  # why nothing can be compared: for `not_testable` alone
 
 
+@cache
 def load(paper: str, *, folder: Path = FOLDER) -> list[Claim]:
     """The claims of `paper` in the order of its file.
 
@@ -74,6 +76,7 @@ def load(paper: str, *, folder: Path = FOLDER) -> list[Claim]:
     return list(claims.values())
 
 
+@cache
 def tolerances(paper: str, *, folder: Path = FOLDER) -> dict[str, float]:
     """How far, in percentage points, a measured cell may lie from each published number and still be marked as close.
 

@@ -2,8 +2,10 @@
 
 A *row* is the cells of a grid that differ in nothing but their seed. `find` names a row by as many settings as tell it from
 those before it: what is left open is as in the first row of the grid that has the rest, for a grid lists what is usual first
-and each variation after what it varies. So `find(store, "harakeh", "paper", dataset="mnist", attack="cw")` are the
-records of CW on the first network of the grid, and `..., form="one_draw")` those of its first network that is random.
+and each variation after what it varies.
+
+    find(store, "galinkin", "paper", network="lenet5", attack="membership")                  # as the text describes it
+    find(store, "galinkin", "paper", network="lenet5", attack="membership", shadow="same")   # with one thing changed
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class NoCell(BadValue):
     """No cell of the grid has what is asked for; one of another grid may."""
 
 
-def find(store: Store, paper: str, profile: str, **settings: Any) -> list[Record]:
+def find(store: Store, paper: str, profile: str, /, **settings: Any) -> list[Record]:
     """The records of one row of a grid, one a seed, in the order of seeds; none if no row has the settings.
 
     Settings are fields of a cell, or what it says of itself, such as `estimator`.
@@ -35,7 +37,7 @@ def find(store: Store, paper: str, profile: str, **settings: Any) -> list[Record
     return [record for cell in row(paper, profile, **settings) if (record := store.get(cell)) is not None]
 
 
-def row(paper: str, profile: str, **settings: Any) -> tuple[Any, ...]:
+def row(paper: str, profile: str, /, **settings: Any) -> tuple[Any, ...]:
     """The cells, one a seed, of the first row of a grid that has these settings; see `find`."""
     check_choice("profile", profile, PROFILES)
     for name, value in settings.items():

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,7 @@ class Published:
         return self.low
 
 
+@cache
 def load(paper: str, *, folder: Path = FOLDER) -> dict[str, Published]:
     """Every published number of `paper`, by id, in the order of the paper's tables.
 

@@ -9,8 +9,9 @@ from functools import cache
 from experiments import papers
 from experiments.costs import Prices, cost, is_gpu
 from experiments.records import Record, Store, key_of
+from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
-from report.tables import ATTACK_NAMES, DATASET_NAMES, Table
+from report.tables import Table
 
 # Watts while computing. A GPU is taken at its rated power, a thread of a processor at a share of its own: energy is an estimate,
 # from above for the first and rough for the second; cooling and memory are left out.

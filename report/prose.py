@@ -19,7 +19,18 @@ from statistics import fmean
 from typing import get_args
 
 from experiments import claims, papers, published
-from experiments.address import PRINTED, Address, is_claim, measured, parse, reading, resolve, sources, verdict
+from experiments.address import (
+    PRINTED,
+    Address,
+    check_planned,
+    is_claim,
+    measured,
+    parse,
+    reading,
+    resolve,
+    sources,
+    verdict,
+)
 from experiments.records import Store
 from experiments.verdicts import Word, judge
 from lib.errors import BadValue, check_choice
@@ -56,9 +67,11 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
         return _derived(store, check_choice("paper", match[1] or paper, papers.NAMES), match[2])
     first, *second = re.split(r" (?:-|beside) ", text)
     one = parse(first, paper)
+    other = parse(second[0], paper) if second else one
+    for address in (one, other):
+        check_planned(address)
     if not second:
         return _told(store, one)
-    other = parse(second[0], paper)
     if PRINTED in (one.reading, other.reading):
         printed = published.load(one.paper)
         return f"{printed[one.id].value - printed[other.id].value:.2f}"
@@ -71,7 +84,7 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
 
 def _derived(store: Store, paper: str, name: str) -> str:
     known: dict[str, Callable[[Store], str]] = {"verdicts": partial(verdicts, paper=paper)}
-    known |= importlib.import_module(f"report.papers.{paper}").DERIVED
+    known |= importlib.import_module(f"report.papers.{paper}_panels").DERIVED
     return known[check_choice(DERIVED, name, list(known))](store)
 
 

@@ -28,7 +28,7 @@ from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
 from report import benchmark_page, cost_page, figures, prose, status_page, tables
 from report.chapter import DOWNLOADS, parameters
-from report.papers import harakeh_pages
+from report.papers import harakeh_panels
 
 
 class BuildFailed(RuntimeError):
@@ -163,9 +163,9 @@ def write_pages(store: Store, folder: Path) -> None:
     for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
-    panels = harakeh_pages.panels(store, readings=["text", "tutorial"])
+    panels = harakeh_panels.panels(store)
     figures.save(
-        figures.accuracy_against_epsilon(panels, published=harakeh_pages.published_points(list(panels))),
+        figures.accuracy_against_epsilon(panels, published=harakeh_panels.published_points()),
         folder / "first.png",
     )
 

@@ -12,8 +12,9 @@ from experiments.costs import cost
 from experiments.equivalence import commit_of
 from experiments.records import Record, Store, key_of
 from experiments.selection import label
+from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
-from report.tables import ATTACK_NAMES, DATASET_NAMES, Table
+from report.tables import Table
 
 HOLDS = ("equal by the gate", "verified")
 

@@ -8,54 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
+from typing import Any
 
-from experiments import claims, published
-from experiments.address import measured, readings
+from experiments import claims, papers, published
+from experiments.address import measured, parse, readings, resolve
+from experiments.costs import cost
+from experiments.reading import Reading
 from experiments.records import Record, Store
 from experiments.verdicts import Verdict, judge
 from lib.errors import BadValue
-from report.numbers import evidence, over_seeds
-
-DATASET_NAMES = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10",
-    "yale": "Yale Face",
-    "yale_as_coded": "Yale Face, drawn as coded",
-}
-
-ATTACK_NAMES = {
-    "fgsm": "FGSM",
-    "cw": "CW",
-    "jsma": "JSMA",
-    "black_box": "black box",
-    "pgd": "FGSM and PGD, every form",
-    "aware": "PGD that knows the score",
-    "hop_skip_jump": "HopSkipJump",
-    "boundary": "Boundary",
-    "hop_skip_jump_scan": "HopSkipJump, as scanned",
-    "boundary_scan": "Boundary, as scanned",
-    "membership": "membership inference",
-    "threshold": "inference by thresholds",
-    "targeted": "inference class by class",
-}
-QUANTITY_NAMES = {
-    "accuracy": "clean accuracy",
-    "adversarial_accuracy": "accuracy under attack",
-    "hop_skip_jump": "success of HopSkipJump",
-    "boundary": "success of Boundary",
-    "membership": "membership accuracy",
-    "inference_benign": "inference accuracy on benign inputs",
-    "inference_adversarial": "inference accuracy on adversarial inputs",
-    "confidence_benign": "confidence (benign)",
-    "model_benign": "model (benign)",
-    "confidence_untargeted": "confidence (untargeted)",
-    "model_untargeted": "model (untargeted)",
-    "model_targeted": "model (targeted)",
-}
-NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18"}
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES
+from report.numbers import NOT_RUN, evidence, marked, over_seeds
 
 
 @dataclass(frozen=True)
@@ -90,18 +56,119 @@ class Table:
         return buffer.getvalue()
 
 
-def of(records: Iterable[Record], measurement: str) -> str:
-    """A measured percentage of records, one a seed, by `over_seeds`."""
-    values = [record.measurements[measurement] for record in records if measurement in record.measurements]
-    return over_seeds(values, lowest=0.0, highest=100.0)
+@dataclass(frozen=True)
+class Row:
+    """The words that stand before a row's numbers, and what the addresses of its columns are completed with."""
+
+    words: tuple[str, ...]
+    names: Mapping[str, str]
 
 
-def paired(less: tuple[Sequence[Record], str], more: tuple[Sequence[Record], str]) -> list[float]:
-    """By how much the second measurement is larger, for each seed that has both: each is of some records, one a seed."""
-    values = [
-        {r.config["seed"]: r.measurements[name] for r in kept if name in r.measurements} for kept, name in (less, more)
+# An address with names of the row in braces, or whatever else gives the text of a cell.
+Column = str | Callable[[Store, Row], str]
+Panels = Mapping[str, Mapping[Any, Sequence[Record]]]  # title of a panel, then what a line of it is called, then seeds
+
+
+def table(store: Store, paper: str, head: str, rows: Iterable[Row], columns: Mapping[str, Column]) -> Table:
+    """A table that is data: a row of numbers, one for each of `columns`, by what stands over it, for each of `rows`.
+
+    Args:
+        head: what stands over the words of the rows, joined by commas.
+
+    Raises:
+        BadValue: an address of nothing.
+    """
+    made = [[*one.words, *(_cell(store, paper, column, one) for column in columns.values())] for one in rows]
+    whole = [*head.split(","), *columns]
+    return Table(whole, made or [[NOT_RUN] * len(whole)])
+
+
+def row(*words: str, **names: str) -> Row:
+    """A row by its words and names."""
+    return Row(words, names)
+
+
+def _cell(store: Store, paper: str, column: Column, one: Row) -> str:
+    return across(store, paper, column.format_map(one.names)) if isinstance(column, str) else column(store, one)
+
+
+def across(store: Store, paper: str, address: str) -> str:
+    """The measured percentage at an address over seeds, or, for "A - B", the difference of two, paired by seed."""
+    first, _, second = address.partition(" - ")
+    if second:
+        return over_seeds(differences(store, paper, first, second))
+    return over_seeds(values_at(store, paper, first), lowest=0.0, highest=100.0)
+
+
+def values_at(store: Store, paper: str, address: str) -> list[float]:
+    """What was measured at an address, a number a seed."""
+    return list(resolve(store, parse(address, paper)).values.values())
+
+
+def differences(store: Store, paper: str, more: str, less: str) -> list[float]:
+    """By how much the number at the first address is larger, for each seed that has both."""
+    a, b = (resolve(store, parse(address, paper)).values for address in (more, less))
+    return [a[seed] - b[seed] for seed in a if seed in b]
+
+
+def records_at(store: Store, paper: str, address: str) -> list[Record]:
+    """The records behind an address, one a seed."""
+    return list(resolve(store, parse(address, paper)).records)
+
+
+def beside(store: Store, paper: str, one: Reading, published_id: str) -> str:
+    """Our number under a reading, with a tick where it is as close to the printed one as was declared."""
+    found = measured(store, paper, one, [published_id]).get(published_id)
+    return marked(published.load(paper)[published_id], found, claims.tolerances(paper)[published_id])
+
+
+def panels_at(
+    store: Store, paper: str, addresses: Mapping[str, Mapping[Any, str]], *, empty: bool = False
+) -> dict[str, dict[Any, list[Record]]]:
+    """The records behind the addresses of each line of each panel; panels without any are left out, unless `empty`."""
+    found = {
+        title: {key: records_at(store, paper, address) for key, address in lines.items()}
+        for title, lines in addresses.items()
+    }
+    return {title: lines for title, lines in found.items() if empty or any(lines.values())}
+
+
+def data_behind(
+    panels: Panels,
+    head: str,
+    lines: Callable[[Record, Any], Iterable[Sequence[str]]],
+    *,
+    words: Callable[[Any], Sequence[str]] = lambda key: (key,),
+) -> Table:
+    """The numbers behind a figure: the panel, the words of the line, the seed, and what `lines` makes of each record."""
+    rows = [
+        [title, *words(key), str(record.config["seed"]), *line]
+        for title, kept in panels.items()
+        for key, records in kept.items()
+        for record in records
+        for line in lines(record, key)
     ]
-    return [values[1][seed] - values[0][seed] for seed in sorted(values[0].keys() & values[1].keys())]
+    return Table(head.split(","), rows or [[NOT_RUN] * len(head.split(","))])
+
+
+def points_of(record: Record, x: str, names: Sequence[str], *, places: str = ".6g") -> Iterator[list[str]]:
+    """A line for each point of the curves `names` over `x`: its name, where, and how high; curves that it lacks have none."""
+    for name in names:
+        for at, value in zip(record.curves.get(x, []), record.curves.get(name, []), strict=True):
+            yield [name, f"{at:.6g}", format(value, places)]
+
+
+def costs_table(store: Store, paper: str, head: str, name_of: Callable[[Any], str], *facts: str) -> Table:
+    """What a seed of each kind of cell takes: the median of the records, training included, with facts of their provenance."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for profile in ("paper", "reduced"):
+        for cell in papers.get(paper).grid(profile):
+            if (record := store.get(cell)) is not None:
+                kind = (name_of(cell), profile, ATTACK_NAMES[cell.attack], *(record.provenance[fact] for fact in facts))
+                groups.setdefault(kind, []).append(cost(record))
+    rows = [[*kind, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for kind, seconds in groups.items()]
+    whole = [head, "Profile", "Attack", *(fact.capitalize() for fact in facts), "Records", "Median time"]
+    return Table(whole, rows or [[NOT_RUN] * len(whole)])
 
 
 def claims_table(store: Store, paper: str) -> Table:

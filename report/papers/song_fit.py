@@ -9,74 +9,60 @@ is *borne out* on a data set if the difference, paired by seed, lies above 0 wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from statistics import fmean
 
-from experiments import published
-from experiments.papers import song
-from experiments.papers.song import Threshold
-from experiments.papers.song.rows import TRAININGS, records
-from experiments.records import Record, Store
+from experiments.records import Store
 from lib.metrics import mean_interval
-from report.numbers import NOT_RUN, over_seeds
-from report.papers.song_inference import EFFECTS
-from report.papers.song_pages import PAPER
-from report.tables import DATASET_NAMES, Table, of, paired
+from report.names import DATASET_NAMES
+from report.numbers import NOT_RUN
+from report.papers.song import EFFECTS, PAPER
+from report.prose import quote
+from report.tables import Column, Row, Table, across, differences, row, table, values_at
 
 FIT = 90.0
 DATASETS = ("fashion_mnist", "cifar10")
-QUANTITIES = ("train_accuracy", "test_accuracy", "adv_train_accuracy", "adv_test_accuracy")
-INFERENCES = ("inference_benign", "inference_adversarial", "gap_benign", "gap_adversarial")
-# What each claim of the paper compares: the second with the first.
+PARTS = {"paper": "the paper", "reduced": "`reduced`", "few": "on a fifth"}  # readings
+# What each claim of the paper compares: the first less the second.
 COMPARED = {
-    "robust-leaks": (("natural", "inference_benign"), ("robust", "inference_benign")),
-    "adversarial-helps": (("robust", "inference_benign"), ("robust", "inference_adversarial")),
-    "robust-leaks-most": (("natural", "inference_benign"), ("robust", "inference_adversarial")),
+    "robust-leaks": "{at}/robust/inference_benign - {at}/natural/inference_benign",
+    "adversarial-helps": "{at}/robust/inference_adversarial - {at}/robust/inference_benign",
+    "robust-leaks-most": "{at}/robust/inference_adversarial - {at}/natural/inference_benign",
 }
-Pair = Mapping[str, list[Record]]  # natural and robust, one record a seed
-
-
-def few(store: Store, dataset: str) -> Pair:
-    """The records of both victims on a fifth of their members."""
-    found: dict[str, list[Record]] = {training: [] for training in TRAININGS}
-    for cell in song.fewer_members("reduced"):
-        if cell.dataset == dataset and (record := store.get(cell)) is not None:
-            found[cell.estimator].append(record)
-    return found
 
 
 def fit_table(store: Store) -> Table:
     """How well robust victims fit, and the paper's three claims: as printed, on the usual and on few members."""
-    printed, rows = published.load(PAPER), []
-    fits = ("adv_train_accuracy", "adv_test_accuracy")
-    for dataset in DATASETS:
-        name = DATASET_NAMES[dataset]
-        paper = [printed[f"{dataset}/robust/{fit}"].text for fit in fits]
-        for less, more in COMPARED.values():
-            values = [printed["/".join((dataset, *one))].value for one in (less, more)]
-            paper.append(f"{values[1] - values[0]:.2f}")
-        rows.append([f"{name}, the paper", *paper, "–"])
-        usual = {training: records(store, "reduced", dataset, training, Threshold) for training in TRAININGS}
-        for part, found in (("`reduced`", usual), ("on a fifth", few(store, dataset))):
-            ours = [of(found["robust"], fit) for fit in fits]
-            ours += [over_seeds(differences(found, claim)) for claim in COMPARED]
-            rows.append([f"{name}, {part}", *ours, outcome(found) if found is not usual else "–"])
-    head = ["Victims", "Robust, under attack: members", "others", *(EFFECTS[claim] for claim in COMPARED), "Hypothesis"]
-    return Table(head, rows)
+    rows = [
+        row(f"{DATASET_NAMES[dataset]}, {words}", at=f"{reading}:{dataset}", dataset=dataset)
+        for dataset in DATASETS
+        for reading, words in PARTS.items()
+    ]
+    columns: dict[str, Column] = {
+        "Robust, under attack: members": partial(_told, address="{at}/robust/adv_train_accuracy"),
+        "others": partial(_told, address="{at}/robust/adv_test_accuracy"),
+        **{EFFECTS[claim]: partial(_told, address=address) for claim, address in COMPARED.items()},
+        "Hypothesis": lambda store, line: outcome(store, line.names["dataset"]) if _on_few(line) else "–",
+    }
+    return table(store, PAPER, "Victims", rows, columns)
 
 
-def differences(found: Pair, claim: str) -> list[float]:
-    """What a claim compares, in points, for each seed that has both victims."""
-    less, more = ((found[training], name) for training, name in COMPARED[claim])
-    return paired(less, more)
+def _on_few(line: Row) -> bool:
+    return line.names["at"].startswith("few")
 
 
-def outcome(found: Pair) -> str:
+def _told(store: Store, line: Row, address: str) -> str:
+    at = address.format_map(line.names)
+    return quote(store, at, PAPER).removesuffix(" %") if at.startswith("paper") else across(store, PAPER, at)
+
+
+def outcome(store: Store, dataset: str) -> str:
     """What became of the hypothesis, by the rule at the head of this file."""
-    values = differences(found, "robust-leaks")
+    at = f"few:{dataset}"
+    values = differences(store, PAPER, *COMPARED["robust-leaks"].format(at=at).split(" - "))
     if not values:
         return NOT_RUN
-    if fmean(record.measurements["adv_train_accuracy"] for record in found["robust"]) < FIT:
+    if fmean(values_at(store, PAPER, f"{at}/robust/adv_train_accuracy")) < FIT:
         return "not tested"
     interval = mean_interval(values)
     if interval.low > 0:

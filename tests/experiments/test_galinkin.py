@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from experiments import claims, papers, published
+from experiments.address import Found, parse, readings, resolve, sources
 from experiments.papers import galinkin
-from experiments.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, membership, rows, scan, victims
-from experiments.papers.galinkin.rows import READINGS, rows_of, sources, values_of
+from experiments.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, membership, scan, victims
 from experiments.records import Record, Result, Store, key_of, settings
 from experiments.run import Bench, Job, result_of
 from lib import data, models
@@ -32,7 +32,8 @@ from lib.models import Network
 from lib.training.snapshots import History
 from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Victim
 from report.numbers import NOT_RUN
-from report.papers import galinkin_membership, galinkin_pages
+from report.papers import galinkin as galinkin_tables
+from report.papers import galinkin_panels
 
 KINDS = list(papers.kinds("galinkin"))
 PROFILES = pytest.mark.parametrize("profile", galinkin.PROFILES)
@@ -375,7 +376,7 @@ def test_an_unknown_profile_has_no_cells(grid: Callable[[str], Any]) -> None:
 # --- published numbers ------------------------------------------------------------------------------------------------
 
 PRINTED = published.load("galinkin")
-BY_NAME = {one.name: one for one in READINGS}
+BY_NAME = [one.name for one in readings("galinkin")]
 POINTS = {Evasion: 100.0, Scan: 100.0, Membership: 10_000.0}
 
 
@@ -406,6 +407,10 @@ def as_printed(cell: Cell) -> dict[str, float]:
     }
 
 
+def found_at(store: Store, published_id: str, name: str = "text") -> Found:
+    return resolve(store, parse(f"{name}:{published_id}", "galinkin"))
+
+
 def has_a_reading(name: str, published_id: str) -> bool:
     """Membership has no limit, so no reading within one."""
     return not (name in ("naive", "aware") and published_id.endswith("membership"))
@@ -415,12 +420,12 @@ def has_a_reading(name: str, published_id: str) -> bool:
 @pytest.mark.parametrize("published_id", PRINTED)
 def test_every_published_number_has_its_cells_and_is_their_mean(published_id: str, name: str) -> None:
     """If every network measured what Table 1 prints of it, Tables 2 and 3 came out as printed, seed by seed."""
-    found = values_of(Stub(as_printed), BY_NAME[name], published_id)
+    found = found_at(Stub(as_printed), published_id, name).values
     if not has_a_reading(name, published_id):
-        assert found == []
+        assert found == {}
         return
-    assert [seed for seed, _, _ in found] == list(range(galinkin.SEEDS))
-    for seed, value, _ in found:
+    assert list(found) == list(range(galinkin.SEEDS))
+    for seed, value in found.items():
         assert value == pytest.approx(PRINTED[published_id].value + seed, abs=0.0051)  # as far as means are rounded
 
 
@@ -428,22 +433,22 @@ def test_every_published_number_has_its_cells_and_is_their_mean(published_id: st
 def test_a_row_of_a_seed_is_one_cell_of_its_reading(name: str) -> None:
     """`text` and `coded` have nothing in common, and neither has the naive attack with the aware one on a random victim."""
     for published_id in PRINTED:
-        for row in rows_of(published_id):
-            found = sources(Stub(as_printed), BY_NAME[name], row)
-            if not has_a_reading(name, published_id):
-                continue
-            assert [record.config["seed"] for record, _ in found] == list(range(galinkin.SEEDS))
-            for record, measurement in found:
-                config = record.config
-                assert (config["dataset"], config["network"]) == row[:2] and measurement in record.measurements
-                assert config["bayesian"] == (row[2] == "bayesian")
-                assert config["stop_on"] == ("test" if "coded" in name else "validation")
-                drawn = config["bayesian"] and "coded" not in name
-                assert config["answers"] == ("mean" if drawn else "off")
-                if "aware" in config:
-                    assert config["aware"] == (drawn and name == "aware")
-                large = row[1] == "resnet18" and "reduced" in name and row[3] != "membership"
-                assert config["profile"] == ("reduced" if large else "paper")
+        row = published_id.split("/")
+        if len(row) < 4 or not has_a_reading(name, published_id):
+            continue
+        found = found_at(Stub(as_printed), published_id, name)
+        assert [record.config["seed"] for record in found.records] == list(range(galinkin.SEEDS)) == list(found.values)
+        for record in found.records:
+            config = record.config
+            assert [config["dataset"], config["network"]] == row[:2]
+            assert config["bayesian"] == (row[2] == "bayesian")
+            assert config["stop_on"] == ("test" if "coded" in name else "validation")
+            drawn = config["bayesian"] and "coded" not in name
+            assert config["answers"] == ("mean" if drawn else "off")
+            if "aware" in config:
+                assert config["aware"] == (drawn and name == "aware")
+            large = row[1] == "resnet18" and "reduced" in name and row[3] != "membership"
+            assert config["profile"] == ("reduced" if large else "paper")
 
 
 def test_a_mean_takes_only_seeds_that_all_its_rows_have() -> None:
@@ -452,17 +457,17 @@ def test_a_mean_takes_only_seeds_that_all_its_rows_have() -> None:
             return None if cell.network == "resnet18" and cell.seed != 2 else super().get(cell)
 
     store = Uneven(as_printed, seeds=(0, 2, 4))
-    assert [seed for seed, _, _ in values_of(store, BY_NAME["text"], "mnist/lenet5/plain/boundary")] == [0, 2, 4]
+    assert list(found_at(store, "mnist/lenet5/plain/boundary").values) == [0, 2, 4]
     for both in ("mnist/boundary", "mnist/plain/membership"):
-        assert [seed for seed, _, _ in values_of(store, BY_NAME["text"], both)] == [2]
-    assert values_of(Stub(as_printed, seeds=()), BY_NAME["text"], "mnist/boundary") == []
+        assert list(found_at(store, both).values) == [2]
+    assert found_at(Stub(as_printed, seeds=()), "mnist/boundary").values == {}
 
 
 def test_a_mean_stands_on_the_points_of_all_its_rows() -> None:
     """And an accuracy on the whole test set, however many images the attack had."""
 
     def points(published_id: str) -> int:
-        return values_of(Stub(as_printed), BY_NAME["text"], published_id)[0][2]
+        return found_at(Stub(as_printed), published_id).points
 
     assert points("mnist/lenet5/plain/boundary") == 100 and points("mnist/boundary") == 400
     assert points("mnist/plain/membership") == 20_000 and points("mnist/lenet5/plain/accuracy") == 10_000
@@ -483,7 +488,9 @@ def test_a_mean_stands_on_the_points_of_all_its_rows() -> None:
     ],
 )  # fmt: skip
 def test_the_rows_of_a_published_number(published_id: str, rows: list[str]) -> None:
-    assert ["/".join(row) for row in rows_of(published_id)] == rows
+    found = [source.settings for (source,) in sources(parse(f"text:{published_id}", "galinkin"))]
+    victims = [(one["dataset"], one["network"], {False: "plain", True: "bayesian"}[one["bayesian"]]) for one in found]
+    assert ["/".join([*victim, published_id.split("/")[-1]]) for victim in victims] == rows
 
 
 def test_galinkins_claims() -> None:
@@ -505,22 +512,12 @@ def test_galinkins_claims() -> None:
 
 def test_what_the_paper_says_of_its_own_numbers() -> None:
     """Each difference has the sign that it claims, and no attack is more successful on a Bayesian network by over the margin."""
-    own = {name: values_of(Stub(as_printed, seeds=(0,)), BY_NAME["text"], name) for name in PRINTED}
-    values = {name: found[0][1] for name, found in own.items()}
+    values = {name: found_at(Stub(as_printed, seeds=(0,)), name).values[0] for name in PRINTED}
     for made in claims.load("galinkin"):
         if made.kind == "difference":
             assert values[made.cells[0]] > values[made.cells[1]], made.id
         elif made.kind == "no_gain":
             assert values[made.cells[0]] - values[made.cells[1]] <= cast(float, made.margin), made.id
-
-
-@pytest.mark.parametrize("part", [galinkin.main, galinkin.grid])
-def test_cells_of_one_profile_are_found_by_victim_and_kind(part: Callable[[str], list[galinkin.Cell]]) -> None:
-    found = rows.by_victim(part, "paper")
-    assert sum(map(len, found.values())) == len(part("paper"))
-    for (dataset, network, victim, kind), cells in found.items():
-        seen = {(cell.dataset, cell.network, cell.bayesian, type(cell)) for cell in cells}
-        assert seen == {(dataset, network, victim == "bayesian", kind)}
 
 
 # --- which images -----------------------------------------------------------------------------------------------------
@@ -1245,28 +1242,28 @@ def test_what_the_data_cannot_give_is_refused_before_training(
 
 @given(tpr=st.floats(0, 100), fpr=st.floats(0, 100), dataset=st.sampled_from(["mnist", "cifar10"]))
 def test_accuracy_and_area_as_coded_give_back_what_they_were_made_of(tpr: float, fpr: float, dataset: str) -> None:
-    w = galinkin_membership.MEMBERS[dataset]
+    w = galinkin_panels.MEMBERS[dataset]
     accuracy, area = w * tpr + (1 - w) * (100 - fpr), (tpr + fpr) / 2
-    assert galinkin_membership.implied_signal(dataset, accuracy, area) == pytest.approx(tpr - fpr, abs=1e-9)
+    assert galinkin_panels.implied_signal(dataset, accuracy, area) == pytest.approx(tpr - fpr, abs=1e-9)
     blind = w * tpr + (1 - w) * (100 - tpr)
-    assert galinkin_membership.equal_rates(dataset, blind) == pytest.approx(tpr, abs=1e-9)
+    assert galinkin_panels.equal_rates(dataset, blind) == pytest.approx(tpr, abs=1e-9)
 
 
 def test_the_area_of_an_honest_attack() -> None:
-    assert galinkin_membership.honest_area(50) == pytest.approx(50)
+    assert galinkin_panels.honest_area(50) == pytest.approx(50)
     # accuracy Phi(1/2), area Phi(1 / sqrt 2), for scores one standard deviation apart
-    assert galinkin_membership.honest_area(69.146) == pytest.approx(76.025, abs=1e-2)
+    assert galinkin_panels.honest_area(69.146) == pytest.approx(76.025, abs=1e-2)
 
 
 def test_published_accuracies_are_put_on_the_line_of_an_attack_that_tells_nothing() -> None:
-    shares = galinkin_membership.members_by_panel()
-    for title, points in galinkin_membership.printed_by_panel().items():
+    shares = galinkin_panels.members_by_panel()
+    for title, points in galinkin_panels.printed_by_panel().items():
         w = shares[title]
         assert len(points) == 4 and all(a == pytest.approx(w * r + (1 - w) * (100 - r)) for r, a in points)
 
 
 def test_the_figure_of_the_count_has_every_victim_as_written_and_as_coded_and_no_other() -> None:
-    for title, lines in galinkin_membership.counted_panels(Stub(as_printed)).items():
+    for title, lines in galinkin_panels.counted_panels(Stub(as_printed)).items():
         for (procedure, bayesian), kept in lines.items():
             configs = [record.config for record in kept]
             seeds = sorted((config["network"], config["seed"]) for config in configs)
@@ -1280,10 +1277,10 @@ def test_the_figure_of_the_count_has_every_victim_as_written_and_as_coded_and_no
 def test_nothing_is_ticked_within_limits_that_are_ours() -> None:
     """Even where all is as printed; and a plain victim has no noise to be aware of."""
     printed = Stub(lambda cell: as_printed(replace(cell, seed=0)))
-    table = galinkin_pages.table1(cast(Store, printed), quantities=["hop_skip_jump"])
+    table = galinkin_tables.table1(cast(Store, printed), quantities=["hop_skip_jump"])
     rows = {row[0]: row[3:] for row in table.rows}
     written, _, naive, aware, *_ = rows["MNIST, LeNet-5, plain"]
-    assert "✓" in written and "✓" not in naive and naive != NOT_RUN and aware == galinkin_pages.SAME
+    assert "✓" in written and "✓" not in naive and naive != NOT_RUN and aware == galinkin_tables.SAME
     *_, aware = rows["MNIST, LeNet-5, Bayesian"]
     assert "✓" not in aware and aware.startswith("52.00 ")
 
@@ -1298,7 +1295,7 @@ class Laptop(Stub):
 @pytest.mark.parametrize("kind", [Laptop, Stub])
 def test_a_number_at_reduced_stands_in_for_what_the_papers_scale_lacks_and_says_so(kind: type[Stub]) -> None:
     store = kind(lambda cell: as_printed(replace(cell, seed=0)))
-    tables = [galinkin_pages.table1(store, quantities=["hop_skip_jump"]), galinkin_pages.averages(store)]
+    tables = [galinkin_tables.table1(store, quantities=["hop_skip_jump"]), galinkin_tables.averages(store)]
     shown = {(*row[:2], column): cell for table in tables for row in table.rows for column, cell in enumerate(row)}
     for key in (("MNIST, ResNet-18, Bayesian", "HopSkipJump", 3), ("CIFAR-10", "HopSkipJump", 4)):
         assert shown[key].endswith(", `reduced`") == (kind is Laptop) and NOT_RUN not in shown[key]

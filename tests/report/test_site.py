@@ -28,7 +28,7 @@ from PIL import Image
 from experiments import papers, published, verification
 from experiments.records import Store, read
 from report import benchmark_page, status_page, tables
-from report.papers import harakeh_pages
+from report.papers import harakeh
 
 LIMIT = 120.0 * len(papers.NAMES)  # seconds of processor time, of which a busy machine takes more than an idle one
 FORK = "somebody/fork"
@@ -253,7 +253,7 @@ def straight(text: str) -> str:
 @pytest.mark.parametrize(
     ("page", "name", "make"),
     [
-        (CHAPTER, "table2", lambda store: harakeh_pages.table2(store, attack="fgsm")),
+        (CHAPTER, "table2", lambda store: harakeh.table2(store, attack="fgsm")),
         ("book/claims.html", "claims", lambda store: tables.claims_table(store, "harakeh")),
         ("book/status.html", "grid", lambda store: status_page.grid_table(store, "harakeh")),
     ],

@@ -21,18 +21,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from experiments import claims, costs, papers, published, results
+from experiments import claims, costs, papers, published
+from experiments.address import readings
+from experiments.find import row as cells_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM, MNIST_EPSILONS
 from experiments.records import Record, Result, Store
-from experiments.results import READINGS
 from experiments.verdicts import Measured, Word
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
 from report import benchmark_page, figures, numbers, site, status_page, tables
+from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
-from report.papers import harakeh_beyond as beyond
-from report.papers import harakeh_pages as pages
+from report.papers import harakeh as pages
+from report.papers import harakeh_panels as shown
 from report.prose import quote, verdicts
 from report.tables import Table
 
@@ -95,7 +97,7 @@ def every_table(store: Store) -> dict[str, Table]:
         "table2": pages.table2(store, attack="fgsm"),
         "claims": tables.claims_table(store, "harakeh"),
         "grid": status_page.grid_table(store, "harakeh"),
-        "curves": pages.curves_table(pages.panels(store)),
+        "curves": shown.curves_table(shown.panels(store)),
     }
 
 
@@ -217,7 +219,7 @@ def test_the_tick_includes_the_end_of_the_tolerance(store: Store, name: str, sid
     cell = cells(dataset=dataset, network=network, estimator=estimator)[0]
     # As a percentage of 10,000 test images: a whole number of them.
     at_end = round(100 * (PRINTED[name].value + side * CLOSE[name])) / 100
-    row = [tables.DATASET_NAMES[dataset], estimator, pages.QUANTITIES[quantity]]
+    row = [DATASET_NAMES[dataset], estimator, pages.QUANTITIES[quantity]]
     for value, ticked in ((at_end, True), (round(at_end + side * 0.01, 2), False)):
         if value <= 100:
             put(store, cell, **{{"accuracy": "accuracy", "adversarial_accuracy": "attacked"}[quantity]: value})
@@ -303,7 +305,7 @@ def test_the_claims_table_has_one_row_a_claim(store: Store) -> None:
     assert len(found.rows) == len(declared)
     for row, claim in zip(found.rows, declared, strict=True):
         assert claim.quote in row[0] and claim.where in row[0]
-        assert len(row) == len(found.head) == 3 + len(READINGS["harakeh"])
+        assert len(row) == len(found.head) == 3 + len(readings("harakeh"))
 
 
 def test_the_claims_table_uses_the_five_words_alone(store: Store) -> None:
@@ -351,8 +353,8 @@ def test_each_rule_names_its_cells_and_its_limit(store: Store) -> None:
         limit = claim.margin if claim.kind == "no_gain" else claim.tolerance
         assert rule.endswith(f" {limit:g}")
         assert rule.count(" − ") == len(claim.cells) - 1
-        names = [tables.DATASET_NAMES[cell.split("/")[0]] for cell in claim.cells]
-        assert re.findall("|".join(tables.DATASET_NAMES.values()), rule) == names  # in the order of the subtraction
+        names = [DATASET_NAMES[cell.split("/")[0]] for cell in claim.cells]
+        assert re.findall("|".join(DATASET_NAMES.values()), rule) == names  # in the order of the subtraction
         assert "/" not in rule and "_" not in rule
 
 
@@ -387,7 +389,7 @@ def curves(store: Store) -> Store:
 
 
 def test_panels_are_the_networks_with_records(curves: Store) -> None:
-    found = pages.panels(curves)
+    found = shown.panels(curves)
     assert list(found) == ["MNIST, text's network", "CIFAR-10, text's network"]
     counts = [{estimator: len(records) for estimator, records in lines.items()} for lines in found.values()]
     assert counts == [
@@ -397,15 +399,15 @@ def test_panels_are_the_networks_with_records(curves: Store) -> None:
 
 
 def test_the_curves_table_holds_every_point(curves: Store) -> None:
-    found = pages.curves_table(pages.panels(curves))
+    found = shown.curves_table(shown.panels(curves))
     assert found.head == ["panel", "uncertainty", "seed", "epsilon", "accuracy_percent"]
     assert len(found.rows) == 9 * len(MNIST_EPSILONS) + 2 * len(CIFAR_EPSILONS)
     assert ["MNIST, text's network", "epistemic", "2", "0.15", "62.0000"] in found.rows
     assert ["CIFAR-10, text's network", "none", "0", "0.00392157", "97.0000"] in found.rows
 
 
-def drawn(panels: pages.Panels) -> Figure:
-    made = figures.accuracy_against_epsilon(panels, published=pages.published_points(list(panels)))
+def drawn(panels: shown.Panels) -> Figure:
+    made = figures.accuracy_against_epsilon(panels, published=shown.published_points())
     plt.close(made)
     return made
 
@@ -419,7 +421,7 @@ def curves_of(figure: Figure) -> list[dict[str, Line2D]]:
 
 
 def test_the_figure_draws_a_line_for_each_estimator(curves: Store) -> None:
-    mnist, cifar = curves_of(drawn(pages.panels(curves)))
+    mnist, cifar = curves_of(drawn(shown.panels(curves)))
     assert list(mnist) == [figures.NAMES[estimator] for estimator in ESTIMATORS]
     assert list(cifar) == [figures.NAMES["none"], figures.NAMES["epistemic"]]
     for line in mnist.values():  # means over seeds 0, 1, 2
@@ -431,7 +433,7 @@ def test_the_figure_draws_a_line_for_each_estimator(curves: Store) -> None:
 
 
 def test_the_figure_has_a_band_only_over_seeds(curves: Store) -> None:
-    mnist, cifar = drawn(pages.panels(curves)).axes
+    mnist, cifar = drawn(shown.panels(curves)).axes
     bands = [band for band in mnist.collections if isinstance(band, PolyCollection)]
     assert len(bands) == 3 and not cifar.collections
     heights = bands[0].get_paths()[0].vertices[:, 1]
@@ -441,13 +443,13 @@ def test_the_figure_has_a_band_only_over_seeds(curves: Store) -> None:
 def test_the_bands_stay_within_0_and_100(store: Store) -> None:
     for cell, ends in zip(cells(dataset="mnist", network="basic_cnn", estimator="none"), (0.0, 3.0), strict=False):
         put(store, cell, curve=[100.0 - ends, *([ends] * 6)])
-    (axis,) = drawn(pages.panels(store)).axes
+    (axis,) = drawn(shown.panels(store)).axes
     (band,) = (band.get_paths()[0].vertices[:, 1] for band in axis.collections)
     assert band.min() == 0 and band.max() == 100
 
 
 def test_the_papers_numbers_are_open_marks_at_their_epsilon(curves: Store) -> None:
-    for axis, dataset in zip(drawn(pages.panels(curves)).axes, ("mnist", "cifar10"), strict=True):
+    for axis, dataset in zip(drawn(shown.panels(curves)).axes, ("mnist", "cifar10"), strict=True):
         marks = [
             line for line in axis.lines if to_hex(line.get_markerfacecolor()) == "#ffffff" and len(line.get_xdata())
         ]
@@ -458,9 +460,9 @@ def test_the_papers_numbers_are_open_marks_at_their_epsilon(curves: Store) -> No
 
 
 def test_the_figures_axes_say_what_and_in_which_unit(curves: Store) -> None:
-    figure = drawn(pages.panels(curves))
+    figure = drawn(shown.panels(curves))
     assert figure.axes[0].get_ylabel() == "accuracy (%)"
-    for axis, title in zip(figure.axes, pages.panels(curves), strict=True):
+    for axis, title in zip(figure.axes, shown.panels(curves), strict=True):
         assert r"\epsilon" in axis.get_xlabel() and "[0, 1]" in axis.get_xlabel()
         assert axis.get_title() == title
         low, high = axis.get_ylim()
@@ -472,7 +474,7 @@ def test_the_legend_names_every_line_whichever_panel_has_it(store: Store, first:
     put(store, cells(dataset="mnist", network="basic_cnn", estimator=first)[0])
     for cell in cells(dataset="cifar10", network="fully_convolutional", seed=0):
         put(store, cell)
-    (legend,) = drawn(pages.panels(store)).legends
+    (legend,) = drawn(shown.panels(store)).legends
     names = [figures.NAMES[estimator] for estimator in ESTIMATORS]
     assert [text.get_text() for text in legend.get_texts()] == [*names, "paper"]
 
@@ -480,7 +482,7 @@ def test_the_legend_names_every_line_whichever_panel_has_it(store: Store, first:
 @pytest.mark.parametrize("kind", ["curves", "images"])
 def test_figures_are_opaque_white(curves: Store, kind: str) -> None:
     images = torch.rand(3, 1, 4, 4)
-    made = drawn(pages.panels(curves)) if kind == "curves" else figures.image_pairs(images, {"none": images})
+    made = drawn(shown.panels(curves)) if kind == "curves" else figures.image_pairs(images, {"none": images})
     plt.close(made)
     file = io.BytesIO()
     made.savefig(file)
@@ -502,7 +504,7 @@ def test_image_pairs_has_a_row_for_the_clean_images_and_each_victim() -> None:
 
 def test_pixels_table_holds_each_image_row_by_row() -> None:
     images = torch.tensor([[[[0.0, 0.5], [1.0, 0.25]]]])
-    found = pages.pixels_table({"none": images})
+    found = shown.pixels_table({"none": images})
     assert list(found.rows) == [["none", "0", "0.000 0.500 1.000 0.250"]]
 
 
@@ -638,8 +640,7 @@ def put_row(
         "commit": "abc",
         "finished": "2026-11-20T08:00:00+00:00",
     }
-    found = results.rows("harakeh", profile)[results.row_of(**row)]
-    for cell in found[:seeds]:
+    for cell in cells_of("harakeh", profile, **row)[:seeds]:
         values = {name: value + cell.seed for name, value in measurements.items()}
         store.put(cell, Result({**values, "test_points": 1000.0}, {}), facts)
 
@@ -695,17 +696,17 @@ def test_the_clean_accuracy_of_a_targeted_row_is_that_of_the_same_victim(store: 
 
 
 def test_the_tables_beyond_his_say_not_run_or_quote_the_records(store: Store) -> None:
-    for make in (beyond.victims_table, beyond.forms_table, beyond.detection_table, beyond.deviations_table):
+    for make in (pages.victims_table, pages.forms_table, pages.detection_table, pages.deviations_table):
         texts = {text for row in make(store).rows for text in row[-1:]}
         assert texts <= {NOT_RUN, "–"}, make
     pgd = {"attack": "pgd", "form": "expectation", "steps": 20}
     put_row(store, {"adversarial_accuracy": 7.0, "auroc_entropy": 80.0}, **TEXT, estimator="epistemic", **pgd)
     (row,) = [
-        r for r in beyond.forms_table(store).rows if r[:3] == ["MNIST, text's network", "epistemic", "expectation"]
+        r for r in pages.forms_table(store).rows if r[:3] == ["MNIST, text's network", "epistemic", "expectation"]
     ]
     assert row[3:5] == [NOT_RUN, "7.5 [1.1, 13.9] ×2"]
     put_row(store, {"auroc_entropy": 80.0}, seeds=1, **TEXT, estimator="none", attack="cw", form="mean")
-    (row,) = [r for r in beyond.detection_table(store).rows if r[:3] == ["MNIST, text's network", "none", "entropy"]]
+    (row,) = [r for r in pages.detection_table(store).rows if r[:3] == ["MNIST, text's network", "none", "entropy"]]
     assert row[3:] == [NOT_RUN, NOT_RUN, "80.0 ×1", NOT_RUN, NOT_RUN, NOT_RUN]
 
 
@@ -716,7 +717,7 @@ def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
     for one, usual, changed in zip(found, (10.0, 20.0, 30.0), (11.0, 23.0, 35.0), strict=True):
         store.put(one.usual, Result({one.measurement: usual}, {}), facts)
         store.put(one.changed, Result({one.measurement: changed}, {}), facts)
-    (row,) = [row for row in beyond.deviations_table(store).rows if row[0] == found[0].title]
+    (row,) = [row for row in pages.deviations_table(store).rows if row[0] == found[0].title]
     # Differences 1, 3, 5: mean 3, s = 2, 4.3027 * 2 / sqrt(3) = 4.97.
     assert row[-1] == "3.0 [-2.0, 8.0] ×3"
 
@@ -726,12 +727,12 @@ def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str
     box = {"black_box_accuracy": 10.0, "white_box_accuracy": 5.0}
     put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
     put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
-    (row,) = [row for row in beyond.checks_table(store).rows if row[0].startswith("black box less white box")]
+    (row,) = [row for row in pages.checks_table(store).rows if row[0].startswith("black box less white box")]
     assert row[1:] == ["2", f"{10 - white:.2f}", "0 to 100", "MNIST, basic cnn, aleatoric", holds]
 
 
 def test_checks_without_records_are_not_run(store: Store) -> None:
-    assert {row[-1] for row in beyond.checks_table(store).rows} == {NOT_RUN}
+    assert {row[-1] for row in pages.checks_table(store).rows} == {NOT_RUN}
 
 
 # --- percentages over seeds -------------------------------------------------------------------------------------------
@@ -748,8 +749,8 @@ def test_checks_without_records_are_not_run(store: Store) -> None:
     ],
 )
 def test_the_interval_of_a_percentage_ends_at_0_and_100(values: list[float], text: str) -> None:
-    assert tables.of([Record("0" * 12, {}, {"share": value}, {}, {}) for value in values], "share") == text
+    assert numbers.over_seeds(values, lowest=0.0, highest=100.0) == text
 
 
 def test_a_difference_may_be_negative() -> None:
-    assert tables.over_seeds([-1.0, 1.0]) == "0.0 [-12.7, 12.7] ×2"
+    assert numbers.over_seeds([-1.0, 1.0]) == "0.0 [-12.7, 12.7] ×2"

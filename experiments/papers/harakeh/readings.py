@@ -38,18 +38,18 @@ def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     """
     if len(path) not in (3, 4) or path[0] not in one.by_dataset:
         raise BadValue(f"id: expected data set/attack/estimator/quantity of {', '.join(one.by_dataset)}, got {path}")
-    dataset, attack, estimator, quantity = [*path, "accuracy"][:4]
+    dataset, attack, estimator, quantity = [*path, ""][:4]
     if quantity == "accuracy" and attack in ("cw", "jsma"):
         attack = "fgsm"
     found: dict[str, Any] = {"dataset": dataset, **one.by_dataset[dataset], "estimator": estimator, "attack": attack}
     form = one.settings.get("form", "mean")
-    if attack == "fgsm" and quantity != "accuracy":
+    if attack == "fgsm" and quantity not in ("", "accuracy"):
         if form == "expectation":
             found |= {"attack": "pgd", "steps": 1}
         elif form == "one_draw" and estimator != "none":
             quantity = f"{quantity}_one_draw"
     found |= _settings(found, form, quantity)
-    return [[Source(found, quantity, one.profiles)]]
+    return [[Source(found, quantity or "accuracy", one.profiles)]]
 
 
 def _settings(found: Mapping[str, Any], form: str, quantity: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ MEASURED = frozenset(
 
 def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     """The one row of an id."""
-    if path[0] in METHODS:
+    if path[0].removesuffix("_log") in METHODS:
         settings = {"dataset": "cifar10", "estimator": "robust", "attack": "targeted"}
         return [[Source(settings, "/".join(path), one.profiles)]]
     if len(path) not in (2, 3) or path[0] not in (one.by_dataset or DATASETS):

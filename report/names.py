@@ -1,0 +1,42 @@
+"""What the pages call data sets, networks, attacks, victims and quantities."""
+
+from __future__ import annotations
+
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "yale": "Yale Face",
+    "yale_as_coded": "Yale Face, drawn as coded",
+}
+ATTACK_NAMES = {
+    "fgsm": "FGSM",
+    "cw": "CW",
+    "jsma": "JSMA",
+    "black_box": "black box",
+    "pgd": "FGSM and PGD, every form",
+    "aware": "PGD that knows the score",
+    "hop_skip_jump": "HopSkipJump",
+    "boundary": "Boundary",
+    "hop_skip_jump_scan": "HopSkipJump, as scanned",
+    "boundary_scan": "Boundary, as scanned",
+    "membership": "membership inference",
+    "threshold": "inference by thresholds",
+    "targeted": "inference class by class",
+}
+QUANTITY_NAMES = {
+    "accuracy": "clean accuracy",
+    "adversarial_accuracy": "accuracy under attack",
+    "hop_skip_jump": "success of HopSkipJump",
+    "boundary": "success of Boundary",
+    "membership": "membership accuracy",
+    "inference_benign": "inference accuracy on benign inputs",
+    "inference_adversarial": "inference accuracy on adversarial inputs",
+    "confidence_benign": "confidence (benign)",
+    "model_benign": "model (benign)",
+    "confidence_untargeted": "confidence (untargeted)",
+    "model_untargeted": "model (untargeted)",
+    "model_targeted": "model (targeted)",
+}
+NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18", "lenet5_coded": "the code’s LeNet"}
+VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}

@@ -1,0 +1,188 @@
+"""What the Galinkin chapter's figures draw, and what follows from his printed accuracies of membership alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import product
+from statistics import NormalDist
+from typing import Any
+
+from experiments import claims, published
+from experiments.address import measured, reading
+from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
+from experiments.records import Store
+from lib import data
+from report.decision_figures import VICTIMS as VICTIM_LOOKS
+from report.membership_figures import COUNTED
+from report.membership_figures import NETWORKS as NETWORK_LOOKS
+from report.names import ATTACK_NAMES, DATASET_NAMES
+from report.numbers import NOT_RUN, marked, percent
+from report.papers.galinkin import DATASETS, PAPER, named, seen_at, victim_of
+from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at
+
+# As in the figures.
+LABELS = {key: look["label"] for looks in (VICTIM_LOOKS, NETWORK_LOOKS, COUNTED) for key, look in looks.items()}
+# The share of members among all training and test images.
+MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}
+OVERFITTED = (
+    "cifar10/lenet5/plain/membership"  # whose area is the one that the paper prints (section 4), in whole percent
+)
+PRINTED_AREA = 64.0
+
+
+# --- evasion --------------------------------------------------------------------------------------------------------------
+
+
+def evasion_panels(store: Store, *, attack: str) -> Panels:
+    """The records of one attack for the figures: title, then how the victim is seen; victims without any record are left out."""
+    addresses = {}
+    for dataset, network in product(DATASETS, NETWORKS):
+        seen = seen_at(dataset, network, attack)
+        kept = next((some for address in seen.values() if (some := records_at(store, PAPER, address))), [])
+        addresses[named(dataset, network, kept)] = seen
+    return panels_at(store, PAPER, addresses)
+
+
+def noise_panels(store: Store) -> Panels:
+    """Both attacks on the victims that have records of them, one panel each."""
+    return {
+        f"{ATTACK_NAMES[attack]}: {title}": seen
+        for attack in ATTACKS
+        for title, seen in evasion_panels(store, attack=attack).items()
+    }
+
+
+def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
+    """The measurements behind a figure, one line a record and name."""
+    head = "panel,victim,seed,measurement,value"
+    return data_behind(panels, head, lambda r, _: [[n, f"{r.measurements[n]:.6g}"] for n in names], words=_label)
+
+
+def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
+    """The numbers behind a figure of curves, one line a point, seed and curve."""
+    return data_behind(panels, f"panel,victim,seed,curve,{x},value", lambda r, _: points_of(r, x, names), words=_label)
+
+
+def _label(key: Any) -> list[str]:
+    return [LABELS[key]]
+
+
+def _watched_loss(store: Store, dataset: str) -> str:
+    """What early stopping watched of a ResNet-18 with dropout off."""
+    kept = records_at(store, PAPER, f"off:{dataset}/resnet18/bayesian/membership")
+    losses = next((record.curves["watched_loss"] for record in kept if "watched_loss" in record.curves), [])
+    return ", ".join(f"{loss:.1f}" for loss in losses) or NOT_RUN
+
+
+# --- membership -----------------------------------------------------------------------------------------------------------
+
+
+def roc_panels(store: Store) -> Panels:
+    """The ROC of membership inference as written, four victims a data set as in his Figures 2 and 3."""
+    addresses = {
+        DATASET_NAMES[dataset]: {
+            (network, victim == "bayesian"): f"text:{dataset}/{network}/{victim}/membership"
+            for network, victim in product(NETWORKS, VICTIMS)
+        }
+        for dataset in DATASETS
+    }
+    return panels_at(store, PAPER, addresses, empty=True)
+
+
+def counted_panels(store: Store) -> Panels:
+    """The records of both networks, by procedure and whether the victim is Bayesian, one panel a data set."""
+    addresses = {
+        DATASET_NAMES[dataset]: {
+            (name, victim == "bayesian"): f"{at}:{dataset}/{victim}/membership"
+            for victim, (name, at) in product(VICTIMS, {"written": "text", "coded": "coded"}.items())
+        }
+        for dataset in DATASETS
+    }
+    return panels_at(store, PAPER, addresses, empty=True)
+
+
+def members_by_panel() -> dict[str, float]:
+    """The share of members among all judged images, by title of a panel."""
+    return {DATASET_NAMES[name]: share for name, share in MEMBERS.items()}
+
+
+def printed_by_panel() -> dict[str, list[tuple[float, float]]]:
+    """His accuracies, each after the rate of "member" that gives it without telling anything apart, by title of a panel."""
+    return {
+        DATASET_NAMES[dataset]: [
+            (equal_rates(dataset, row.value), row.value)
+            for name, row in accuracies().items()
+            if name.startswith(f"{dataset}/")
+        ]
+        for dataset in DATASETS
+    }
+
+
+# --- what follows from his numbers ----------------------------------------------------------------------------------------
+
+
+def accuracies() -> dict[str, published.Published]:
+    """His accuracies of membership inference, one a victim, by their published ids."""
+    printed = published.load(PAPER)
+    return {name: row for name, row in printed.items() if name.endswith("/membership") and name.count("/") == 3}
+
+
+def equal_rates(dataset: str, accuracy: float) -> float:
+    """How often an attack that cannot tell members says "member" if the code gives it `accuracy`, both in percent.
+
+    The share w of the judged images are members, and "member" is said of the share r of these and of the others.
+    """
+    w = MEMBERS[dataset]
+    # a = w r + (1 - w)(1 - r)  =>  r = (a - (1 - w)) / (2 w - 1)
+    return 100 * (accuracy / 100 - (1 - w)) / (2 * w - 1)
+
+
+def implied_signal(dataset: str, accuracy: float, area: float) -> float:
+    """TPR - FPR in points of an attack that has, as the code counts, this accuracy and this area, all in percent."""
+    w = MEMBERS[dataset]
+    # a = w TPR + (1 - w)(1 - FPR),  A = (TPR + FPR) / 2  =>  TPR - FPR = 2 (a - w A - (1 - w)(1 - A))
+    return 2 * (accuracy - w * area - (1 - w) * (100 - area))
+
+
+def honest_area(accuracy: float) -> float:
+    """The area under the ROC curve, in percent, of normal scores of equal spread whose best balanced accuracy is this one."""
+    # accuracy = Phi(d / 2),  area = Phi(d / sqrt 2)
+    normal = NormalDist()
+    return 100 * normal.cdf(2**0.5 * normal.inv_cdf(accuracy / 100))
+
+
+def equal_rates_table() -> Table:
+    """His accuracies of membership inference, and the rate of "member" that gives each without telling anything apart."""
+    rows = [
+        [victim_of(name)[0], row.text, f"{equal_rates(name.split('/')[0], row.value):.1f}"]
+        for name, row in accuracies().items()
+    ]
+    return Table(["Victim", "Paper's accuracy", "Says member, of all images"], rows)
+
+
+def _equal_rates(_: Store, name: str) -> str:
+    return percent(equal_rates(name.split("/")[0], accuracies()[name].value))
+
+
+def _implied(_: Store, rounded: float) -> str:
+    return f"{implied_signal('cifar10', accuracies()[OVERFITTED].value, PRINTED_AREA + rounded):.1f}"
+
+
+def _as_coded(store: Store) -> list[bool]:
+    """Whether each of LeNet-5's numbers that is on record as coded agrees with the printed one."""
+    found, close = measured(store, PAPER, reading(PAPER, "coded")), claims.tolerances(PAPER)
+    printed = published.load(PAPER)
+    names = [name for name in found if "/lenet5/" in name and not name.endswith("/accuracy")]
+    return ["✓" in marked(printed[name], found[name], close[name]) for name in names]
+
+
+DERIVED: Mapping[str, Callable[[Store], str]] = {
+    "coded_recorded": lambda store: str(len(_as_coded(store))),
+    "coded_within": lambda store: str(sum(_as_coded(store))),
+    "honest_area": lambda _: percent(honest_area(accuracies()[OVERFITTED].value)),
+    "implied_signal_low": partial(_implied, rounded=0.5),
+    "implied_signal_high": partial(_implied, rounded=-0.5),
+    "watched_loss/mnist": partial(_watched_loss, dataset="mnist"),
+    **{f"equal_rates/{name.removesuffix('/membership')}": partial(_equal_rates, name=name) for name in accuracies()},
+}

@@ -1,0 +1,108 @@
+"""What the Song chapter's figures draw, the data behind them, and what its sentences derive from several numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import product
+from statistics import fmean
+from typing import Any
+
+from experiments.address import readings
+from experiments.papers import song
+from experiments.papers.song import Threshold
+from experiments.papers.song.readings import DATASETS, TRAININGS
+from experiments.records import Record, Store
+from report.names import QUANTITY_NAMES
+from report.numbers import NOT_RUN, percent
+from report.papers import song_fit
+from report.papers.song import INPUTS, PAPER, printed_gap_attack, scale, title
+from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at, values_at
+
+BUDGETED = ("train_accuracy", "test_accuracy", "inference_benign", "inference_adversarial")
+
+
+def victims(store: Store) -> Panels:
+    """The records of each data set with any, natural and robust, by title."""
+    scales = {dataset: scale(store, dataset) for dataset in DATASETS}
+    addresses = {
+        title(dataset, reading): {training: f"{reading}:{dataset}/{training}" for training in TRAININGS}
+        for dataset, reading in scales.items()
+    }
+    return panels_at(store, PAPER, addresses)
+
+
+def loss_data(panels: Panels) -> Table:
+    """The histograms behind Figure 1, one line a bin."""
+    return data_behind(panels, "victim,training,seed,inputs,loss_from,loss_to,share_of_members,share_of_others", _bins)
+
+
+def _bins(record: Record, _: Any) -> Iterator[list[str]]:
+    curves = record.curves
+    edges = [f"{edge:.4g}" for edge in curves["loss_log_edges"]]
+    for inputs in INPUTS:
+        shares = (curves[f"loss_log_{side}_{inputs}"] for side in ("train", "test"))
+        for low, high, inside, outside in zip(edges, edges[1:], *shares, strict=False):
+            yield [inputs, low, high, f"{inside:g}", f"{outside:g}"]
+
+
+def curve_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
+    """The numbers behind a figure of curves, one line a point, seed and curve."""
+    return data_behind(panels, f"victim,training,seed,curve,{x},value", lambda record, _: points_of(record, x, names))
+
+
+def budgets(store: Store) -> dict[str, list[Record]]:
+    """The records of victims by the budget they were trained with, natural ones at 0, at `reduced`: data set, then records."""
+    found: dict[str, list[Record]] = {}
+    for cell in [*song.main("reduced"), *song.other_budgets("reduced")]:
+        if isinstance(cell, Threshold) and (record := store.get(cell)) is not None:
+            found.setdefault(title(cell.dataset, "reduced"), []).append(record)
+    return found
+
+
+def budgets_data(found: Mapping[str, Sequence[Record]]) -> Table:
+    """The numbers behind the figure of budgets, one line a victim."""
+
+    def line(record: Record, _: Any) -> list[list[str]]:
+        numbers = (f"{record.measurements[name]:.3f}" for name in BUDGETED)
+        return [[f"{record.config['train_epsilon']:.5g}", *numbers]]
+
+    panels = {name: {"": records} for name, records in found.items()}
+    return data_behind(panels, ",".join(["victim,seed,train_epsilon", *BUDGETED]), line, words=lambda _: ())
+
+
+# --- what sentences derive ------------------------------------------------------------------------------------------------
+
+
+def _best_method(store: Store) -> str:
+    """The method of Table 2 with the highest mean over the classes, of the first reading that has records."""
+    for one in readings(PAPER):
+        means = {m: fmean(v) for m in song.METHODS if (v := values_at(store, PAPER, f"{one.name}:{m}"))}
+        if means:
+            return QUANTITY_NAMES[max(means, key=lambda method: means[method])]
+    return NOT_RUN
+
+
+def _brightness(store: Store, measurement: str) -> str:
+    """Of the natural Yale Face victims, on benign images: so of either attack's record; the oldest have none."""
+    kept = [record for loss in ("log_odds", "cross_entropy") for record in _natural_faces(store, loss)]
+    values = {r.config["seed"]: r.measurements[measurement] for r in kept if measurement in r.measurements}
+    return percent(fmean(values.values()) if values else None)
+
+
+def _natural_faces(store: Store, loss: str) -> list[Record]:
+    return records_at(store, PAPER, f"text:yale/natural?attack_loss={loss}")
+
+
+def _printed_gap(_: Store, one: tuple[str, str, str]) -> str:
+    return percent(printed_gap_attack(*one))
+
+
+DERIVED: Mapping[str, Callable[[Store], str]] = {
+    "best_method": _best_method,
+    **{
+        f"{side}_test_accuracy": partial(_brightness, measurement=f"{side}_test_accuracy") for side in ("dark", "light")
+    },
+    **{f"outcome/{dataset}": partial(song_fit.outcome, dataset=dataset) for dataset in song_fit.DATASETS},
+    **{f"printed_gap/{'/'.join(one)}": partial(_printed_gap, one=one) for one in product(DATASETS, TRAININGS, INPUTS)},
+}
