@@ -53,9 +53,9 @@ def _store(options: argparse.Namespace) -> Store:
 
 def plan(options: argparse.Namespace) -> int:
     """Print the missing cells with their prices."""
-    check_choice("--device", options.device, ("cpu", "cuda"))
+    device = check_choice("--device", options.device or "cpu", ("cpu", "cuda"))
     store = _store(options)
-    price = _prices(store, options.device)
+    price = _prices(store, device)
     missing = {cell: price[cell.paper](cell) for cell in _cells(options) if store.get(cell) is None}
     for cell, seconds in missing.items():
         print(f"{key_of(cell)}  {label(cell):<75} {costs.duration(seconds):>9}")
@@ -66,8 +66,8 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Compute what is missing."""
     local = options.dask is None and options.slurm is None  # elsewhere, each worker knows its own devices
-    store, device = Store(options.results), execution.check_device(options.device) if local else options.device
-    jobs = check_count("--jobs", options.jobs)
+    store, device, jobs = Store(options.results), options.device or "auto", check_count("--jobs", options.jobs)
+    device = execution.check_device(device) if local else device
     threads = _threads(options, max(1, (os.cpu_count() or 1) // jobs) if local else None)
     if options.budget is not None:
         check_number("--budget", options.budget, low=0.0)
@@ -75,19 +75,16 @@ def run(options: argparse.Namespace) -> int:
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
-    executor, cache = _executor(options, jobs), checkpoints.default_cache()
+    executor, cache = _executor(options, device, jobs), checkpoints.default_cache()
     store.check()
     if local:
         execution.check_data(cells)
-    price = _prices(
-        store, "cuda" if options.slurm is not None and device == "auto" else device
-    )  # Slurm is asked for GPUs
+    price = _prices(store, "cuda" if options.slurm and device == "auto" else device)  # Slurm is asked for GPUs
 
     def done(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):
             price[cell.paper].add(outcome)  # the first cells on a new kind of device price the others
-            spent = costs.duration(costs.cost(outcome))
-            print(f"{outcome.key}  {label(cell)}  {spent}", flush=True)
+            print(f"{outcome.key}  {label(cell)}  {costs.duration(costs.cost(outcome))}", flush=True)
         else:
             print(f"FAILED    {label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
 
@@ -110,9 +107,9 @@ def _threads(options: argparse.Namespace, share: int | None) -> int | None:
     return share if options.threads is None else check_count("--threads", options.threads)
 
 
-def _executor(options: argparse.Namespace, jobs: int) -> Executor:
+def _executor(options: argparse.Namespace, device: str, jobs: int) -> Executor:
     if options.dask is not None:
-        return execution.dask_cluster(options.dask, device=options.device)
+        return execution.dask_cluster(options.dask, device=device)
     if options.slurm is not None:
         folder = checkpoints.default_cache() / "slurm"
         return execution.SlurmExecutor(jobs, folder, slurm_partition=options.slurm, timeout_min=600, gpus_per_node=1)
@@ -135,10 +132,15 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _recorded(options: argparse.Namespace, store: Store) -> list[tuple[Any, Record]]:
+    """The cells asked for that have a record, each with it."""
+    return [(cell, record) for cell in _cells(options) if (record := store.get(cell)) is not None]
+
+
 def pack(options: argparse.Namespace) -> int:
     """Write the records of the cells asked for into an archive."""
     store = _store(options)
-    found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
+    found = [record for _, record in _recorded(options, store)]
     print(f"{packing.pack(found, store, options.archive)} records packed into {options.archive}")
     return 0
 
@@ -154,36 +156,29 @@ def unpack(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Print the records of the cells asked for, as a JSON list."""
-    store = _store(options)
-    found = [record for cell in _cells(options) if (record := store.get(cell)) is not None]
-    print(json.dumps([vars(record) for record in found], indent=1))
+    print(json.dumps([vars(record) for _, record in _recorded(options, _store(options))], indent=1))
     return 0
 
 
 def verify(options: argparse.Namespace) -> int:
     """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
-    store, device = _store(options), execution.check_device(options.device)
+    store, device = _store(options), execution.check_device(options.device or "auto")
     # Without the cache: a check must not replace the weights that other cells were measured on.
     threads = _threads(options, os.cpu_count())
     job = execution.Job(device=device, threads=threads, cache=None, fresh=True, progress=True)
-    recorded = [cell for cell in _cells(options) if store.get(cell) is not None]
-    if len(recorded) < check_count("--sample", options.sample):
-        raise BadValue(
-            f"--sample: expected at most {len(recorded)}, the number of recorded cells, got {options.sample}"
-        )
-    sample = random.Random(options.draw).sample(recorded, options.sample)
-    execution.check_data(sample)
+    known = _recorded(options, store)
+    if len(known) < check_count("--sample", options.sample):
+        raise BadValue(f"--sample: expected at most {len(known)}, the number of recorded cells, got {options.sample}")
+    sample = random.Random(options.draw).sample(known, options.sample)
+    execution.check_data([cell for cell, _ in sample])
     differing = 0
-    for cell in sample:
-        record = store.get(cell)
-        assert record is not None
+    for cell, record in sample:
         print(f"{record.key}  {label(cell)}  took {costs.duration(costs.cost(record))}", flush=True)
         result, source = execution.compute(cell, job)
         compared = verification.compare(record, result, papers.get(cell.paper).TOLERANCES)
         for found in compared:
-            print(
-                f"    {found.name:<32} {found.recorded:9.3f} recorded {found.now:9.3f} now   {found.words}", flush=True
-            )
+            numbers = f"{found.recorded:9.3f} recorded {found.now:9.3f} now"
+            print(f"    {found.name:<32} {numbers}   {found.words}", flush=True)
         verification.keep(store, record, verification.Check(compared, source))
         differing += sum(not found.agrees for found in compared)
     print(f"{len(sample)} cells verified, {differing} measurements differ")

@@ -1,7 +1,7 @@
 """Galinkin (2021), "Who's Afraid of Thomas Bayes?": the grid and the experiments.
 
 One cell trains one victim (network, with dropout or without, seed), attacks it, and measures. Each family of attacks is a module
-here, with the settings of its cells and the function that runs one.
+here, with the settings of its cells and how one is measured.
 """
 
 from __future__ import annotations
@@ -36,8 +36,3 @@ TOLERANCES = {
     "membership": 3.0,
     "auc": 3.0,
 }
-
-__all__ = [
-    "DROPOUT", "LONGEST", "MEMBERSHIP_CODE", "OVERFITTED", "PROFILES", "RARE", "SEEDS", "TITLE", "TOLERANCES", "Cell",
-    "Evasion", "Membership", "Scan", "deviations", "grid", "main", "variants",
-]  # fmt: skip

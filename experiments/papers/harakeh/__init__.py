@@ -1,7 +1,7 @@
 """Harakeh (2018), "Adversarial Robustness of Uncertainty Aware Deep Neural Networks": the grid and the experiments.
 
 One cell trains one victim (network, estimator, seed) as the CleverHans 2.1 tutorials do, attacks it, and measures. Each
-family of attacks is a module here, with the settings of its cells and the function that runs one.
+family of attacks is a module here, with the settings of its cells and how one is measured.
 """
 
 from __future__ import annotations
@@ -30,8 +30,3 @@ TOLERANCES = {
     "auroc_entropy": 10.0,
     "auroc_mutual_information": 10.0,
 }
-
-__all__ = [
-    "CW", "FGSM", "FORMS", "JSMA", "PROFILES", "SEEDS", "TITLE", "TOLERANCES", "VARIANTS", "BlackBox", "Cell",
-    "Deviation", "Gradient", "deviations", "grid", "main",
-]  # fmt: skip

@@ -1,7 +1,7 @@
 """Song, Shokri and Mittal (2019), "Privacy vs Robustness": the grid and the experiments.
 
 One cell trains one victim, naturally or adversarially, and infers membership of its training set. Each family of attacks is a
-module here, with the settings of its cells and the function that runs one.
+module here, with the settings of its cells and how one is measured.
 """
 
 from __future__ import annotations
@@ -25,8 +25,3 @@ TOLERANCES = {
     "inference_adversarial": 3.0,
     "model_targeted": 3.0,
 }
-
-__all__ = [
-    "METHODS", "PROFILES", "SEEDS", "SUSPECTS", "TITLE", "TOLERANCES", "Cell", "Targeted", "Threshold", "deviations",
-    "fewer_members", "grid", "main", "other_budgets", "variants",
-]  # fmt: skip
