@@ -28,6 +28,7 @@ from lib import data, models
 from lib.data import Dataset
 from lib.errors import BadValue
 from lib.models import Network
+from lib.training import AUGMENTATIONS
 from lib.uncertainty import PRECISIONS
 
 if TYPE_CHECKING:
@@ -132,6 +133,10 @@ class Common:
     dataset: Annotated[str, OneOf(data.NAMES)]
     network: str
     attack: str
+    train_size: Size = 0  # images that the victim is trained on; 0: all that there are for it
+    batch_size: Count = 128
+    learning_rate: Rate = 1e-3
+    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
     seed: Size = 0
     version: Count = 1  # of the experiment: raised when what it measures changes
     precision: Precision = "bfloat16"

@@ -16,9 +16,7 @@ def cost(record: Record) -> float:
 
     Of this run the seconds that its threads had a processor; of a training in an earlier run, those of the clock.
     """
-    parts = [
-        record.measurements[name] for name in ("training_seconds", "attack_seconds") if name in record.measurements
-    ]
+    parts = [record.measurements.get(name, 0.0) for name in ("training_seconds", "attack_seconds")]
     seconds = float(record.provenance["seconds"])
     return seconds * _share(record, seconds) + max(0.0, sum(parts) - seconds)
 

@@ -65,13 +65,14 @@ def check_device(device: str) -> str:
     Raises:
         BadValue: a device that PyTorch does not know or that is not here.
     """
+    here = torch.cuda.is_available()
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if here else "cpu"
     try:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
         raise BadValue(f"device: expected auto, cpu or cuda, got {device!r}") from error
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+    if kind not in ("cpu", "cuda")[: 1 + here]:
         raise BadValue(f"device: {device!r} is not available here; expected auto, cpu or, with an NVIDIA GPU, cuda")
     return device
 
@@ -118,26 +119,36 @@ def run(
     whatever its price where it is computed in this process, and stopped when the time is up: it goes on the next time.
     A cell that fails is reported and costs no other its record.
     """
-    report, deadline = Report(), None if budget is None else time.monotonic() + budget
+    report, deadline = Report(), float("inf") if budget is None else time.monotonic() + budget
     waiting, running = list(cells), dict[Future[Any], Any]()
+    keeps = not job.fresh and job.cache is not None and isinstance(executor, InProcess)
+
+    def settle(cell: Any, outcome: Record | BaseException) -> None:
+        if isinstance(outcome, OutOfTime):
+            report.over_budget.append(cell)
+            return
+        if isinstance(outcome, Record):
+            report.done.append(outcome)
+        else:
+            report.failed.append((cell, outcome))
+        done(cell, outcome)
+
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 cell = waiting.pop(0)
-                left = float("inf") if deadline is None else deadline - time.monotonic()
-                keeps = not job.fresh and job.cache is not None
-                resumes = keeps and isinstance(executor, InProcess) and cell.RESUMES
+                left, resumes = deadline - time.monotonic(), keeps and cell.RESUMES
                 if left <= (0.0 if resumes else price(cell) or 0.0):
                     report.over_budget.append(cell)
                     continue
                 try:
                     with time_limit(left if resumes else float("inf")):
                         running[executor.submit(compute, cell, job)] = cell
-                except OutOfTime:  # between the end of the cell and that of its limit
-                    report.over_budget.append(cell)
-                except BrokenExecutor as error:  # a worker was killed, and took the pool along
-                    report.failed.append((cell, error))
-                    done(cell, error)
+                except (
+                    OutOfTime,
+                    BrokenExecutor,
+                ) as error:  # after the cell, before its limit ends; a worker was killed
+                    settle(cell, error)
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in finished:
                 cell = running.pop(future)
@@ -145,14 +156,7 @@ def run(
                     outcome: Record | BaseException = store.put(cell, *future.result())
                 except (Exception, OutOfTime) as error:
                     outcome = error
-                if isinstance(outcome, OutOfTime):
-                    report.over_budget.append(cell)
-                    continue
-                if isinstance(outcome, Record):
-                    report.done.append(outcome)
-                else:
-                    report.failed.append((cell, outcome))
-                done(cell, outcome)
+                settle(cell, outcome)
     finally:
         for future in running:
             future.cancel()
@@ -193,17 +197,15 @@ def dask_cluster(address: str, *, device: str = "auto") -> Executor:
     try:
         client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
-        raise BadValue(
-            f"dask: no scheduler answers at {address!r} ({error}); expected e.g. tcp://10.0.0.1:8786"
-        ) from error
+        told = f"dask: no scheduler answers at {address!r} ({error}); expected e.g. tcp://10.0.0.1:8786"
+        raise BadValue(told) from error
     if not device.startswith("cuda"):
         return client.get_executor()  # type: ignore[no-any-return, no-untyped-call]
     workers = client.scheduler_info()["workers"].values()
     if not any(worker.get("resources", {}).get("GPU", 0) >= 1 for worker in workers):
         client.close()  # type: ignore[no-untyped-call]
-        raise BadValue(
-            f'dask: no worker of {address!r} offers a GPU; start workers with --nthreads 1 --resources "GPU=1"'
-        )
+        started = '--nthreads 1 --resources "GPU=1"'
+        raise BadValue(f"dask: no worker of {address!r} offers a GPU; start workers with {started}")
     return client.get_executor(resources={"GPU": 1})  # type: ignore[no-any-return, no-untyped-call]
 
 

@@ -84,9 +84,6 @@ def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
 
 
 def _check(content: dict[str, Any]) -> tuple[dict[str, Any], Check]:
-    """What a file says, and the check that it says it of."""
-    return content, Check(tuple(map(_comparison, content["comparisons"])), content["provenance"])
-
-
-def _comparison(content: Mapping[str, Any]) -> Comparison:
-    return Comparison(**{**content, "now": math.nan if content["now"] is None else content["now"]})
+    """What a file says, and the check that it says it of; no number stands for one that was none."""
+    each = [one | {"now": math.nan if one["now"] is None else one["now"]} for one in content["comparisons"]]
+    return content, Check(tuple(Comparison(**one) for one in each), content["provenance"])

@@ -32,6 +32,10 @@ class Inference:
     tpr_at_01pct: float  # ... 0.1 %
     threshold: float  # a score, so in log-odds for log-odds; may be infinite if scores are
 
+    def percent(self, *names: str) -> dict[str, float]:
+        """Those of its numbers that are fractions, in percent."""
+        return {name: 100 * float(getattr(self, name)) for name in names}
+
 
 def by_threshold(member: Tensor, nonmember: Tensor, *, threshold: float | None = None) -> Inference:
     """Call members what scores at least `threshold`, or the best threshold for these very points if none is given.

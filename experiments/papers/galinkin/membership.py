@@ -70,7 +70,9 @@ class Membership(Cell):
         dataset, scale = bench.dataset, INPUTS[self.inputs]
         sides = pools(self, dataset)
         shadow, _ = shadow_of(self).victim(bench)
-        net = learn(self, shadow, sides, seed=self.seed)
+        known, other = (features_of(self.features, shadow, sides[name]) for name in ("shadow_in", "shadow_out"))
+        order = seeds.generator(self.seed, "attack network")
+        net = membership.train_attack(known, other, membership.CONFIGS[self.adversary], generator=order)
         inside, outside = (features_of(self.features, victim, sides[name], scale=scale) for name in ("in", "out"))
         member, nonmember = (membership_scores(net, side).double() for side in (inside, outside))
         measured = rates(member, nonmember, ratio=len(dataset.train) / len(dataset.test))
@@ -129,13 +131,6 @@ def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:
     return {name: side.first(config.members) for name, side in found.items()}
 
 
-def learn(config: Membership, shadow: Victim, sides: dict[str, Split], *, seed: int) -> AttackNet:
-    """The attack network, trained on what the shadow answers to its own members and to others."""
-    inside, outside = (features_of(config.features, shadow, sides[name]) for name in ("shadow_in", "shadow_out"))
-    generator = seeds.generator(seed, "attack network")
-    return membership.train_attack(inside, outside, membership.CONFIGS[config.adversary], generator=generator)
-
-
 def log_probabilities(victim: Victim, split: Split, *, scale: float = 1.0) -> Tensor:
     """What `victim` answers to every image, draw by draw (m, n, k); m is 1 for all but the mean of draws."""
     split = split.to(next(victim.parameters()).device)
@@ -173,16 +168,12 @@ def rates(member: Tensor, nonmember: Tensor, *, ratio: float) -> dict[str, float
     found = by_threshold(member, nonmember, threshold=0.0)
     says = [(side >= 0) for side in (member, nonmember)]
     tpr, fpr = (side.double().mean().item() for side in says)
-    return {
+    return found.percent("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct") | {
         "membership": 100 * found.accuracy,
         "membership_as_coded": 100 * (ratio * tpr + (1 - fpr)) / (ratio + 1),
         "tpr": 100 * tpr,
         "fpr": 100 * fpr,
-        "auc": 100 * found.auc,
         "auc_as_coded": 100 * auc_as_coded(*says),
-        "advantage": 100 * found.advantage,
-        "tpr_at_1pct": 100 * found.tpr_at_1pct,
-        "tpr_at_01pct": 100 * found.tpr_at_01pct,
     }
 
 
@@ -201,12 +192,8 @@ def by_log_odds(target: Victim, sides: dict[str, Split], *, scale: float) -> dic
         mean = answers.logsumexp(0) - torch.tensor(float(len(answers))).log()
         scores.append(log_odds(mean, sides[name].labels.to(mean.device)))
     found = by_threshold(*scores)
-    return {
-        "odds_membership": 100 * found.accuracy,
-        "odds_auc": 100 * found.auc,
-        "odds_tpr_at_1pct": 100 * found.tpr_at_1pct,
-        "odds_tpr_at_01pct": 100 * found.tpr_at_01pct,
-    }
+    told = found.percent("auc", "tpr_at_1pct", "tpr_at_01pct") | {"membership": 100 * found.accuracy}
+    return {f"odds_{name}": value for name, value in told.items()}
 
 
 def right(victim: Victim, split: Split) -> float:

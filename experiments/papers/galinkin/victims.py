@@ -16,7 +16,7 @@ from lib.errors import BadValue
 from lib.evaluation import images_at_once
 from lib.metrics import percent
 from lib.models import Network
-from lib.training import AUGMENTATIONS, TrainingConfig
+from lib.training import TrainingConfig
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 
 PARTS = ("whole", "target", "shadow")
@@ -47,14 +47,11 @@ class Cell(Common):
     part: Part = "whole"  # of the training data: all of it, or one of two disjoint halves
     copy: Size = 0  # another network trained on the same images, by weights and batches of its own
     dropout: Annotated[float, within(0, 0.999)] = 0.5  # of a Bayesian network; 0.4 in a ResNet
-    train_size: Size = 0  # 0: all of the part
     epochs: Count = 25  # at most
-    batch_size: Count = 128
     learning_rate: Rate = 0.035
     patience: Size = 2  # epochs without an improvement by min_delta; 0: no early stopping
     min_delta: Annotated[float, within(0, 1e3)] = 1e-3
     stop_on: Literal["validation", "test"] = "validation"  # which loss stops the training early; the paper's code: test
-    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
     answers: Annotated[str, OneOf(ANSWERS)] = "off"
     draws: Count = 10  # T, where answers are means
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from experiments.cell import Common, Count, OneOf, Rate, Size, checked, part_of, within
+from experiments.cell import Common, Count, OneOf, Size, checked, part_of, within
 from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.models import Network
-from lib.training import AUGMENTATIONS, TrainingConfig
+from lib.training import TrainingConfig
 from lib.uncertainty import ESTIMATORS, Ensemble, Victim, estimate
 
 
@@ -34,13 +34,9 @@ class Cell(Common):
     dropout: Annotated[float, within(0, 0.999)] = (
         0.5  # of the epistemic estimator, after every convolution but the last
     )
-    train_size: Size = 0  # 0: the whole training set
     test_size: Size = 0  # 0: the whole test set
     epochs: Count = 6
-    batch_size: Count = 128
-    learning_rate: Rate = 1e-3
     label_smoothing: Annotated[float, within(0, 0.99)] = 0.1
-    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
     draws: Count = 10  # T; the members of an ensemble
 
     @property

@@ -100,10 +100,6 @@ def told_by(
     found = by_threshold(member, nonmember)
     told = {
         "inference": found.accuracy,
-        "auc": found.auc,
-        "advantage": found.advantage,
-        "tpr_at_1pct": found.tpr_at_1pct,
-        "tpr_at_01pct": found.tpr_at_01pct,
         "honest": halved(member, nonmember, seed=seed),
         "class_honest": halved_by_class(member, nonmember, labels, seed=seed, classes=classes),
         "control": halved(*permuted(member, nonmember, seeds.generator(seed, "permutation")), seed=seed),
@@ -112,8 +108,9 @@ def told_by(
     for name in ("entropy", "modified_entropy"):
         scores = (membership.SCORES[name](answers[side], labels[side]) for side in ("train", "test"))
         told[name] = best_threshold(*scores)[1]
-    percent = {f"{name}_{inputs}": 100 * value for name, value in told.items()}
-    return percent | {f"threshold_{inputs}": found.threshold}  # in log-odds
+    told = {name: 100 * value for name, value in told.items()} | {"threshold": found.threshold}  # that in log-odds
+    told |= found.percent("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")
+    return {f"{name}_{inputs}": value for name, value in told.items()}
 
 
 def halves(scores: Tensor, *, seed: int, side: str) -> tuple[Tensor, Tensor]:

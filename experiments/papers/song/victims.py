@@ -18,7 +18,7 @@ from lib.errors import BadValue
 from lib.evasion.perturb import LOSSES, perturb
 from lib.metrics import accuracy
 from lib.models import Network
-from lib.training import AUGMENTATIONS, robust
+from lib.training import robust
 from lib.training.robust import RobustConfig
 from lib.uncertainty import Deterministic
 
@@ -49,8 +49,7 @@ class Cell(Common):
     dataset: Annotated[str, OneOf(data.NAMES)] = "yale"
     network: Literal["yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short"] = "yale_cnn"
     width: Count = 8
-    train_size: Size = 0  # images of the training set that the victim is trained on; 0: all of them
-    part: Size = 0  # which of the disjoint parts of that size
+    part: Size = 0  # which of the disjoint parts of `train_size` images
     train_epsilon: Share = 0.0  # budget of the attack in training; 0: natural training
     epsilon: Share = 8 / 255  # budget of the attack on the trained victim
     steps: Count = 20_001
@@ -66,7 +65,6 @@ class Cell(Common):
     attack_steps: Count = 10
     step_size: Share = 8 / 255 / 5
     ramp: Size = 1000
-    augmentation: Annotated[str, OneOf(AUGMENTATIONS)] = "none"
     observations: Count = 10  # of accuracy and inference, evenly over the training
     eval_steps: Count = 20  # of the attack on the trained victim
     attack_loss: Annotated[str, OneOf(LOSSES)] = (
