@@ -26,9 +26,10 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, cost_page, figures, prose, status_page, tables
+from report import benchmark_page, cost_page, prose, status_page, tables
 from report.chapter import DOWNLOADS, parameters
-from report.papers import harakeh_panels
+from report.figures.looks import save
+from report.papers import harakeh_figures, harakeh_panels
 
 
 class BuildFailed(RuntimeError):
@@ -164,10 +165,8 @@ def write_pages(store: Store, folder: Path) -> None:
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
     panels = harakeh_panels.panels(store)
-    figures.save(
-        figures.accuracy_against_epsilon(panels, published=harakeh_panels.published_points()),
-        folder / "first.png",
-    )
+    first = harakeh_figures.accuracy_against_epsilon(panels, published=harakeh_panels.published_points())
+    save(first, folder / "first.png")
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:

@@ -13,16 +13,16 @@ from experiments.address import measured, reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
 from experiments.records import Store
 from lib import data
-from report.decision_figures import VICTIMS as VICTIM_LOOKS
-from report.membership_figures import COUNTED
-from report.membership_figures import NETWORKS as NETWORK_LOOKS
 from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN, marked, percent
+from report.papers import galinkin_figures as figures
 from report.papers.galinkin import DATASETS, PAPER, named, seen_at, victim_of
 from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at
 
 # As in the figures.
-LABELS = {key: look["label"] for looks in (VICTIM_LOOKS, NETWORK_LOOKS, COUNTED) for key, look in looks.items()}
+LABELS = {
+    key: look["label"] for looks in (figures.VICTIMS, figures.NETWORKS, figures.COUNTED) for key, look in looks.items()
+}
 # The share of members among all training and test images.
 MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}
 OVERFITTED = (

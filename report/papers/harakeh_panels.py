@@ -17,7 +17,7 @@ from experiments.records import Record, Store
 from lib import data
 from lib.uncertainty import ESTIMATORS
 from lib.uncertainty.scores import OF_ESTIMATOR
-from report.diagrams import Column, column
+from report.figures.networks import Column, column
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers.harakeh import PAPER, RANDOM, VICTIMS, estimators_of

@@ -23,8 +23,8 @@ from lib.errors import BadValue
 from lib.layers import Dropout
 from lib.models import Network
 from lib.uncertainty import ESTIMATORS, Deterministic, Ensemble, MonteCarloDropout
-from report import diagrams
-from report.diagrams import Column, boxes_of, column, label_of, layer_table, network_diagram, placed
+from report.figures import networks
+from report.figures.networks import Column, boxes_of, column, label_of, layer_table, network_diagram, placed
 
 SMALL: dict[str, Any] = {"classes": 10, "width": 4, "dropout": 0.5, "draws": 7}
 # All but torchvision's: a diagram is a stack of layers, and its blocks are none.
@@ -279,7 +279,7 @@ def test_the_drawing_is_opaque_white_and_as_wide_as_a_page() -> None:
     pixels = np.asarray(Image.open(file).convert("RGBA"))
     assert pixels[..., 3].min() == 255
     assert {tuple(pixels[y, x]) for y in (0, -1) for x in (0, -1)} == {(255, 255, 255, 255)}
-    assert pixels.shape[1] == 150 * 2 * diagrams.COLUMN >= 1200
+    assert pixels.shape[1] == 150 * 2 * networks.COLUMN >= 1200
 
 
 def test_text_stands_inside_its_box() -> None:

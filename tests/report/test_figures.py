@@ -25,10 +25,21 @@ from lib import detection
 from lib.errors import BadValue
 from lib.evasion import FORMS
 from lib.metrics import mean_interval
+from lib.uncertainty.scores import NAMES as SCORE_NAMES
 from lib.uncertainty.scores import SCORES
-from report import attack_figures, figures
-from report.attack_figures import SCORE_NAMES, fooling_rates, loss_against_steps, rejection_curves, roc_curves
-from report.figures import LOOK, NAMES, accuracy_against_epsilon
+from report.figures import looks
+from report.figures.looks import ESTIMATORS, Looks, look
+from report.papers.harakeh_figures import (
+    ATTACKS,
+    JUDGED,
+    accuracy_against_epsilon,
+    fooling_rates,
+    loss_against_steps,
+    rejection_curves,
+    roc_curves,
+)
+
+NAMES = {estimator: one["label"] for estimator, one in ESTIMATORS.items()}
 
 RATES, SHARES = list(detection.FALSE_POSITIVE_RATES), list(detection.REJECTED)
 STEPS = [1.0, 2.0, 5.0, 10.0]
@@ -148,7 +159,7 @@ def test_figures_are_opaque_white_and_nothing_is_cut_off(kind: str, count: int) 
         assert all(legend.get_window_extent().y1 <= box.y0 + 1 for box in extents[len(figure.legends) :])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "accuracy"])
+@EVERY
 def test_a_panel_says_why_it_is_empty(kind: str) -> None:
     make, panel, other = MAKERS[kind]
     panels = {"full": panel, "empty": {key: [] for key in panel}, "none": {}}
@@ -171,8 +182,16 @@ def test_an_unknown_estimator_is_refused_by_name(kind: str) -> None:
     [
         ("fooling", ("other", "mean"), "estimator: unknown 'other'"),
         ("fooling", ("none", "other"), "form: unknown 'other'"),
-        ("roc", ("other", "entropy"), "estimator: unknown 'other'"),
-        ("rejection", ("none", "other"), "score: unknown 'other'"),
+        (
+            "roc",
+            ("other", "entropy"),
+            "estimator and score: unknown ('other', 'entropy'); expected one of ('none', 'entropy')",
+        ),
+        (
+            "rejection",
+            ("none", "other"),
+            "estimator and score: unknown ('none', 'other'); expected one of ('none', 'entropy')",
+        ),
     ],
 )
 def test_an_unknown_pair_is_refused_by_name(kind: str, key: tuple[str, str], told: str) -> None:
@@ -190,11 +209,22 @@ def test_records_over_different_points_are_refused() -> None:
 
 
 def test_every_estimator_form_and_score_has_a_look_of_its_own() -> None:
-    assert list(NAMES) == list(LOOK) == ["none", "epistemic", "aleatoric", "ensemble"]
-    for part in ("color", "marker", "linestyle"):
-        assert len({str(look[part]) for look in LOOK.values()}) == len(LOOK)
-    assert set(attack_figures.FORM_LOOK) == set(FORMS) and set(SCORE_NAMES) == set(SCORES)
-    assert len({look["marker"] for look in attack_figures.FORM_LOOK.values()}) == len(FORMS)
+    assert list(ESTIMATORS) == ["none", "epistemic", "aleatoric", "ensemble"]
+    for part in ("label", "color", "marker", "linestyle"):
+        assert len({str(one[part]) for one in ESTIMATORS.values()}) == len(ESTIMATORS)
+    assert set(ATTACKS) == set(FORMS) and set(SCORE_NAMES) == set(SCORES)
+    assert set(JUDGED) == {(estimator, score) for estimator in ESTIMATORS for score in SCORES}
+    assert (
+        len({one["marker"] for one in ATTACKS.values()})
+        == len({one["label"] for one in ATTACKS.values()})
+        == len(FORMS)
+    )
+
+
+@pytest.mark.parametrize(("every", "wrong"), [(["a", "b"], "b"), ([], "a")])
+def test_looks_that_are_not_of_every_thing_are_refused_where_they_are_declared(every: list[str], wrong: str) -> None:
+    with pytest.raises(BadValue, match=rf"^kind: expected a look for every one and for no other, .* \{{'{wrong}'\}}$"):
+        Looks("kind", {"a": look("A", "grey", "o")}, every=every)
 
 
 # --- curves -------------------------------------------------------------------------------------------------------------
@@ -331,7 +361,7 @@ def test_fooling_rates_are_marks_by_form_over_bars_of_runs() -> None:
         ("epistemic", "expectation"): [],
     }
     (axis,) = drawn(fooling_rates({"CW": groups}, published={"CW": {"epistemic": (30.0, 37.0)}})).axes
-    blue, vermillion = (to_hex(LOOK[name]["color"]) for name in ("none", "epistemic"))
+    blue, vermillion = (to_hex(ESTIMATORS[name]["color"]) for name in ("none", "epistemic"))
     found = marks(axis)
     assert {key: y for key, (_, y) in found.items()} == {
         (blue, "o"): 99,
@@ -369,5 +399,5 @@ def test_the_figures_leave_the_settings_of_matplotlib_alone() -> None:
     for make, panel, _ in MAKERS.values():
         drawn(make({"panel": panel}))
     assert dict(plt.rcParams) == before
-    with figures.style():
+    with looks.style():
         assert plt.rcParams["savefig.facecolor"] == "white"

@@ -26,18 +26,21 @@ from experiments.papers.galinkin.membership import Membership
 from experiments.records import Record
 from lib.errors import BadValue
 from lib.metrics import mean_interval
-from report import decision_figures, membership_figures
-from report.decision_figures import DECEIVED, VICTIMS, noise_failure, success_by_answers, success_within
-from report.membership_figures import (
-    BOXES,
+from report.papers.galinkin_diagram import BOXES, DIAGRAM_STEPS, SAID, membership_diagram
+from report.papers.galinkin_figures import (
+    CLAIMED,
+    CONFIRMED,
     COUNTED,
-    DIAGRAM_STEPS,
+    DECEIVED,
     LOWEST,
     NETWORKS,
-    SAID,
+    VICTIMS,
     counted_by_rate,
-    membership_diagram,
-    roc_panels,
+    noise_failure,
+    roc,
+    roc_logarithmic,
+    success_by_answers,
+    success_within,
 )
 
 Key = tuple[str, bool]
@@ -111,8 +114,8 @@ def look_of(line: Line2D) -> tuple[str, ...]:
 
 
 MAKERS: dict[str, tuple[Callable[..., Figure], dict[Key, list[Record]]]] = {
-    "roc": (roc_panels, {key: told(0.5, 0.6) for key in NETWORKS}),
-    "logarithmic roc": (lambda panels: roc_panels(panels, logarithmic=True), {key: told(0.5, 2.0) for key in NETWORKS}),
+    "roc": (roc, {key: told(0.5, 0.6) for key in NETWORKS}),
+    "logarithmic roc": (roc_logarithmic, {key: told(0.5, 2.0) for key in NETWORKS}),
     "limits": (lambda panels: success_within(panels, xlabel="limit"), {key: attacked(40.0, 60.0) for key in VICTIMS}),
     "answers": (success_by_answers, {key: attacked(40.0, 60.0) for key in VICTIMS}),
     "noise": (noise_failure, {key: attacked(40.0, 60.0) for key in VICTIMS}),
@@ -249,7 +252,7 @@ def test_the_figures_leave_the_settings_of_matplotlib_alone() -> None:
 
 def test_roc_curves_are_the_mean_over_seeds_beside_chance() -> None:
     panels = {"MNIST": {("lenet5", False): told(0.5, 1.0, 3.0), ("resnet18", True): told(0.7)}}
-    (axis,) = drawn(roc_panels(panels)).axes
+    (axis,) = drawn(roc(panels)).axes
     several, one = labelled(axis)["LeNet-5"], labelled(axis)["ResNet-18 with dropout"]
     assert points(one) == (RATES, [rate**0.7 for rate in RATES])
     np.testing.assert_allclose(points(several)[1], [(rate**0.5 + rate + rate**3) / 3 for rate in RATES])
@@ -263,7 +266,7 @@ def test_logarithmic_curves_begin_at_the_corner_and_run_along_the_lower_edge_whe
     """The mean comes first: seeds that find nothing at a rate count as 0, not as the edge."""
     steep = record(fpr=RATES, tpr=[0, 0, 0, 0.02, 0.2, 0.5, 1])
     flat = record(fpr=RATES, tpr=[0, 0, 1e-3, 0, 0, 0.5, 1])
-    (axis,) = drawn(roc_panels({"MNIST": {("lenet5", True): [steep, flat]}}, logarithmic=True)).axes
+    (axis,) = drawn(roc_logarithmic({"MNIST": {("lenet5", True): [steep, flat]}})).axes
     assert axis.get_xscale() == axis.get_yscale() == "log"
     assert axis.get_xlim()[0] == axis.get_ylim()[0] == LOWEST == 1e-4
     x, y = points(labelled(axis)["LeNet-5 with dropout"])
@@ -275,7 +278,7 @@ def test_logarithmic_curves_begin_at_the_corner_and_run_along_the_lower_edge_whe
 
 def test_a_curve_that_holds_nothing_above_the_lower_edge_is_not_measured() -> None:
     nothing = record(fpr=[0.0, 1e-5], tpr=[0.0, 0.1])
-    (axis,) = drawn(roc_panels({"MNIST": {("lenet5", False): [nothing]}}, logarithmic=True)).axes
+    (axis,) = drawn(roc_logarithmic({"MNIST": {("lenet5", False): [nothing]}})).axes
     assert notes(axis) == ["not measured"]
 
 
@@ -301,7 +304,7 @@ def test_published_accuracies_are_marked_where_they_are_said_to_be() -> None:
 
 def test_drawing_leaves_the_records_as_they_were() -> None:
     records = told(0.5)
-    drawn(roc_panels({"MNIST": {("lenet5", False): records}}, logarithmic=True))
+    drawn(roc_logarithmic({"MNIST": {("lenet5", False): records}}))
     assert records == told(0.5)
 
 
@@ -341,7 +344,7 @@ def reached(start: str, without: str = "") -> set[str]:
 
 def test_the_steps_join_the_boxes_and_end_in_the_question() -> None:
     assert {name for step in DIAGRAM_STEPS for name in step} == set(BOXES)
-    assert len(set(DIAGRAM_STEPS)) == len(DIAGRAM_STEPS) and set(SAID) <= set(DIAGRAM_STEPS)
+    assert len(set(DIAGRAM_STEPS)) == len(DIAGRAM_STEPS) and set(SAID) == set(DIAGRAM_STEPS)
     starts, ends = ({step[i] for step in DIAGRAM_STEPS} for i in (0, 1))
     assert starts - ends == {"one half of the data", "other half of the data"}
     assert ends - starts == {"member?"}
@@ -385,7 +388,7 @@ def test_nothing_overlaps_or_leaves_the_page(diagram: Figure) -> None:
     texts = [text.get_window_extent() for text in diagram.axes[0].texts if text.get_text()]
     assert not any(one.overlaps(other) for one, other in combinations(texts, 2))
     outside = [text for text in texts if not any(inside(text, box) for box in boxes)]
-    assert len(outside) == len(SAID) + 2  # owner and adversary
+    assert len(outside) == sum(map(bool, SAID.values())) + 2  # owner and adversary
     assert not any(text.overlaps(box) for text in outside for box in boxes)
     page = diagram.bbox
     assert all(inside(one, page) for one in [*boxes, *texts])
@@ -529,5 +532,5 @@ def test_marks_are_filled_where_the_vote_confirms_and_open_where_the_attack_clai
     entries = [line for line in figure.legends[0].get_lines() if isinstance(line, Line2D)]
     for line in [*figure.axes[0].lines, *entries]:
         assert to_hex(line.get_markerfacecolor()) == "#ffffff"
-    assert decision_figures.CLAIMED[0] == "found" and decision_figures.CONFIRMED[0] == "success_vote"
-    assert {look["markerfacecolor"] for look in map(membership_figures._look, NETWORKS)} == {"white", "#0072B2"}
+    assert CLAIMED[0] == "found" and CONFIRMED[0] == "success_vote"
+    assert {one["markerfacecolor"] for one in NETWORKS.values()} == {"white", "#0072B2"}

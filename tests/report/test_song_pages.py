@@ -17,9 +17,8 @@ from experiments.papers.song import METHODS, Targeted, Threshold
 from experiments.papers.song.readings import DATASETS
 from experiments.papers.song.threshold import BINS
 from experiments.records import Result, Store
-from report import inference_figures
 from report.papers import song as song_tables
-from report.papers import song_fit, song_panels
+from report.papers import song_figures, song_fit, song_panels
 from report.prose import quote
 from report.tables import differences
 
@@ -280,7 +279,7 @@ def closed() -> Any:
 
 @pytest.mark.parametrize("inputs", song_tables.INPUTS)
 def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store, inputs: str) -> None:
-    figure = inference_figures.loss_histograms(song_panels.victims(full), inputs=inputs)
+    figure = song_figures.loss_histograms(song_panels.victims(full), inputs=inputs)
     assert [axis.get_title() for axis in figure.axes][:2] == ["Yale Face, robust", "Yale Face, natural"]
     assert len(figure.axes) == 6
     for axis in figure.axes:
@@ -292,18 +291,18 @@ def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store,
 
 
 def test_rates_are_drawn_for_each_training_and_kind_of_input(full: Store) -> None:
-    figure = inference_figures.rates(song_panels.victims(full))
+    figure = song_figures.rates(song_panels.victims(full))
     for axis in figure.axes:
         curves = axis.lines[1:]  # after that of chance
         assert len(curves) == 4 and axis.get_xscale() == axis.get_yscale() == "log"
-        assert np.asarray(curves[0].get_ydata()).min() >= inference_figures.LOWEST
+        assert np.asarray(curves[0].get_ydata()).min() >= song_figures.LOWEST
     filled = [line.get_markerfacecolor() for line in figure.axes[0].lines[1:]]
     assert filled[1] == filled[3] == "white" and "white" not in (filled[0], filled[2])
 
 
 def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
-    figure = inference_figures.inference_against_gap(song_panels.victims(full))
-    gap_attack, *paths = figure.axes[1].lines
+    figure = song_figures.inference_against_gap(song_panels.victims(full))
+    *paths, gap_attack = figure.axes[1].lines
     assert np.allclose(gap_attack.get_ydata(), 50 + np.asarray(gap_attack.get_xdata()) / 2)
     assert len(paths) == 8
     for path, end in zip(paths[::2], paths[1::2], strict=True):
@@ -312,7 +311,7 @@ def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
 
 
 def test_budgets_are_drawn_from_natural_to_the_papers(full: Store) -> None:
-    figure = inference_figures.inference_against_budget(song_panels.budgets(full))
+    figure = song_figures.inference_against_budget(song_panels.budgets(full))
     for axis, epsilon in zip(figure.axes, (0.1, 8 / 255), strict=True):
         assert len(axis.lines) == 3
         for line in axis.lines:
@@ -322,7 +321,7 @@ def test_budgets_are_drawn_from_natural_to_the_papers(full: Store) -> None:
 
 @pytest.mark.parametrize("draw", ["loss_histograms", "rates", "inference_against_gap", "inference_against_budget"])
 def test_without_records_a_figure_says_so(draw: str) -> None:
-    figure = getattr(inference_figures, draw)({})
+    figure = getattr(song_figures, draw)({})
     said = [text.get_text() for axis in figure.axes for text in axis.texts]
     assert said and set(said) == {"not run yet"}
     assert figure.get_facecolor() == (1.0, 1.0, 1.0, 1.0)

@@ -30,11 +30,13 @@ from experiments.records import Record, Result, Store
 from experiments.verdicts import Measured, Word
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
-from report import benchmark_page, figures, numbers, site, status_page, tables
+from report import benchmark_page, numbers, site, status_page, tables
+from report.figures.looks import ESTIMATORS as ESTIMATOR_LOOKS
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers import harakeh as pages
 from report.papers import harakeh_panels as shown
+from report.papers.harakeh_figures import accuracy_against_epsilon, image_pairs
 from report.prose import quote, verdicts
 from report.tables import Table
 
@@ -407,7 +409,7 @@ def test_the_curves_table_holds_every_point(curves: Store) -> None:
 
 
 def drawn(panels: shown.Panels) -> Figure:
-    made = figures.accuracy_against_epsilon(panels, published=shown.published_points())
+    made = accuracy_against_epsilon(panels, published=shown.published_points())
     plt.close(made)
     return made
 
@@ -422,8 +424,8 @@ def curves_of(figure: Figure) -> list[dict[str, Line2D]]:
 
 def test_the_figure_draws_a_line_for_each_estimator(curves: Store) -> None:
     mnist, cifar = curves_of(drawn(shown.panels(curves)))
-    assert list(mnist) == [figures.NAMES[estimator] for estimator in ESTIMATORS]
-    assert list(cifar) == [figures.NAMES["none"], figures.NAMES["epistemic"]]
+    assert list(mnist) == [ESTIMATOR_LOOKS[estimator]["label"] for estimator in ESTIMATORS]
+    assert list(cifar) == [ESTIMATOR_LOOKS["none"]["label"], ESTIMATOR_LOOKS["epistemic"]["label"]]
     for line in mnist.values():  # means over seeds 0, 1, 2
         assert list(line.get_xdata()) == list(MNIST_EPSILONS)
         np.testing.assert_allclose(np.asarray(line.get_ydata(), float), [91.0 - 10 * i for i in range(7)])
@@ -456,7 +458,7 @@ def test_the_papers_numbers_are_open_marks_at_their_epsilon(curves: Store) -> No
         for estimator, mark in zip(ESTIMATORS, marks, strict=True):
             assert list(mark.get_xdata()) == [0.3]
             assert list(mark.get_ydata()) == [PRINTED[f"{dataset}/fgsm/{estimator}/adversarial_accuracy"].value]
-            assert mark.get_linestyle() == "None" and mark.get_marker() == figures.LOOK[estimator]["marker"]
+            assert mark.get_linestyle() == "None" and mark.get_marker() == ESTIMATOR_LOOKS[estimator]["marker"]
 
 
 def test_the_figures_axes_say_what_and_in_which_unit(curves: Store) -> None:
@@ -475,14 +477,14 @@ def test_the_legend_names_every_line_whichever_panel_has_it(store: Store, first:
     for cell in cells(dataset="cifar10", network="fully_convolutional", seed=0):
         put(store, cell)
     (legend,) = drawn(shown.panels(store)).legends
-    names = [figures.NAMES[estimator] for estimator in ESTIMATORS]
+    names = [ESTIMATOR_LOOKS[estimator]["label"] for estimator in ESTIMATORS]
     assert [text.get_text() for text in legend.get_texts()] == [*names, "paper"]
 
 
 @pytest.mark.parametrize("kind", ["curves", "images"])
 def test_figures_are_opaque_white(curves: Store, kind: str) -> None:
     images = torch.rand(3, 1, 4, 4)
-    made = drawn(shown.panels(curves)) if kind == "curves" else figures.image_pairs(images, {"none": images})
+    made = drawn(shown.panels(curves)) if kind == "curves" else image_pairs(images, {"none": images})
     plt.close(made)
     file = io.BytesIO()
     made.savefig(file)
@@ -493,7 +495,7 @@ def test_figures_are_opaque_white(curves: Store, kind: str) -> None:
 
 def test_image_pairs_has_a_row_for_the_clean_images_and_each_victim() -> None:
     images = torch.linspace(0, 1, 2 * 16).reshape(2, 1, 4, 4)
-    made = figures.image_pairs(images, {"none": images * 0, "epistemic": 1 - images})
+    made = image_pairs(images, {"none": images * 0, "epistemic": 1 - images})
     plt.close(made)
     labels = [axis.get_ylabel() for axis in made.axes if axis.get_ylabel()]
     assert labels == ["clean", "no uncertainty", "epistemic\n(MC dropout)"]

@@ -7,16 +7,13 @@ activation has no box of its own, it stands beside the layer before it; dropout 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from lib import models, seeds
@@ -24,10 +21,24 @@ from lib.errors import BadValue
 from lib.layers import Dropout, Flatten, set_sampling
 from lib.models import Shape
 from lib.uncertainty import ESTIMATORS, Deterministic, Heteroscedastic, MonteCarloDropout, Victim, estimate
-from report.figures import LOOK, NAMES, style
+from report.figures import looks
+from report.figures.boxes import draw_arrow, draw_box, page
 from report.tables import Table
 
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh)
+# What a layer is called, with the settings that tell it from others of its kind; "" where it has no name.
+LABELS: Mapping[type[nn.Module], Callable[[Any], str]] = {
+    nn.Conv2d: lambda it: f"conv {_by(it.kernel_size)}, {it.out_channels}{_stride(it)}",
+    nn.Linear: lambda it: f"dense, {it.out_features}",
+    nn.AvgPool2d: lambda it: f"average pool {_by(it.kernel_size)}",
+    nn.MaxPool2d: lambda it: f"max pool {_by(it.kernel_size)}",
+    nn.AdaptiveAvgPool2d: lambda it: "global average pool" if it.output_size == 1 else "",
+    Dropout: lambda it: f"dropout, p = {it.p:g}",
+    Flatten: lambda it: "flatten",
+    nn.LeakyReLU: lambda it: "leaky ReLU",
+    nn.ReLU: lambda it: "ReLU",
+    nn.Tanh: lambda it: "tanh",
+}
 # Boxes that only one estimator has: they take its colour. The others take that of the plain network.
 ADDED = {"Dropout": "epistemic", "MonteCarloDropout": "epistemic", "Heteroscedastic": "aleatoric"}
 
@@ -39,8 +50,7 @@ class Column(NamedTuple):
     victims: Mapping[str, Victim]
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A layer of a network, or a step from its logits to the victim's answer."""
 
     part: str  # input, body, head, noise (the second head) or answer
@@ -51,22 +61,11 @@ class Box:
 
 
 def column(name: str, *, shape: Shape, classes: int, width: int, dropout: float, draws: int) -> Column:
-    """The architecture `name` as the cells of the replication build it, under each estimator.
-
-    Raises:
-        BadValue: what `lib.models.build` and `lib.uncertainty.estimate` refuse.
-    """
+    """The architecture `name` as the cells of the replication build it, under each estimator."""
+    added: dict[str, Any] = {"none": {}, "epistemic": {"dropout": dropout}, "aleatoric": {"heteroscedastic": True}}
     victims = {}
     for estimator in ESTIMATORS:
-        network = models.build(
-            name,
-            shape=shape,
-            classes=classes,
-            seed=0,
-            width=width,
-            dropout=dropout if estimator == "epistemic" else 0.0,
-            heteroscedastic=estimator == "aleatoric",
-        )
+        network = models.build(name, shape=shape, classes=classes, seed=0, width=width, **added[estimator])
         victims[estimator] = estimate(estimator, network, generator=seeds.generator(0, "diagram"), draws=draws)
     return Column(shape, victims)
 
@@ -86,13 +85,11 @@ def boxes_of(victim: Victim, shape: Shape) -> list[Box]:
 
     def note(part: str, layer: nn.Module, output: Tensor) -> None:
         label, out = label_of(layer), tuple(output.shape[1:])
-        if isinstance(layer, Dropout) and layer.p == 0:
-            return
         if isinstance(layer, ACTIVATIONS) and boxes[-1].part == part:
-            boxes[-1] = replace(boxes[-1], label=f"{boxes[-1].label}, {label}", shape=out)
-            return
-        parameters = sum(weight.numel() for weight in layer.parameters())
-        boxes.append(Box(part, type(layer).__name__, label, out, parameters))
+            boxes[-1] = boxes[-1]._replace(label=f"{boxes[-1].label}, {label}", shape=out)
+        elif not (isinstance(layer, Dropout) and layer.p == 0):
+            parameters = sum(weight.numel() for weight in layer.parameters())
+            boxes.append(Box(part, type(layer).__name__, label, out, parameters))
 
     for name, layer in network.named_modules():
         if not list(layer.children()):
@@ -102,52 +99,33 @@ def boxes_of(victim: Victim, shape: Shape) -> list[Box]:
         zeros = torch.zeros(1, *shape)
         network(zeros) if network.noise is None else network.logits_and_sigma(zeros)
     if network.noise is not None:
-        boxes[-1] = replace(boxes[-1], label=f"{boxes[-1].label}, softplus")
+        boxes[-1] = boxes[-1]._replace(label=f"{boxes[-1].label}, softplus")
     return [*boxes, *_answer(victim, boxes[-1].shape)]
 
 
 def label_of(layer: nn.Module) -> str:
-    """What a layer is called, with the settings that tell it from others of its kind.
+    """What a layer is called.
 
     Raises:
         BadValue: a layer that has no name here.
     """
-    match layer:
-        case nn.Conv2d():
-            stride = "" if layer.stride == (1, 1) else f", stride {layer.stride[0]}"
-            return f"conv {_by(layer.kernel_size)}, {layer.out_channels}{stride}"
-        case nn.Linear():
-            return f"dense, {layer.out_features}"
-        case nn.AvgPool2d():
-            return f"average pool {_by(layer.kernel_size)}"
-        case nn.MaxPool2d():
-            return f"max pool {_by(layer.kernel_size)}"
-        case nn.AdaptiveAvgPool2d(output_size=1):
-            return "global average pool"
-        case Dropout():
-            return f"dropout, p = {layer.p:g}"
-        case Flatten():
-            return "flatten"
-        case nn.LeakyReLU():
-            return "leaky ReLU"
-        case nn.ReLU():
-            return "ReLU"
-        case nn.Tanh():
-            return "tanh"
-    raise BadValue(f"layer: expected one that a diagram has a name for, got {layer}")
+    label = LABELS.get(type(layer), lambda it: "")(layer)
+    if not label:
+        raise BadValue(f"layer: expected one that a diagram has a name for, got {layer}")
+    return label
 
 
 def _answer(victim: Victim, logits: tuple[int, ...]) -> list[Box]:
     """The steps from logits to probabilities: for one pass, for T passes, for one pass and T draws of noise."""
     softmax = Box("answer", "Softmax", "softmax", logits)
+    samples = "samples of $\\mathcal{N}(f, \\sigma^2)$"
     match victim:
         case Deterministic():
             return [softmax]
         case MonteCarloDropout():
             return [Box("answer", "MonteCarloDropout", f"mean of T = {victim.draws} softmaxes", logits)]
         case Heteroscedastic():
-            label = f"mean of T = {victim.draws} samples of $\\mathcal{{N}}(f, \\sigma^2)$"
-            return [Box("answer", "Heteroscedastic", label, logits), softmax]
+            return [Box("answer", "Heteroscedastic", f"mean of T = {victim.draws} {samples}", logits), softmax]
     raise BadValue(f"victim: expected one of the three estimators, got {type(victim).__name__}")
 
 
@@ -171,12 +149,17 @@ def _by(sizes: int | tuple[int, ...]) -> str:
     return "×".join(map(str, (sizes, sizes) if isinstance(sizes, int) else sizes))
 
 
+def _stride(layer: nn.Conv2d) -> str:
+    return "" if layer.stride == (1, 1) else f", stride {layer.stride[0]}"
+
+
 # --- drawing ------------------------------------------------------------------------------------------------------------
 
-# Inches: the axes of a diagram count in them, so that a line of text fits its box whatever the size of the figure.
+# Inches.
 WIDE, HIGH, LOW, GAP = 3.0, 0.25, 0.21, 0.16  # a box, its height, that of dropout under its layer, and an arrow
 LANE, APART, PAD = 1.98, 0.1, 0.07  # a box where two heads stand side by side, between them, and inside their edges
 COLUMN, TITLE, HEADER = 4.2, 0.4, 0.5
+MIDDLES = {"trunk": 0.0, "head": -(LANE + APART) / 2, "noise": (LANE + APART) / 2}
 
 
 class Placed(NamedTuple):
@@ -198,7 +181,6 @@ class Placed(NamedTuple):
 def placed(boxes: list[Box]) -> list[Placed]:
     """Boxes one below the other; the layers of two heads side by side, and dropout right under the layer it follows."""
     forked = any(box.part == "noise" for box in boxes)
-    middles = {"trunk": 0.0, "head": -(LANE + APART) / 2, "noise": (LANE + APART) / 2}
     bottoms: dict[str, float] = {}  # of the lanes that the next box may hang on
     found = []
     for box in boxes:
@@ -207,18 +189,13 @@ def placed(boxes: list[Box]) -> list[Placed]:
             above = {name: y for name, y in bottoms.items() if name != "trunk"} or bottoms
         else:
             above = {lane: bottoms.get(lane, bottoms["trunk"])}
-        dropout = box.kind == "Dropout"
-        gap = 0.0 if dropout else GAP
-        one = Placed(
-            box,
-            x=middles[lane],
-            y=max(above.values(), default=-gap) + gap,
-            width=WIDE if lane == "trunk" else LANE,
-            height=LOW if dropout else HIGH,
-            feeds=[] if dropout else [(middles[name], y) for name, y in above.items()],
-        )
-        bottoms = {lane: one.bottom} if lane == "trunk" else {**bottoms, lane: one.bottom}
-        found.append(one)
+        width, height, gap = WIDE if lane == "trunk" else LANE, HIGH, GAP
+        feeds = [(MIDDLES[name], y) for name, y in above.items()]
+        if box.kind == "Dropout":
+            height, gap, feeds = LOW, 0.0, []
+        y = max(above.values(), default=-gap) + gap
+        found.append(Placed(box, MIDDLES[lane], y, width, height, feeds))
+        bottoms = ({} if lane == "trunk" else bottoms) | {lane: y + height}
     return found
 
 
@@ -233,27 +210,24 @@ def network_diagram(columns: Mapping[str, Column]) -> Figure:
     """
     if not columns:
         raise BadValue("columns: expected at least one, got none")
-    rows = [
-        {title: placed(boxes_of(one.victims[row], one.shape)) for title, one in columns.items() if row in one.victims}
-        for row in ESTIMATORS
-    ]
-    tall = [max((one.bottom for stack in row.values() for one in stack), default=-HEADER) for row in rows]
-    size = COLUMN * len(columns), TITLE + sum(tall) + HEADER * len(rows) + 0.1
-    with style():
-        figure = plt.figure(figsize=size)
-        axis = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
-        axis.set_axis_off()
+    stacks = {
+        (estimator, i): placed(boxes_of(one.victims[estimator], one.shape))
+        for estimator in ESTIMATORS
+        for i, one in enumerate(columns.values())
+        if estimator in one.victims
+    }
+    shown = [estimator for estimator in ESTIMATORS if any(estimator == key[0] for key in stacks)]
+    tall = [HEADER + max(stack[-1].bottom for key, stack in stacks.items() if key[0] == one) for one in shown]
+    tops = dict(zip(shown, accumulate(tall, initial=TITLE), strict=False))
+    middle: dict[str, Any] = {"ha": "center", "va": "center"}
+    with page(COLUMN * len(columns), TITLE + sum(tall) + 0.1) as (figure, axis):
         for i, title in enumerate(columns):
-            middle, top = COLUMN * (i + 0.5), TITLE
-            axis.text(middle, TITLE / 2, title, ha="center", va="center", fontsize=11, weight="bold")
-            for estimator, row, down in zip(ESTIMATORS, rows, tall, strict=True):
-                if title in row:
-                    learned = sum(one.box.parameters for one in row[title])
-                    name = f"{NAMES[estimator]}: {learned:,} parameters"
-                    colour = LOOK[estimator]["color"]
-                    axis.text(middle, top + 0.6 * HEADER, name, ha="center", va="center", color=colour)
-                    _draw(axis, row[title], middle, top + HEADER)
-                top += HEADER + down
+            axis.text(COLUMN * (i + 0.5), TITLE / 2, title, fontsize=11, weight="bold", **middle)
+        for (estimator, i), stack in stacks.items():
+            x, y, look = COLUMN * (i + 0.5), tops[estimator], looks.ESTIMATORS[estimator]
+            said = f"{look['label']}: {sum(one.box.parameters for one in stack):,} parameters"
+            axis.text(x, y + 0.6 * HEADER, said, color=look["color"], **middle)
+            _draw(axis, stack, x, y + HEADER)
     return figure
 
 
@@ -261,10 +235,8 @@ def _draw(axis: Axes, stack: list[Placed], middle: float, top: float) -> None:
     """A stack of boxes with arrows between them; what two heads give, and what is repeated for every draw."""
     for one in stack:
         left, y = middle + one.x - one.width / 2, top + one.y
-        look = LOOK["aleatoric" if one.box.part == "noise" else ADDED.get(one.box.kind, "none")]
-        pale = tuple(1 - 0.15 * (1 - value) for value in to_rgb(look["color"]))
-        ink = {"ec": look["color"], "ls": look["linestyle"], "fc": pale, "lw": 1.2}
-        axis.add_patch(Rectangle((left, y), one.width, one.height, **ink))
+        look = looks.ESTIMATORS["aleatoric" if one.box.part == "noise" else ADDED.get(one.box.kind, "none")]
+        draw_box(axis, left, y, one.width, one.height, look)
         shape = _by(one.box.shape)
         # A letter is about 0.56 of the size of its type wide; there are 72 points to an inch.
         fitting = 72 * (one.width - 2 * PAD) / (0.56 * len(f"{_plain(one.box.label)}  {shape}"))
@@ -272,8 +244,7 @@ def _draw(axis: Axes, stack: list[Placed], middle: float, top: float) -> None:
         axis.text(left + PAD, s=one.box.label, ha="left", **line)
         axis.text(left + one.width - PAD, s=shape, ha="right", **line)
         for x, start in one.feeds:
-            arrow = {"arrowstyle": "->", "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
-            axis.annotate("", xy=(middle + x, y), xytext=(middle + x, top + start), arrowprops=arrow)
+            draw_arrow(axis, (middle + x, top + start), (middle + x, y))
         if one.box.kind == "Heteroscedastic":
             for name, (x, _) in zip(("$f$", "$\\sigma$"), one.feeds, strict=True):
                 axis.text(middle + x + 0.08, y - GAP / 2, name, ha="left", va="center", fontsize=9)

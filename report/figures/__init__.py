@@ -1,0 +1,1 @@
+"""How the book draws: a look, panels side by side, and what goes into them. What a paper's figures show stands with its pages."""

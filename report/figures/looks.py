@@ -1,0 +1,75 @@
+"""One look for all figures: opaque white, colours that the colour-blind can tell apart, every line also marked by its shape.
+
+What a thing is called and how it is drawn are declared together, so that nothing can have the one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from lib.errors import BadValue
+from lib.uncertainty import ESTIMATORS as ALONE
+
+# Okabe and Ito's palette (2008): distinct under the common forms of colour blindness.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+OPEN: dict[str, Any] = {"markerfacecolor": "white"}
+# What a curve is to be compared with: chance, or the best that can be done.
+REFERENCE: dict[str, Any] = {"color": "grey", "linewidth": 0.9, "linestyle": ":"}
+
+Look = dict[str, Any]  # what matplotlib takes for a line, its label included
+
+
+def look(label: str, color: str, marker: str, linestyle: Any = "none", **more: Any) -> Look:
+    """What a thing is called in legends, its colour, its mark and its line."""
+    return {"label": label, "color": color, "marker": marker, "linestyle": linestyle, **more}
+
+
+class Looks(dict[Any, Look]):
+    """The looks of all things of one kind, in the order of the legend.
+
+    Args:
+        kind: what an error calls them.
+        every: the keys that there are.
+
+    Raises:
+        BadValue: `looks` are not of exactly these keys; when read, a key that has none.
+    """
+
+    def __init__(self, kind: str, looks: Mapping[Any, Look], *, every: Iterable[Any]) -> None:
+        super().__init__(looks)
+        self.kind = kind
+        if wrong := set(every) ^ set(looks):
+            raise BadValue(f"{kind}: expected a look for every one and for no other, got it wrong for {wrong}")
+
+    def __missing__(self, key: Any) -> Look:
+        raise BadValue(f"{self.kind}: unknown {key!r}; expected one of {', '.join(map(str, self))}")
+
+
+ESTIMATORS = Looks(
+    "estimator",
+    {
+        "none": look("no uncertainty", BLUE, "o", "-"),
+        "epistemic": look("epistemic (MC dropout)", VERMILLION, "s", "--"),
+        "aleatoric": look("aleatoric (Gaussian logits)", GREEN, "^", "-."),
+        "ensemble": look("ensemble", PURPLE, "D", (0, (5, 1, 1, 1, 1, 1))),
+    },
+    every=[*ALONE, "ensemble"],
+)
+
+
+def style() -> AbstractContextManager[None]:
+    """The settings that every figure of the book shares, as a context."""
+    return plt.style.context(Path(__file__).with_name("book.mplstyle"))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` to `path` and close it."""
+    with style():
+        figure.savefig(path)
+    plt.close(figure)

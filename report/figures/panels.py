@@ -1,0 +1,90 @@
+"""Panels side by side with one legend below: the frame of every figure over records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from experiments.records import Record
+from lib.metrics import mean_interval
+from report.figures.looks import Look, Looks, style
+from report.tables import Panels
+
+Lines = Mapping[Any, Sequence[Record]]  # of a panel: by what tells the lines apart, the records of its seeds
+NOTHING: Panels = {"no run recorded yet": {}}
+TO_100 = (-3, 103)  # the ends of an axis of percentages
+
+
+def in_panels(
+    panels: Panels,
+    draw: Callable[[Axes, str, Lines], bool],
+    *,
+    legend: Sequence[Look | Patch],
+    across: int = 4,
+    high: float = 3.6,
+    sharey: bool = True,
+    ylabel: str,
+    **settings: Any,
+) -> Figure:
+    """A figure with a panel for each title, two in a row as a page is wide; where nothing is drawn, the panel says why.
+
+    Args:
+        panels: title of a panel, then what tells its lines apart, then the records of its seeds.
+        draw: draws the panel of a title and answers whether there was anything to draw.
+        legend: looks of its entries, of which `across` stand in a row below two panels, and half as many below one.
+        high: inches of a row.
+        sharey: whether all panels have one vertical scale.
+        ylabel: stands at the first panel of each row.
+        settings: of every panel, as `Axes.set` takes them.
+    """
+    panels = panels or NOTHING
+    columns, rows = min(2, len(panels)), math.ceil(len(panels) / 2)
+    with style():
+        figure, grid = plt.subplots(rows, columns, figsize=(4.6 * columns, high * rows), sharey=sharey, squeeze=False)
+        figure.set_layout_engine("constrained", h_pad=0.08)
+        for spare in grid.flat[len(panels) :]:
+            spare.remove()
+        for i, (axis, (title, lines)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+            axis.set(title=title, ylabel="" if i % columns else ylabel, **settings)
+            if not draw(axis, title, lines):
+                said = "not measured" if any(lines.values()) else "not run yet"
+                paper = {"fc": "white", "lw": 0}
+                axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", color="dimgrey", bbox=paper)
+        entries = min(len(legend), across if columns > 1 else across // 2)
+        handles = [Line2D([], [], **one) if isinstance(one, dict) else one for one in legend]
+        figure.legend(handles=handles, loc="outside lower center", ncols=entries)
+    return figure
+
+
+def held(panels: Panels, looks: Looks) -> list[Any]:
+    """The keys that have records in any panel, in the order of their looks.
+
+    Raises:
+        BadValue: a key without a look, even if it has no records.
+    """
+    found = {key for lines in panels.values() for key, records in lines.items() if looks[key] and records}
+    return [key for key in looks if key in found]
+
+
+def name_places(axis: Axes, names: Iterable[str]) -> None:
+    """Make the horizontal axis one of things in no order: their names stand at 0, 1 and so on."""
+    names = list(names)
+    axis.set_xlim(-0.6, max(1, len(names)) - 0.4)
+    axis.set_xticks(range(len(names)), names, fontsize=8)
+    axis.grid(visible=False, axis="x")
+
+
+def draw_mean(axis: Axes, at: float, values: Sequence[float], look: Look) -> float:
+    """The mean of percentages as a mark, and its 95 % interval where there are at least two of them; returns the mean."""
+    interval = mean_interval(values).within(0, 100)
+    if interval.n > 1:
+        axis.plot([at, at], [interval.low, interval.high], color=look["color"], marker="_", ms=8, lw=1.3)
+    axis.plot([at], [interval.mean], **{**look, "linestyle": "none", "markersize": 6})
+    return interval.mean

@@ -1,0 +1,190 @@
+"""What the figures of the Harakeh chapter show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from lib.evasion import FORMS
+from lib.uncertainty.scores import NAMES as SCORE_NAMES
+from lib.uncertainty.scores import SCORES
+from report.figures.curves import curves
+from report.figures.looks import ESTIMATORS, OPEN, REFERENCE, Look, Looks, look, style
+from report.figures.panels import TO_100, Lines, draw_mean, in_panels, name_places
+from report.tables import Panels
+
+# The forms of an attack, told apart by their marks; the colour is the victim's.
+ATTACKS = Looks(
+    "form",
+    {
+        "one_draw": look("attack: one draw", "grey", "v"),
+        "mean": look("attack: mean of the draws", "grey", "o"),
+        "expectation": look("attack: gradients averaged over draws", "grey", "P"),
+    },
+    every=FORMS,
+)
+# Entropy has filled marks and any other score open ones.
+JUDGED = Looks(
+    "estimator and score",
+    {
+        (name, score): {**ESTIMATORS[name], "label": f"{ESTIMATORS[name]['label'].split(' (')[0]}: {said}"}
+        | ({} if score == "entropy" else OPEN)
+        for name, (score, said) in product(ESTIMATORS, SCORE_NAMES.items())
+    },
+    every=product(ESTIMATORS, SCORES),
+)
+PAPER = look("paper", "grey", "o", **OPEN, markersize=9, markeredgewidth=1.8)
+PUBLISHED_EPSILON = 0.3
+
+# The loss that PGD reaches against its number of steps: an attack that is strong enough rises, and levels off.
+loss_against_steps = partial(
+    curves,
+    x="steps",
+    y="loss",
+    looks=ESTIMATORS,
+    highest=math.inf,
+    xlabel="steps of the attack (logarithmic)",
+    ylabel="loss of the true label (nats)",
+    then=lambda axis, title, lines: _tick_points(axis),
+)
+# Adversarial images detected against clean ones rejected, as the threshold on a score moves.
+roc_curves = partial(
+    curves,
+    x="false_positive_rate",
+    y="detected_{1}",
+    looks=JUDGED,
+    scale=100,
+    compared="chance",
+    across=3,
+    xlabel="clean images rejected (%)",
+    ylabel="adversarial images detected (%)",
+    xlim=TO_100,
+    ylim=TO_100,
+)
+# Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected. The dotted
+# line in an estimator's colour is the best that any score could do: it rejects exactly the images that are wrong.
+rejection_curves = partial(
+    curves,
+    x="rejected",
+    y="kept_{1}",
+    looks=JUDGED,
+    scale=100,
+    across=3,
+    xlabel="images rejected (%)",
+    ylabel="accuracy on the rest (%)",
+    xlim=TO_100,
+    ylim=TO_100,
+    then=lambda axis, title, lines: _draw_ideals(axis, lines),
+    legend=[{"label": "ideal: rejects what is wrong", **REFERENCE}],
+)
+
+
+def accuracy_against_epsilon(panels: Panels, *, published: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Accuracy under FGSM against its budget by estimator; the paper's, by title of a panel and estimator, as open marks."""
+
+    def draw_published(axis: Axes, title: str, lines: Lines) -> None:
+        axis.axhline(10, **REFERENCE)
+        for estimator, value in published.get(title, {}).items():
+            one = {name: ESTIMATORS[estimator][name] for name in ("color", "marker")}
+            axis.plot([PUBLISHED_EPSILON], [value], **{**PAPER, **one, "label": "_paper"})
+
+    return curves(
+        panels,
+        x="epsilon",
+        y="accuracy",
+        looks=ESTIMATORS,
+        xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])",
+        ylabel="accuracy (%)",
+        ylim=TO_100,
+        then=draw_published,
+        legend=[PAPER],
+    )
+
+
+def fooling_rates(panels: Panels, *, published: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """How often targeted attacks fool each victim, by the form of the attack: the mean over seeds and its interval.
+
+    Behind each mark a pale bar goes from the lowest run of any seed to the highest: what the paper gives, as open bars.
+
+    Args:
+        panels: title of a panel, then estimator and form, then the records of its seeds.
+        published: title of a panel, then estimator, then the lowest and highest rate (%) of the paper's runs.
+    """
+
+    def draw(axis: Axes, title: str, lines: Lines) -> bool:
+        looks = {key: {"color": ESTIMATORS[key[0]]["color"], "marker": ATTACKS[key[1]]["marker"]} for key in lines}
+        printed = published.get(title, {})
+        estimators = [name for name in ESTIMATORS if name in printed or any(name == key[0] for key in lines)]
+        name_places(axis, [ESTIMATORS[name]["label"].replace(" (", "\n(") for name in estimators])
+        for i, estimator in enumerate(estimators):
+            colour = ESTIMATORS[estimator]["color"]
+            if estimator in printed:
+                low, high = printed[estimator]
+                axis.bar(i - 0.34, high - low, 0.12, bottom=low, fc="white", ec=colour, lw=1.2)
+            forms = [form for form in FORMS if (estimator, form) in lines]
+            for j, form in enumerate(forms):
+                at = i + 0.05 + 0.2 * (j - (len(forms) - 1) / 2)
+                if found := [record.measurements for record in lines[estimator, form]]:
+                    low = min(one["fooling_rate_min"] for one in found)
+                    high = max(one["fooling_rate_max"] for one in found)
+                    axis.bar(at, high - low, 0.12, bottom=low, color=colour, alpha=0.25, lw=0)
+                    draw_mean(axis, at, [one["fooling_rate"] for one in found], looks[estimator, form])
+        return any(lines.values())
+
+    legend: list[Look | Patch] = [
+        *ATTACKS.values(),
+        Patch(fc="white", ec="grey", lw=1.2, label="paper, lowest to highest run"),
+        Patch(fc="grey", alpha=0.25, lw=0, label="ours, lowest to highest run"),
+    ]
+    xlabel, ylabel = "uncertainty of the victim", "fooling rate (%)"
+    return in_panels(panels, draw, legend=legend, across=3, xlabel=xlabel, ylabel=ylabel, ylim=TO_100)
+
+
+def image_pairs(x: Tensor, adversarial: Mapping[str, Tensor]) -> Figure:
+    """A row of clean images (n, c, h, w), and below it a row for each estimator's adversarial versions of them."""
+    rows = {"clean": x, **{ESTIMATORS[name]["label"]: images for name, images in adversarial.items()}}
+    with style():
+        figure, axes = plt.subplots(len(rows), len(x), figsize=(1.1 * len(x) + 1.6, 1.15 * len(rows)), squeeze=False)
+        for line, (name, images) in zip(axes, rows.items(), strict=True):
+            for axis, image in zip(line, images, strict=True):
+                axis.imshow(image.permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=1)
+                axis.set(xticks=[], yticks=[])
+            line[0].set_ylabel(name.replace(" (", "\n("), rotation=0, ha="right", va="center")
+        figure.set_layout_engine("constrained")
+    return figure
+
+
+def _tick_points(axis: Axes) -> None:
+    """Make the horizontal axis logarithmic, with a tick at every point of a curve."""
+    points = sorted({x for line in axis.lines for x in np.asarray(line.get_xdata(), float)})
+    axis.set_xscale("log")
+    axis.set_xticks(points, [f"{x:g}" for x in points])
+    axis.minorticks_off()
+
+
+def _draw_ideals(axis: Axes, lines: Lines) -> None:
+    """The mean over seeds of the best accuracy at each share of rejected images, given that with none rejected.
+
+    Scores of one estimator share it, for whichever of them rejects, the same images are wrong; unless the attack knew the
+    score, for then each has its own images.
+    """
+    ideals: dict[tuple[str, tuple[float, ...]], list[float]] = {}
+    for (estimator, score), records in lines.items():
+        held = [record.curves for record in records if record.curves.get(f"kept_{score}")]
+        if held:
+            rejected = np.array(held[0]["rejected"])
+            start = np.array([[one[f"kept_{score}"][0]] for one in held])
+            # The wrong ones go first: a / (1 - r), until only right ones are left.
+            best = np.minimum(100, start / (1 - rejected)).mean(0)
+            ideals[estimator, tuple(best.round(6))] = list(100 * rejected)
+    for (estimator, values), at in ideals.items():
+        axis.plot(at, values, zorder=1.5, **{**REFERENCE, "color": ESTIMATORS[estimator]["color"]})

@@ -1,0 +1,142 @@
+"""What the figures of the Song chapter show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from experiments.papers.song.readings import TRAININGS as TRAINED
+from experiments.records import Record
+from lib.errors import check_choice
+from lib.metrics import mean_interval
+from report.figures.curves import curves
+from report.figures.looks import BLUE, GREEN, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
+from report.figures.panels import Lines, in_panels
+from report.papers.song import INPUTS
+from report.tables import Panels
+
+TRAININGS = Looks(
+    "training",
+    {"natural": look("natural", BLUE, "o", "-"), "robust": look("robust", VERMILLION, "s", "--")},
+    every=TRAINED,
+)
+# Filled marks are for benign images, open ones for adversarial.
+BENIGN, ADVERSARIAL = {"markevery": (0.03, 0.14)}, {"markevery": (0.09, 0.14), **OPEN}
+BY_INPUTS = Looks(
+    "training and inputs",
+    {
+        (name, inputs): {**TRAININGS[name], "label": f"{name}, {inputs}", **more}
+        for name, (inputs, more) in product(TRAININGS, zip(INPUTS, (BENIGN, ADVERSARIAL), strict=True))
+    },
+    every=product(TRAINED, INPUTS),
+)
+SIDES: Mapping[str, Look] = {
+    "train": look("members (training images)", GREEN, "", "-"),
+    "test": look("others (test images)", PURPLE, "", "--"),
+}
+INFERENCES: Mapping[str, Look] = {
+    "inference_benign": look("benign", BLUE, "o", "-"),
+    "inference_adversarial": look("adversarial", VERMILLION, "s", "--"),
+    "gap_benign": look("gap attack, benign", "dimgrey", "^", ":"),
+}
+ENDED = look("end of a training", "grey", "*", markersize=13, markeredgecolor="black")
+LOWEST = 1e-3  # where logarithmic axes of rates begin
+
+
+def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:
+    """The loss of members and of others, as shares of each side, means over seeds: robust beside natural (Song, Figure 1).
+
+    Args:
+        panels: title of a row, then natural or robust, then the records of its seeds.
+        inputs: "benign" or "adversarial", the images behind the loss.
+    """
+    check_choice("inputs", inputs, INPUTS)
+
+    def draw(axis: Axes, title: str, lines: Lines) -> bool:
+        for records in lines.values():
+            for side, one in SIDES.items() if records else ():
+                shares = np.mean([record.curves[f"loss_log_{side}_{inputs}"] for record in records], axis=0)
+                edges = np.array(records[0].curves["loss_log_edges"])
+                axis.stairs(shares, edges, fill=True, color=one["color"], alpha=0.3)
+                axis.stairs(shares, edges, color=one["color"], linestyle=one["linestyle"], lw=1.2)
+        return any(lines.values())
+
+    # Most losses of members are far below 1.
+    settings = {"xscale": "log", "xlabel": "loss of the true label (nats)", "ylabel": "share of the images"}
+    halves = {
+        f"{title}, {name}": {name: lines.get(name, ())}
+        for title, lines in panels.items()
+        for name in ("robust", "natural")
+    }
+    legend = [Patch(label=one["label"], fc=one["color"], alpha=0.5) for one in SIDES.values()]
+    return in_panels(halves, draw, legend=legend, across=2, high=3.0, sharey=False, **settings)
+
+
+def rates(panels: Panels) -> Figure:
+    """ROC curves of inference by the log-odds of the true label, by training and inputs."""
+    return curves(
+        {title: {(t, i): lines[t] for t in lines for i in INPUTS} for title, lines in panels.items()},
+        x="fpr_{1}",
+        y="tpr_{1}",
+        looks=BY_INPUTS,
+        highest=1,
+        lowest=LOWEST,
+        compared="chance",
+        across=5,
+        xlabel="false-positive rate (of others)",
+        ylabel="true-positive rate (of members)",
+    )
+
+
+def inference_against_gap(panels: Panels) -> Figure:
+    """The accuracy of inference against the gap of training to test accuracy while each victim trains, one path a seed.
+
+    A star is where a path ends. The dotted line is the gap attack's: one half plus half of the gap.
+    """
+
+    def draw(axis: Axes, title: str, lines: Lines) -> bool:
+        widest = 1.0
+        for training, records in lines.items():
+            for one in (record.curves for record in records):
+                gap = np.subtract(one["trace_train_accuracy"], one["trace_test_accuracy"])
+                axis.plot(gap, one["trace_inference"], **TRAININGS[training], alpha=0.7)
+                axis.plot(gap[-1:], one["trace_inference"][-1:], **{**ENDED, "color": TRAININGS[training]["color"]})
+                widest = max(widest, gap.max())
+        axis.plot([0, 1.1 * widest], [50, 50 + 1.1 * widest / 2], zorder=1.5, **REFERENCE)
+        return any(lines.values())
+
+    legend = [*TRAININGS.values(), ENDED, {"label": "gap attack", **REFERENCE}]
+    xlabel, ylabel = "training accuracy − test accuracy (points)", "accuracy of inference (%)"
+    return in_panels(panels, draw, legend=legend, xlabel=xlabel, ylabel=ylabel)
+
+
+def inference_against_budget(victims: Mapping[str, Sequence[Record]]) -> Figure:
+    """Inference on benign and adversarial images, and the gap attack, against the budget that each victim was trained with.
+
+    Args:
+        victims: title of a panel, then the records of victims of every budget and seed.
+    """
+
+    def draw(axis: Axes, title: str, lines: Lines) -> bool:
+        for name, one in INFERENCES.items():
+            found = [mean_interval([record.measurements[name] for record in records]) for records in lines.values()]
+            # Two ends say nothing of what is between.
+            line = one if len(lines) > 2 else {**one, "linestyle": "none"}
+            axis.plot(list(lines), [interval.mean for interval in found], **line)
+            axis.vlines(list(lines), [i.low for i in found], [i.high for i in found], color=one["color"], lw=1)
+        widest = max([*lines, 8 / 255])
+        axis.set_xlim(-0.05 * widest, 1.05 * widest)
+        return any(lines.values())
+
+    panels: dict[str, dict[float, list[Record]]] = {title: {} for title in victims}
+    for title, records in victims.items():
+        for record in sorted(records, key=lambda record: float(record.config["train_epsilon"])):
+            panels[title].setdefault(record.config["train_epsilon"], []).append(record)
+    xlabel, ylabel = r"budget $\epsilon$ of the training ($\ell_\infty$, images in [0, 1])", "accuracy of inference (%)"
+    legend = list(INFERENCES.values())
+    return in_panels(panels, draw, legend=legend, across=3, xlabel=xlabel, ylabel=ylabel)
