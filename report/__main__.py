@@ -14,37 +14,25 @@ from experiments import papers
 from experiments.command_line import Parser, obey
 from experiments.records import ROOT
 from lib.errors import BadValue
+from report import site
 
 
 def chapter(options: argparse.Namespace) -> int:
     """Execute one notebook."""
-    from report import site
-
     if options.output.is_dir():
         raise BadValue(f"{options.output}: expected the name of a notebook to write, got a folder")
-    try:
-        site.execute(options.name, options.output, site.check_given(options.p))
-    except site.BuildFailed as error:
-        print(error, file=sys.stderr)
-        return 1
+    site.execute(options.name, options.output, site.check_given(options.p))
     print(f"executed notebook: {options.output}")
     return 0
 
 
 def book(options: argparse.Namespace) -> int:
     """Build the site and say where it is."""
-    from report import site
-
     smoke = options.profile == "smoke"
-    folder = options.output or (ROOT / "_build" / "smoke" if smoke else None)
-    if folder is not None and folder.exists() and not folder.is_dir():
+    folder = options.output or ROOT / "_build" / ("smoke" if smoke else "")
+    if folder.exists() and not folder.is_dir():
         raise BadValue(f"--output {folder}: expected a folder, got a file")
-    try:
-        page = site.build(profile=options.profile, compute="all" if smoke else "never", output=folder)
-    except site.BuildFailed as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"the book: {page}")
+    print(f"the book: {site.build(folder, profile=options.profile, compute='all' if smoke else 'never')}")
     return 0
 
 
@@ -66,7 +54,11 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    return obey(parser(), arguments)
+    try:
+        return obey(parser(), arguments)
+    except site.BuildFailed as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

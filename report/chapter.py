@@ -9,27 +9,32 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from matplotlib.figure import Figure
+from pydantic import AfterValidator, Field
 
 from experiments import costs, execution, papers
-from experiments.cell import PROFILES
+from experiments.cell import PROFILES, Count, OneOf, checked
 from experiments.records import Store
 from experiments.selection import select
-from lib.errors import BadValue, check_choice, check_count
+from lib.errors import BadValue
 from lib.training import checkpoints
 from report.tables import Table
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
-COMPUTE = ("missing", "never", "all")
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
 
 
-@dataclass(frozen=True, kw_only=True)
+def _here(device: str) -> str:
+    execution.check_device(device)
+    return device
+
+
+@checked
 class Parameters:
     """A chapter's parameters: flat typed scalars, as papermill passes them.
 
@@ -37,18 +42,13 @@ class Parameters:
         BadValue: a value of another type or outside its range.
     """
 
-    profile: str = "paper"
-    compute: str = "missing"
-    device: str = "auto"
-    seed_count: int = 5
+    profile: Annotated[str, OneOf(PROFILES)] = "paper"
+    compute: Literal["missing", "never", "all"] = "missing"
+    device: Annotated[str, AfterValidator(_here), Field(description="auto, cpu or cuda")] = "auto"
+    seed_count: Count = 5
 
-    def __post_init__(self) -> None:
-        check_choice("profile", self.profile, PROFILES)
-        check_choice("compute", self.compute, COMPUTE)
-        if not isinstance(self.device, str):
-            raise BadValue(f"device: expected auto, cpu or cuda, got {self.device!r}")
-        execution.check_device(self.device)
-        check_count("seed_count", self.seed_count)
+
+NAMES = tuple(field.name for field in fields(Parameters))
 
 
 def parameters(given: Mapping[str, Any]) -> Parameters:
@@ -57,11 +57,10 @@ def parameters(given: Mapping[str, Any]) -> Parameters:
     Raises:
         BadValue: a name that is no parameter, or a bad value.
     """
-    known = tuple(Parameters.__dataclass_fields__)
-    for name in given:
-        if name not in known:
-            raise BadValue(f"parameter {name}: unknown; expected one of {', '.join(known)}")
-    return Parameters(**given)
+    try:
+        return Parameters(**given)
+    except BadValue as error:
+        raise BadValue(f"parameter {error}") from error
 
 
 class Chapter:
@@ -69,45 +68,35 @@ class Chapter:
 
     def __init__(self, paper: str, namespace: Mapping[str, Any]) -> None:
         """Check the notebook's variables, which so far are its parameters, and compute what they ask for."""
-        self.paper = paper
-        known = tuple(Parameters.__dataclass_fields__)
+        self.paper, self.store = paper, Store()
         first = not any(isinstance(value, Chapter) for value in namespace.values())
-        given = {
-            name: value
-            for name, value in namespace.items()
-            if name in known
-            or (first and not name.startswith("_") and name not in ("In", "Out") and isinstance(value, PLAIN))
-        }
-        self.parameters = parameters(given)
-        self.store = Store()
+        hidden = {name for name in namespace if name.startswith("_")} | {"In", "Out"}
+        plain = {name for name, value in namespace.items() if first and isinstance(value, PLAIN)} - hidden
+        self.parameters = parameters({name: namespace[name] for name in namespace if name in plain.union(NAMES)})
         if self.parameters.compute != "never":
-            self._compute()
+            self._compute(self.parameters)
 
-    def _compute(self) -> None:
-        chosen = self.parameters
+    def _compute(self, chosen: Parameters) -> None:
+        """Compute the cells that are asked for; what that will take is said before hours of it."""
+        from IPython.display import Markdown, display
+
         seeds = min(chosen.seed_count, len({cell.seed for cell in papers.get(self.paper).grid(chosen.profile)}))
         cells = select(self.paper, chosen.profile, seeds=seeds)
-        everything = chosen.compute == "all"
-        waiting = [cell for cell in cells if everything or self.store.get(cell) is None]
+        anew = chosen.compute == "all"
+        waiting = [cell for cell in cells if anew or self.store.get(cell) is None]
         device = execution.check_device(chosen.device)
         execution.check_data(waiting)
-        self._announce(waiting, device)
+        if waiting:
+            price = costs.Prices(self.paper, self.store.all(self.paper), gpu=device.startswith("cuda"))
+            forecast = costs.forecast([price(cell) for cell in waiting])
+            display(Markdown(f'{forecast}. With `compute = "never"` nothing is computed.'))  # type: ignore[no-untyped-call]
         with tempfile.TemporaryDirectory() as empty:  # anew: every network is trained once more, but not once a cell
-            cache = Path(empty) if everything else checkpoints.default_cache()
+            cache = Path(empty) if anew else checkpoints.default_cache()
             job = execution.Job(device=device, cache=cache, progress=True)
             report = execution.run(waiting, store=self.store, executor=execution.local_processes(1), job=job)
         if report.failed:
             cell, error = report.failed[0]
             raise RuntimeError(f"{len(report.failed)} cells failed, first {cell}") from error
-
-    def _announce(self, waiting: Sequence[Any], device: str) -> None:
-        """Say what computing will take, before hours of it."""
-        from IPython.display import Markdown, display
-
-        if waiting:
-            price = costs.Prices(self.paper, self.store.all(self.paper), gpu=device.startswith("cuda"))
-            forecast = costs.forecast([price(cell) for cell in waiting])
-            display(Markdown(f'{forecast}. With `compute = "never"` nothing is computed.'))  # type: ignore[no-untyped-call]
 
     def glue(self, name: str, text: str) -> None:
         """Make `text` available to the page as {glue:md}`name`."""

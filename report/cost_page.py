@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 from experiments import papers
 from experiments.costs import Prices, cost, is_gpu
@@ -18,6 +19,7 @@ from report.tables import Table
 GPU_WATTS = 700.0  # H100 and H200 SXM, rated
 THREAD_WATTS = 10.0
 PROFILES = ("paper", "reduced")
+Groups = dict[tuple[str, ...], list[Record]]  # by the words that stand before their sums
 
 
 def energy(record: Record) -> float:
@@ -28,50 +30,38 @@ def energy(record: Record) -> float:
 
 def spent_table(store: Store) -> Table:
     """What the records of each paper and profile took, on which device; those of settings that no grid has any more apart."""
-    rows = []
+    groups: Groups = {}
     for paper in papers.NAMES:
-        groups: dict[tuple[str, str], list[Record]] = {}
         for record in [*store.all(paper), *store.superseded.all(paper)]:
-            if record.config["profile"] in PROFILES:
-                kept = record.key in _keys(paper, record.config["profile"])
-                profile = record.config["profile"] if kept else f"{record.config['profile']}, discarded"
-                groups.setdefault((profile, record.provenance["device"]), []).append(record)
-        for (profile, device), found in sorted(groups.items()):
-            rows.append([paper.capitalize(), profile, device, *_sums(found)])
-    head = "Paper,Profile,Device,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(",")
-    return Table(head, rows or [[NOT_RUN] * len(head)])
-
-
-def _sums(found: list[Record]) -> list[str]:
-    seconds = [cost(record) for record in found]
-    memory = max(record.provenance["peak_memory_mib"] for record in found)
-    kwh = math.fsum(energy(record) for record in found)
-    return [
-        str(len(found)),
-        hours(sum(seconds)),
-        hours(max(seconds)),
-        f"{memory / 1024:.1f} GiB",
-        f"{1000 * kwh:.0f} Wh",
-    ]
+            profile = record.config["profile"]
+            if profile in PROFILES:
+                said = profile if record.key in _keys(paper, profile) else f"{profile}, discarded"
+                groups.setdefault((paper.capitalize(), said, record.provenance["device"]), []).append(record)
+    return _summed("Paper,Profile,Device", dict(sorted(groups.items())))
 
 
 def cells_table(store: Store) -> Table:
     """The same for each kind of cell: one line a data set, network, estimator and attack."""
+    groups: Groups = {}
+    for paper, profile in product(papers.NAMES, PROFILES):
+        for cell in papers.get(paper).grid(profile):
+            if (record := store.get(cell)) is not None:
+                kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
+                groups.setdefault((paper.capitalize(), profile, *kind), []).append(record)
+    return _summed("Paper,Profile,Data,Network,Estimator,Attack", groups)
+
+
+def _summed(head: str, groups: Groups) -> Table:
+    """A line a group of records: its words, and sums over the records."""
+    names = [*head.split(","), "Records", "Time in all", "Longest", "Peak memory", "Energy (estimate)"]
     rows = []
-    for paper in papers.NAMES:
-        for profile in PROFILES:
-            groups: dict[tuple[str, ...], list[Record]] = {}
-            for cell in papers.get(paper).grid(profile):
-                if (record := store.get(cell)) is not None:
-                    kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
-                    groups.setdefault(kind, []).append(record)
-            rows += [[paper.capitalize(), profile, *kind, *_sums(found)] for kind, found in groups.items()]
-    head = (
-        "Paper,Profile,Data,Network,Estimator,Attack,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(
-            ","
-        )
-    )
-    return Table(head, rows or [[NOT_RUN] * len(head)])
+    for words, found in groups.items():
+        seconds = [cost(record) for record in found]
+        memory = max(record.provenance["peak_memory_mib"] for record in found) / 1024
+        watt_hours = 1000 * math.fsum(energy(record) for record in found)
+        times = [hours(sum(seconds)), hours(max(seconds))]
+        rows.append([*words, str(len(found)), *times, f"{memory:.1f} GiB", f"{watt_hours:.0f} Wh"])
+    return Table(names, rows or [[NOT_RUN] * len(names)])
 
 
 def price_table(store: Store) -> Table:

@@ -36,9 +36,7 @@ class BuildFailed(RuntimeError):
     """A chapter did not execute, or Jupyter Book found something to complain about."""
 
 
-def execute(
-    chapter: str, output: Path, given: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
-) -> None:
+def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
     """Execute the notebook of `chapter` with parameters and, only if all of it ran, write it to `output`.
 
     Raises:
@@ -47,12 +45,12 @@ def execute(
     """
     check_choice("chapter", chapter, papers.NAMES)
     parameters(given)
-    with _environment({"PYTHONPATH": str(ROOT), **(environment or {})}):
+    with _environment(PYTHONPATH=str(ROOT)):
         _execute(chapter, output, given)
 
 
 @contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+def _environment(**changes: str) -> Iterator[None]:
     """The environment of this process, which kernels inherit, with some variables changed for a while."""
     saved = dict(os.environ)
     os.environ.update(changes)
@@ -95,20 +93,20 @@ def _presentable(notebook: Any, chapter: str) -> Any:
     return notebook
 
 
-def build(*, profile: str = "paper", compute: str = "never", output: Path | None = None) -> Path:
+def build(output: Path, *, profile: str = "paper", compute: str = "never") -> Path:
     """Execute every chapter and build the site; returns the path of its first page.
 
     Args:
+        output: folder to build in; the site is in its `html`.
         profile: of the chapters. `smoke` also computes that profile's cells, for a test of everything.
         compute: "never" for the book, which only reads records.
-        output: folder to build in (default `_build`); the site is in its `html`.
 
     Raises:
         BadValue: a bad parameter.
         BuildFailed: a chapter or the build failed.
     """
-    folder = ROOT / "_build" if output is None else output.resolve()
-    source = folder / "source"
+    folder = output.resolve()
+    source, site = folder / "source", folder / "html"
     given = {"profile": profile, "compute": compute, "device": "cpu", "seed_count": 1 if profile == "smoke" else 5}
     parameters(given)
     _assemble(source)
@@ -116,11 +114,11 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
     _execute_all(source / "notebooks", given)
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
-    with _environment({"PYTHONPATH": str(ROOT)}):  # the library's page is made of docstrings
-        done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], cwd=folder, capture_output=True, text=True)
+    command += ["-W", "-n", "--keep-going", "-q"]
+    with _environment(PYTHONPATH=str(ROOT)):  # the library's page is made of docstrings
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildFailed(f"jupyter-book: {(done.stdout + done.stderr)[-4000:]}")
-    site = folder / "html"
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(folder / "_build" / "html", site)
     return site / "index.html"
@@ -129,7 +127,7 @@ def build(*, profile: str = "paper", compute: str = "never", output: Path | None
 def _execute_all(folder: Path, given: Mapping[str, Any]) -> None:
     """Execute the chapters side by side, each on one thread: those that share the cores would wait for each other's threads."""
     environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads"), "OMP_NUM_THREADS": "1"}
-    with _environment(environment), ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
+    with _environment(**environment), ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
         for done in [pool.submit(_execute, name, folder / f"{name}.ipynb", given) for name in papers.NAMES]:
             done.result()
 
@@ -141,8 +139,7 @@ def _assemble(source: Path) -> None:
     shutil.copytree(ROOT / "book", source / "book")
     shutil.copy(ROOT / "_toc.yml", source / "_toc.yml")
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    repository = os.environ.get("GITHUB_REPOSITORY")  # a fork's pages launch the fork
-    if repository:
+    if repository := os.environ.get("GITHUB_REPOSITORY"):  # a fork's pages launch the fork
         config["repository"]["url"] = f"https://github.com/{repository}"
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     for page in (source / "book").glob("*.md"):
@@ -152,7 +149,7 @@ def _assemble(source: Path) -> None:
 
 
 def write_pages(store: Store, folder: Path) -> None:
-    """The tables of the claims page and the status page, and the first page's figure, from the records."""
+    """The tables of the pages that are no chapters, and the first page's figure, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = cost_page.pages(store) | benchmark_page.pages(store)
     pages["changed"] = status_page.changed_table(store), "Records that today's code may not give again"
@@ -170,20 +167,15 @@ def write_pages(store: Store, folder: Path) -> None:
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:
-    """`name=value` words of a command line as parameters, each in the parameter's own type.
+    """`name=value` words of a command line as parameters; a value that has not its parameter's type stays a text.
 
     Raises:
-        BadValue: no "=", or a whole number expected and not given.
+        BadValue: no "=".
     """
     given: dict[str, Any] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator:
             raise BadValue(f"parameter {pair!r}: expected name=value")
-        if name == "seed_count":
-            if not (value.isascii() and value.isdigit()):
-                raise BadValue(f"parameter seed_count: expected a whole number of at least 1, got {value!r}")
-            given[name] = int(value)
-        else:
-            given[name] = value
+        given[name] = int(value) if name == "seed_count" and value.isascii() and value.isdigit() else value
     return given

@@ -194,10 +194,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     return make
 
 
-def test_an_executed_notebook_names_no_folder_and_no_clock(project: Callable[..., Path]) -> None:
+def test_an_executed_notebook_names_no_folder_and_no_clock(
+    project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = project("import os\nprint(profile, compute, os.environ['PLANTED'])", "1 + 1")
+    monkeypatch.setenv("PLANTED", "seen")
     before = dict(os.environ)
-    execute("harakeh", output, {"profile": "smoke"}, environment={"PLANTED": "seen"})
+    execute("harakeh", output, {"profile": "smoke"})
     assert dict(os.environ) == before
     text = output.read_text()
     for part in ("papermill", str(output.parents[1]), str(ROOT), str(Path.home()) + "/", "iopub", "start_time"):
