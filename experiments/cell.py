@@ -151,6 +151,10 @@ class Common:
         """Cells that the paper's grid has besides its own."""
         return []
 
+    def chosen(self, names: str) -> dict[str, Any]:
+        """Some of the settings, for a function that calls them the same."""
+        return {name: getattr(self, name) for name in names.split()}
+
     def training_work(self) -> float:
         """Images that training passes through the network, forward and backward counted three."""
         raise NotImplementedError
@@ -184,8 +188,8 @@ class Common:
         """
 
     def victim(self, bench: Bench) -> tuple[Any, dict[str, Any]]:
-        """What is attacked, trained on `bench`, and the notes of its training."""
-        raise NotImplementedError
+        """What is attacked, here the trained network itself, and the notes of its training."""
+        return bench.network(self)
 
     def measure(self, bench: Bench, victim: Any) -> Result:
         """Attack the victim and measure."""

@@ -63,9 +63,7 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
         if not target.exists():
             new[target] = content
         elif target.read_bytes() != content:
-            raise BadValue(
-                f"{path}, {name}: {target} is there already with other content; remove the one that you do not want"
-            )
+            raise BadValue(f"{path}, {name}: {target} is there already with other content; remove one of the two")
     for target, content in new.items():
         write_atomically(target, content)
     return len(new), len(found) - len(new)
@@ -82,9 +80,8 @@ def _read(path: Path) -> dict[str, bytes]:
         with tarfile.open(path, mode="r:gz") as archive:
             for entry in archive:
                 if not entry.isfile() or not MEMBER.fullmatch(entry.name) or entry.size > LARGEST:
-                    raise BadValue(
-                        f"{path}: expected only records such as song/paper/0123456789ab.json, got {entry.name!r}"
-                    )
+                    expected = "only records such as song/paper/0123456789ab.json"
+                    raise BadValue(f"{path}: expected {expected}, got {entry.name!r}")
                 if entry.name in found:
                     raise BadValue(f"{path}: expected each record once, got {entry.name!r} twice")
                 held = archive.extractfile(entry)

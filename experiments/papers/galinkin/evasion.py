@@ -7,7 +7,7 @@ answers; and within limits on the change and on the answers spent.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -85,17 +85,11 @@ class Evasion(Cell):
 
 def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
     """What the attack of `config` makes of images `x` that have labels `y`."""
-    usual: dict[str, Any] = {
-        "generator": seeds.generator(config.seed, "attack"),
-        "iterations": config.iterations,
-        "start_tries": config.start_tries,
-    }
-    if config.aware:
-        usual |= {"lead": config.lead, "check_answers": config.check_answers}
+    usual = config.chosen("iterations start_tries") | (config.chosen("lead check_answers") if config.aware else {})
+    usual["generator"] = seeds.generator(config.seed, "attack")
     if config.attack == "boundary":
         return boundary(victim, x, y, budget=BUDGET if config.aware else None, **usual)
-    own = {name: getattr(config, name) for name in ("norm", "probe", "max_evaluations", "initial_evaluations")}
-    return hop_skip_jump(victim, x, y, **own, **usual)
+    return hop_skip_jump(victim, x, y, **config.chosen("norm probe max_evaluations initial_evaluations"), **usual)
 
 
 def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
@@ -121,10 +115,7 @@ def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:
     """How often each class is the answer (n, k) when `judges` fresh answers are asked; one where nothing is random."""
     with torch.no_grad():
         asked = [victim(x) for _ in range(judges if victim.random else 1)]
-    return sum(
-        (torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]) for scores in asked),
-        torch.zeros_like(asked[0], dtype=torch.int64),
-    )
+    return torch.stack([torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]) for scores in asked]).sum(0)
 
 
 def outvoted(counts: Tensor, y: Tensor) -> Tensor:
@@ -140,12 +131,10 @@ def judge(
     with torch.no_grad():
         by_one = victim(found.adversarial).argmax(1) != y
     by_vote = outvoted(votes(victim, found.adversarial, config.judges), y)
-    order = NORMS[config.norm]
-    distance = torch.linalg.vector_norm((found.adversarial - x).flatten(1), order, dim=1)  # measured afresh
-    limits = LIMITS[config.norm]
-    base = "cifar10" if "cifar10" in config.dataset else "mnist"
-    limit = LIMIT[base][config.norm]
-    spent = [distance_after(found, n) <= limit for n in ANSWERS_SPENT]
+    distance = torch.linalg.vector_norm(
+        (found.adversarial - x).flatten(1), NORMS[config.norm], dim=1
+    )  # measured afresh
+    limit = LIMIT["cifar10" if "cifar10" in config.dataset else "mnist"][config.norm]
     hit = by_vote & (distance > 0)
     measured = {
         "success": percent(by_one),
@@ -161,11 +150,11 @@ def judge(
         "calls": float(found.calls),
     }
     curves = {
-        "limit": list(limits),
-        "success_within": [percent(by_vote & (distance <= one)) for one in limits],
-        "success_one_answer_within": [percent(by_one & (distance <= one)) for one in limits],
+        "limit": list(LIMITS[config.norm]),
+        "success_within": [percent(by_vote & (distance <= one)) for one in LIMITS[config.norm]],
+        "success_one_answer_within": [percent(by_one & (distance <= one)) for one in LIMITS[config.norm]],
         "answers": [float(n) for n in ANSWERS_SPENT],
-        "success_by_answers": [percent(one) for one in spent],
+        "success_by_answers": [percent(distance_after(found, n) <= limit) for n in ANSWERS_SPENT],
     }
     return measured, curves
 

@@ -8,6 +8,7 @@ networks were trained on pixels between 0 and 1; the code attacks them on pixels
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Annotated, Any, Literal
 
 import torch
@@ -19,6 +20,7 @@ from experiments.records import Result
 from experiments.run import Bench
 from lib import seeds
 from lib.evasion.boundary import boundary
+from lib.evasion.decision import Decided
 from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.metrics import percent
 from lib.uncertainty import Victim
@@ -75,20 +77,17 @@ def scan(config: Scan, victim: Victim, x: Tensor, aim: Tensor, targeted: Tensor,
     settings = _hop_skip_jump(config, generator) if hop_skip_jump_scan else _boundary(config, generator)
     norms = torch.rand(config.attempts, generator=generator) < 0.5 if hop_skip_jump_scan else torch.zeros(len(x)).bool()
     succeeded = torch.zeros_like(targeted)
-    for aimed in (False, True):
-        for in_linf in (False, True):
-            members = ((targeted == aimed) & (norms.to(x.device) == in_linf)).nonzero()[:, 0]
-            if len(members) == 0:
-                continue
-            own = {name: values.to(x.device)[members] for name, values in settings.items()}
-            kind: Callable[..., Any] = hop_skip_jump if hop_skip_jump_scan else boundary
-            norm = {"norm": "linf" if in_linf else "l2"} if hop_skip_jump_scan else {}
-            found = kind(
-                victim, x[members], aim[members], targeted=aimed, generator=generator, ids=members, **norm, **own
-            )
-            with torch.no_grad():
-                last = victim(found.adversarial).argmax(1)
-            succeeded[members] = (last == aim[members]) == aimed
+    attack: Callable[..., Decided] = hop_skip_jump if hop_skip_jump_scan else boundary
+    for aimed, in_linf in product((False, True), repeat=2):
+        members = ((targeted == aimed) & (norms.to(x.device) == in_linf)).nonzero()[:, 0]
+        if len(members) == 0:
+            continue
+        own: dict[str, Any] = {name: values.to(x.device)[members] for name, values in settings.items()}
+        own |= {"norm": "linf" if in_linf else "l2"} if hop_skip_jump_scan else {}
+        found = attack(victim, x[members], aim[members], targeted=aimed, generator=generator, ids=members, **own)
+        with torch.no_grad():
+            last = victim(found.adversarial).argmax(1)
+        succeeded[members] = (last == aim[members]) == aimed
     return succeeded
 
 

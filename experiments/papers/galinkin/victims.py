@@ -118,12 +118,10 @@ def splits(config: Cell, dataset: data.Dataset) -> tuple[Split, Split]:
     if config.stop_on == "test":
         return dataset.train.first(config.train_size or None), dataset.test
     n = len(dataset.train)
-    sizes = {"validation": n // 10, "target": n * 45 // 100, "shadow": n * 45 // 100}
-    parts = data.partition(n, sizes, seed=config.seed)
-    chosen = parts.get(config.part)
-    if chosen is None:
-        chosen = data.partition(n, {"validation": n // 10, "whole": n * 9 // 10}, seed=config.seed)["whole"]
-    return dataset.train.subset(chosen).first(config.train_size or None), dataset.train.subset(parts["validation"])
+    rest = {"whole": n * 9 // 10} if config.part == "whole" else dict.fromkeys(("target", "shadow"), n * 45 // 100)
+    parts = data.partition(n, {"validation": n // 10, **rest}, seed=config.seed)
+    train_on, validation = (dataset.train.subset(parts[part]) for part in (config.part, "validation"))
+    return train_on.first(config.train_size or None), validation
 
 
 def victim_of(config: Cell, network: Network, *, device: str) -> Victim:

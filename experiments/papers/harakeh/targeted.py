@@ -84,17 +84,8 @@ class CW(Targeted):
 
     def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
         """The attack on a batch."""
-        return carlini_wagner(
-            look,
-            x,
-            targets,
-            targeted=True,
-            iterations=self.iterations,
-            search_steps=self.search_steps,
-            constant=self.constant,
-            learning_rate=self.attack_rate,
-            confidence=self.confidence,
-        )
+        own = self.chosen("iterations search_steps constant confidence")
+        return carlini_wagner(look, x, targets, targeted=True, learning_rate=self.attack_rate, **own)
 
 
 @checked
@@ -157,15 +148,9 @@ def norms(x: Tensor, adversarial: Tensor, fooled: Tensor) -> dict[str, float]:
     Where none fools, there is nothing to say of the first two.
     """
     change = (adversarial - x).flatten(1).double()
-    among = (
-        {}
-        if not fooled.any()
-        else {
-            "l2": change.norm(dim=1)[fooled].mean().item(),
-            "changed_features": 100 * (change != 0).double().mean(1)[fooled].mean().item(),
-        }
-    )
-    return among | {
-        "unmoved": percent((change == 0).all(1)),
-        "outside": (-adversarial.min()).clamp_min(0).item() + (adversarial.max() - 1).clamp_min(0).item(),
-    }
+    outside = (-adversarial.min()).clamp_min(0).item() + (adversarial.max() - 1).clamp_min(0).item()
+    found = {"unmoved": percent((change == 0).all(1)), "outside": outside}
+    if fooled.any():
+        found["l2"] = change.norm(dim=1)[fooled].mean().item()
+        found["changed_features"] = 100 * (change != 0).double().mean(1)[fooled].mean().item()
+    return found

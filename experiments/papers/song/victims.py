@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Common, Count, OneOf, Rate, Share, Size, checked, part_of
-from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
@@ -67,9 +66,7 @@ class Cell(Common):
     ramp: Size = 1000
     observations: Count = 10  # of accuracy and inference, evenly over the training
     eval_steps: Count = 20  # of the attack on the trained victim
-    attack_loss: Annotated[str, OneOf(LOSSES)] = (
-        "log_odds"  # whose gradient that attack follows; the paper's: cross-entropy
-    )
+    attack_loss: Annotated[str, OneOf(LOSSES)] = "log_odds"  # whose gradient it follows; the paper's is cross_entropy
 
     def __post_init__(self) -> None:
         training_config(self)
@@ -105,10 +102,6 @@ class Cell(Common):
         )
         return {**vars(history), "compiled": compiled}
 
-    def victim(self, bench: Bench) -> tuple[Network, dict[str, Any]]:
-        """The network itself."""
-        return bench.network(self)
-
 
 def training_config(config: Cell) -> RobustConfig:
     """How the victim of `config` is trained."""
@@ -136,15 +129,12 @@ def members(config: Cell, dataset: data.Dataset) -> Split:
 
 def watch(network: Network, inside: Split, test: Split, *, device: str) -> dict[str, float]:
     """How right the network is on some members and others, and how well a threshold tells them apart, in percent."""
-    sides = [watched(split) for split in (inside, test)]
-    answers = [logits(network, side, device=device) for side in sides]
-    scores = [membership.log_odds(z, side.labels.to(device)) for z, side in zip(answers, sides, strict=True)]
-    train, held_out = (accuracy(z, side.labels.to(device)) for z, side in zip(answers, sides, strict=True))
-    return {
-        "train_accuracy": train,
-        "test_accuracy": held_out,
-        "inference": 100 * membership.best_threshold(*scores)[1],
-    }
+    told, scores = {}, []
+    for name, side in {"train": watched(inside), "test": watched(test)}.items():
+        z, y = logits(network, side, device=device), side.labels.to(device)
+        told[f"{name}_accuracy"] = accuracy(z, y)
+        scores.append(membership.log_odds(z, y))
+    return told | {"inference": 100 * membership.best_threshold(*scores)[1]}
 
 
 def watched(split: Split) -> Split:
