@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,17 +18,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from . import seeds
+from . import seeds, sources
 from .errors import BadValue, check_choice
 
-SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32), "yale": (1, 192, 168)}
+SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32), "yale": (1, *sources.FACE)}
 CLASSES = {
     "mnist": tuple("0123456789"),
     "fashion_mnist": tuple("T-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(",")),
     "cifar10": tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
-    "yale": tuple(f"yaleB{i:02d}" for i in range(1, 40) if i != 14),  # there never was a subject 14
+    "yale": sources.SUBJECTS,
 }
 DIGITS = {f"digits_as_{name}": name for name in SHAPES}
 NAMES = (*SHAPES, "yale_as_coded", *DIGITS)
@@ -54,7 +53,6 @@ CHECKSUMS = {
     "digits_as_cifar10": "2222dc7e1f182ebae7ee36b22d077e7e39fd32dc950a4f5506a8ff77cc697f9c",
     "digits_as_yale": "20455209c7750c8eb32c4ceb8fff7452f155e9d67f27c73dbdd2eac06bbc39bd",
 }
-YALE_IMAGES, YALE_TRAIN_PER_CLASS = 2414, 50
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,10 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def default_root() -> Path:
-    """The folder the data sets live in: `DATA_DIR`, or `data` at the top of the project."""
-    return Path(os.environ.get("DATA_DIR") or Path(__file__).resolve().parent.parent / "data")
+    """The folder the data sets live in: `DATA_DIR`, or `data` at the top of the project; installed, that where one works."""
+    project = Path(__file__).resolve().parent.parent
+    inside = (project / "pyproject.toml").is_file()
+    return Path(os.environ.get("DATA_DIR") or (project if inside else Path.cwd()) / "data")
 
 
 def load(name: str, root: str | Path | None = None) -> Dataset:
@@ -137,13 +137,15 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
     check_choice("dataset", name, NAMES)
     folder = default_root() if root is None else Path(root)
     if name in DIGITS:
-        parts = _digits(SHAPES[DIGITS[name]])
-    elif name in YALE_DRAWS:
-        parts = _yale(folder, YALE_DRAWS[name])
+        whole = Split(*sources.digits(SHAPES[DIGITS[name]]))
+        train, test = (
+            whole.subset(part) for part in partition(len(whole), {"train": 1437, "test": 360}, seed=0).values()
+        )
     else:
-        parts = _torchvision(name, folder)
-    named = "mnist" if name in DIGITS else "yale" if name in YALE_DRAWS else name
-    dataset = Dataset(name, *parts, CLASSES[named])
+        read = sources.yale if name in sources.DRAWS else sources.torchvision
+        train, test = (Split(*pair) for pair in read(name, folder))
+    named = "mnist" if name in DIGITS else "yale" if name in sources.DRAWS else name
+    dataset = Dataset(name, train, test, CLASSES[named])
     if (found := checksum(dataset)) != CHECKSUMS[name]:
         raise BadValue(
             f"data set {name} in {folder}: contents have checksum {found[:12]}, expected {CHECKSUMS[name][:12]}; "
@@ -182,106 +184,3 @@ def partition(n: int, sizes: Mapping[str, int], *, seed: int) -> dict[str, Tenso
     order = torch.randperm(n, generator=seeds.generator(seed, "partition"))
     ends = np.cumsum([0, *sizes.values()])
     return {part: order[ends[i] : ends[i + 1]] for i, part in enumerate(sizes)}
-
-
-def _torchvision(name: str, root: Path) -> tuple[Split, Split]:
-    from torchvision import datasets
-
-    kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
-    splits = []
-    for train in (True, False):
-        try:
-            source = kind(str(root), train=train, download=not _present(name, root))
-        except (OSError, RuntimeError, ValueError, EOFError, AssertionError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            where = root / _folder(name)
-            raise BadValue(
-                f"data set {name}: cannot read {where} ({reason}); "
-                f"set DATA_DIR to the folder that holds it, or delete {where} to download it again"
-            ) from error
-        images = torch.as_tensor(source.data)
-        images = images.permute(0, 3, 1, 2) if images.dim() == 4 else images[:, None]
-        splits.append(Split(images.contiguous(), torch.as_tensor(source.targets).long()))
-    return splits[0], splits[1]
-
-
-def _folder(name: str) -> str:
-    return {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw", "cifar10": "cifar-10-batches-py"}[name]
-
-
-def _present(name: str, root: Path) -> bool:
-    """Whether the folder holds every file; a folder that holds some is an error, not a reason to download over it."""
-    if name == "cifar10":
-        files = ["batches.meta", "test_batch", *(f"data_batch_{i}" for i in range(1, 6))]
-    else:
-        files = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-    folder = root / _folder(name)
-    if not folder.exists():
-        return False
-    for file in files:
-        if not (folder / file).is_file():
-            raise BadValue(f"data set {name}: {folder / file} is missing; delete {folder} to download it again")
-    return True
-
-
-def _our_draw(sizes: list[int]) -> list[list[int]]:
-    """An order of the images of each subject."""
-    return [torch.randperm(n, generator=seeds.generator(i, "yale split")).tolist() for i, n in enumerate(sizes)]
-
-
-def _coded_draw(sizes: list[int]) -> list[list[int]]:
-    """The same by NumPy's generator with seed 0, one subject after the other (Song et al., `YALE_split` in their utils.py)."""
-    drawn = np.random.RandomState(0)
-    return [drawn.permutation(n).tolist() for n in sizes]
-
-
-YALE_DRAWS = {"yale": _our_draw, "yale_as_coded": _coded_draw}
-
-
-def _yale(root: Path, draw: Callable[[list[int]], list[list[int]]]) -> tuple[Split, Split]:
-    """50 images of each subject to train on, the rest to test (Song et al.)."""
-    from PIL import Image
-
-    folder = root / "CroppedYale"
-    files = [sorted((folder / subject).glob(f"{subject}_P00A*.pgm")) for subject in CLASSES["yale"]]
-    if (found := sum(map(len, files))) != YALE_IMAGES:
-        raise BadValue(
-            f"data set yale: {folder} holds {found} face images, expected {YALE_IMAGES}; place the cropped Extended Yale "
-            f"Face Database B there as CroppedYale/yaleBNN/*.pgm (its authors give it for research; search 'Extended Yale B')"
-        )
-    train: list[tuple[Path, int]] = []
-    test: list[tuple[Path, int]] = []
-    for label, order in enumerate(draw([len(of_subject) for of_subject in files])):
-        chosen = [(files[label][i], label) for i in order]
-        train += chosen[:YALE_TRAIN_PER_CLASS]
-        test += chosen[YALE_TRAIN_PER_CLASS:]
-
-    def read(path: Path) -> np.ndarray:
-        try:
-            with Image.open(path) as image:
-                pixels = np.asarray(image, dtype=np.uint8)
-        except (OSError, ValueError) as error:
-            raise BadValue(f"data set yale: {path} cannot be read ({error}); restore it from the original") from error
-        if pixels.shape != SHAPES["yale"][1:]:
-            raise BadValue(f"data set yale: {path} is {pixels.shape}, expected {SHAPES['yale'][1:]}")
-        return pixels
-
-    def split(items: list[tuple[Path, int]]) -> Split:
-        images = torch.from_numpy(np.stack([read(path) for path, _ in items])[:, None])
-        return Split(images, torch.tensor([label for _, label in items]))
-
-    return split(train), split(test)
-
-
-def _digits(shape: tuple[int, int, int]) -> tuple[Split, Split]:
-    """scikit-learn's 1,797 digits of 8x8 pixels, resized by repetition of pixels: exact on every machine."""
-    from sklearn.datasets import load_digits
-
-    c, h, w = shape
-    digits = load_digits()
-    small = torch.from_numpy((digits.images * 15.9375).astype(np.uint8))[:, None]  # 0..16 to 0..255
-    images = F.interpolate(small, size=(h, w), mode="nearest").expand(-1, c, -1, -1).contiguous()
-    labels = torch.from_numpy(digits.target.astype(np.int64))
-    parts = partition(len(labels), {"train": 1437, "test": 360}, seed=0)
-    whole = Split(images, labels)
-    return whole.subset(parts["train"]), whole.subset(parts["test"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from lib import data
+from lib import data, sources
 from lib.data import Dataset, Split
 from lib.errors import BadValue
 
@@ -175,7 +175,7 @@ def fake_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     forbid_download(monkeypatch)
 
     def fill(name: str) -> Path:
-        raw = tmp_path / data._folder(name)
+        raw = tmp_path / sources.FILES[name][0]
         raw.mkdir(parents=True)
         for part in ("train", "t10k"):
             (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(np.full((3, 28, 28), 7, np.uint8)))
@@ -257,7 +257,7 @@ def test_without_a_network_an_absent_data_set_says_where_to_put_it(
     for module in ("mnist", "cifar"):
         monkeypatch.setattr(f"torchvision.datasets.{module}.download_and_extract_archive", unreachable)
     message = refusal(name, tmp_path)
-    assert message.startswith(f"data set {name}: cannot read {tmp_path / data._folder(name)}")
+    assert message.startswith(f"data set {name}: cannot read {tmp_path / sources.FILES[name][0]}")
     assert "set DATA_DIR to the folder that holds it" in message
 
 
@@ -286,7 +286,7 @@ def test_altered_or_missing_files_of_cifar10_are_refused_unread(
 def fake_yale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two subjects with 51 and 52 faces, and files that are not faces; the code is told to expect these."""
     monkeypatch.setitem(data.CLASSES, "yale", ("yaleB01", "yaleB02"))
-    monkeypatch.setattr(data, "YALE_IMAGES", 103)
+    monkeypatch.setattr(sources, "FACES", 103)
     folder = tmp_path / "CroppedYale"
     for label, (subject, faces) in enumerate([("yaleB01", 51), ("yaleB02", 52)]):
         (folder / subject).mkdir(parents=True)
@@ -300,9 +300,9 @@ def fake_yale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("draw", data.YALE_DRAWS.values(), ids=data.YALE_DRAWS)
-def test_yale_is_50_faces_of_each_subject_and_the_rest(draw: Any, fake_yale: Path) -> None:
-    train, test = data._yale(fake_yale.parent, draw)
+@pytest.mark.parametrize("name", sources.DRAWS)
+def test_yale_is_50_faces_of_each_subject_and_the_rest(name: str, fake_yale: Path) -> None:
+    train, test = (Split(*pair) for pair in sources.yale(name, fake_yale.parent))
     assert train.labels.tolist() == [0] * 50 + [1] * 50 and test.labels.tolist() == [0, 1, 1]
     assert train.images.shape == (100, 1, 192, 168) and train.images.dtype == torch.uint8
     shades = [int(image[0, 0, 0]) for image in torch.cat([train.images, test.images])]
@@ -314,7 +314,7 @@ def test_the_codes_draw_is_that_of_numpys_global_generator() -> None:
     """As in `YALE_split`: seeded once, then a permutation of the places of each subject's images among all."""
     np.random.seed(0)
     places = [np.random.permutation(np.arange(100, 163)) - 100, np.random.permutation(np.arange(200, 264)) - 200]
-    assert data.YALE_DRAWS["yale_as_coded"]([63, 64]) == [place.tolist() for place in places]
+    assert sources.DRAWS["yale_as_coded"]([63, 64]) == [place.tolist() for place in places]
 
 
 @pytest.mark.parametrize(("change", "found"), [("remove", 102), ("add", 104), ("elsewhere", 0)])
@@ -393,7 +393,7 @@ def test_the_real_data_sets_are_what_everybody_has(
 
 
 @pytest.mark.data("yale")
-@pytest.mark.parametrize("name", data.YALE_DRAWS)
+@pytest.mark.parametrize("name", sources.DRAWS)
 def test_the_real_faces_are_what_the_paper_counts(name: str) -> None:
     dataset = data.load(name)
     assert dataset.shape == (1, 192, 168) and len(dataset.classes) == 38 and "yaleB14" not in dataset.classes

@@ -1,0 +1,127 @@
+"""Where the data sets come from: torchvision's files, the folder of faces, scikit-learn's digits. All give images and labels.
+
+A pair is images (n, c, h, w) uint8 and labels (n,) int64; all readers but the digits' give one to train on and one to test.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from . import seeds
+from .errors import BadValue
+
+Pair = tuple[Tensor, Tensor]
+
+# The folder of each of torchvision's data sets, and the files in it.
+_IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+FILES = {
+    "mnist": ("MNIST/raw", _IDX),
+    "fashion_mnist": ("FashionMNIST/raw", _IDX),
+    "cifar10": ("cifar-10-batches-py", ("batches.meta", "test_batch", *(f"data_batch_{i}" for i in range(1, 6)))),
+}
+SUBJECTS = tuple(f"yaleB{i:02d}" for i in range(1, 40) if i != 14)  # there never was a subject 14
+FACE = (192, 168)
+FACES, TRAIN_FACES = 2414, 50  # of all subjects, and of each to train on
+
+
+def torchvision(name: str, root: Path) -> tuple[Pair, Pair]:
+    """MNIST, Fashion-MNIST or CIFAR-10, downloaded if its folder is not there.
+
+    Raises:
+        BadValue: a folder that misses a file, or cannot be read.
+    """
+    from torchvision import datasets
+
+    kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
+    pairs, where = [], root / FILES[name][0]
+    for train in (True, False):
+        try:
+            source = kind(str(root), train=train, download=not _present(name, root))
+        except (OSError, RuntimeError, ValueError, EOFError, AssertionError, KeyError, TypeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadValue(
+                f"data set {name}: cannot read {where} ({reason}); "
+                f"set DATA_DIR to the folder that holds it, or delete {where} to download it again"
+            ) from error
+        images = torch.as_tensor(source.data)
+        images = images.permute(0, 3, 1, 2) if images.dim() == 4 else images[:, None]
+        pairs.append((images.contiguous(), torch.as_tensor(source.targets).long()))
+    return pairs[0], pairs[1]
+
+
+def _present(name: str, root: Path) -> bool:
+    """Whether the folder holds every file; a folder that holds some is an error, not a reason to download over it."""
+    folder, files = root / FILES[name][0], FILES[name][1]
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing and folder.exists():
+        raise BadValue(f"data set {name}: {folder / missing[0]} is missing; delete {folder} to download it again")
+    return not missing
+
+
+def _our_draw(sizes: list[int]) -> list[list[int]]:
+    """An order of the images of each subject."""
+    return [torch.randperm(n, generator=seeds.generator(i, "yale split")).tolist() for i, n in enumerate(sizes)]
+
+
+def _coded_draw(sizes: list[int]) -> list[list[int]]:
+    """The same by NumPy's generator with seed 0, one subject after the other (Song et al., `YALE_split` in their utils.py)."""
+    drawn = np.random.RandomState(0)
+    return [drawn.permutation(n).tolist() for n in sizes]
+
+
+DRAWS = {"yale": _our_draw, "yale_as_coded": _coded_draw}
+
+
+def yale(name: str, root: Path) -> tuple[Pair, Pair]:
+    """50 images of each subject to train on, the rest to test (Song et al.); `name` says how they are drawn apart.
+
+    Raises:
+        BadValue: a folder with another number of faces, one that cannot be read or is of another size.
+    """
+    from PIL import Image
+
+    folder = root / "CroppedYale"
+    files = [sorted((folder / subject).glob(f"{subject}_P00A*.pgm")) for subject in SUBJECTS]
+    if (found := sum(map(len, files))) != FACES:
+        raise BadValue(
+            f"data set yale: {folder} holds {found} face images, expected {FACES}; place the cropped Extended Yale "
+            f"Face Database B there as CroppedYale/yaleBNN/*.pgm (its authors give it for research; search 'Extended Yale B')"
+        )
+    train: list[tuple[Path, int]] = []
+    test: list[tuple[Path, int]] = []
+    for label, order in enumerate(DRAWS[name]([len(of_subject) for of_subject in files])):
+        chosen = [(files[label][i], label) for i in order]
+        train += chosen[:TRAIN_FACES]
+        test += chosen[TRAIN_FACES:]
+
+    def read(path: Path) -> np.ndarray:
+        try:
+            with Image.open(path) as image:
+                pixels = np.asarray(image, dtype=np.uint8)
+        except (OSError, ValueError) as error:
+            raise BadValue(f"data set yale: {path} cannot be read ({error}); restore it from the original") from error
+        if pixels.shape != FACE:
+            raise BadValue(f"data set yale: {path} is {pixels.shape}, expected {FACE}")
+        return pixels
+
+    def pair(items: list[tuple[Path, int]]) -> Pair:
+        images = torch.from_numpy(np.stack([read(path) for path, _ in items])[:, None])
+        return images, torch.tensor([label for _, label in items])
+
+    return pair(train), pair(test)
+
+
+def digits(shape: tuple[int, int, int]) -> Pair:
+    """scikit-learn's 1,797 digits of 8x8 pixels, resized by repetition of pixels: exact on every machine."""
+    from sklearn.datasets import load_digits
+
+    c, h, w = shape
+    found = load_digits()
+    small = torch.from_numpy((found.images * 15.9375).astype(np.uint8))[:, None]  # 0..16 to 0..255
+    images = F.interpolate(small, size=(h, w), mode="nearest").expand(-1, c, -1, -1).contiguous()
+    return images, torch.from_numpy(found.target.astype(np.int64))
