@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from . import membership
 from .errors import BadValue, check_number
 
 FALSE_POSITIVE_RATES = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -21,8 +23,9 @@ def auroc(clean: Tensor, adversarial: Tensor) -> float:
     """
     from sklearn.metrics import roc_auc_score  # here, for it takes seconds that most commands need not wait
 
-    truth, scores = _stacked(clean, adversarial)
-    return 100 * float(roc_auc_score(truth, scores))
+    _check_sides(clean, adversarial)
+    truth = np.concatenate([np.zeros(len(clean)), np.ones(len(adversarial))])
+    return 100 * float(roc_auc_score(truth, torch.cat([clean, adversarial]).double().cpu().numpy()))
 
 
 def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> list[float]:
@@ -31,13 +34,9 @@ def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSIT
     Raises:
         BadValue: no scores (n,) and (m,), or a NaN among them; a rate outside [0, 1].
     """
-    from sklearn.metrics import roc_curve
-
-    truth, scores = _stacked(clean, adversarial)
-    fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
-    # The last threshold that rejects no more than the rate.
-    last = [np.searchsorted(fpr, check_number("rates", rate, low=0.0, high=1.0), side="right") - 1 for rate in rates]
-    return [100 * float(tpr[i]) for i in last]
+    _check_sides(clean, adversarial)
+    curve = membership.roc(adversarial, clean)
+    return [100 * curve.tpr_at(check_number("rates", rate, low=0.0, high=1.0)) for rate in rates]
 
 
 def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[float] = REJECTED) -> list[float]:
@@ -86,11 +85,8 @@ def _check_numbers(**scores: Tensor) -> None:
             raise BadValue(f"{name}: expected numbers, got {int(values.isnan().sum())} NaN among {len(values)} scores")
 
 
-def _stacked(clean: Tensor, adversarial: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _check_sides(clean: Tensor, adversarial: Tensor) -> None:
+    shapes = tuple(clean.shape), tuple(adversarial.shape)
     if clean.dim() != 1 or adversarial.dim() != 1 or not len(clean) or not len(adversarial):
-        raise BadValue(
-            f"clean, adversarial: expected (n,) and (m,), got {tuple(clean.shape)}, {tuple(adversarial.shape)}"
-        )
+        raise BadValue(f"clean, adversarial: expected (n,) and (m,), got {shapes[0]}, {shapes[1]}")
     _check_numbers(clean=clean, adversarial=adversarial)
-    truth = np.concatenate([np.zeros(len(clean)), np.ones(len(adversarial))])
-    return truth, np.concatenate([clean.double().cpu().numpy(), adversarial.double().cpu().numpy()])

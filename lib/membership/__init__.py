@@ -21,7 +21,7 @@ from .roc import (
     sampled,
     tpr_at_fpr,
     tpr_interval,
-)
+)  # fmt: skip
 from .scores import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
 from .shadow import (
     CONFIGS,
@@ -34,47 +34,13 @@ from .shadow import (
     top3,
     train_attack,
     unsorted,
-)
+)  # fmt: skip
 from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 
 __all__ = [
-    "CONFIGS",
-    "FEATURES",
-    "MLP",
-    "SCORES",
-    "AttackConfig",
-    "AttackNet",
-    "Curve",
-    "Inference",
-    "above_class",
-    "advantage",
-    "auc",
-    "auc_as_coded",
-    "auc_interval",
-    "balanced_accuracy",
-    "best_by_chance",
-    "best_threshold",
-    "by_threshold",
-    "class_thresholds",
-    "confidence",
-    "correctness",
-    "entropy",
-    "gap_attack",
-    "infer",
-    "learnt_accuracy",
-    "log_odds",
-    "membership_scores",
-    "modified_entropy",
-    "permuted",
-    "read",
-    "report",
-    "roc",
-    "sampled",
-    "spread",
-    "targeted_answers",
-    "top3",
-    "tpr_at_fpr",
-    "tpr_interval",
-    "train_attack",
-    "unsorted",
-]
+    "CONFIGS", "FEATURES", "MLP", "SCORES", "AttackConfig", "AttackNet", "Curve", "Inference", "above_class",
+    "advantage", "auc", "auc_as_coded", "auc_interval", "balanced_accuracy", "best_by_chance", "best_threshold",
+    "by_threshold", "class_thresholds", "confidence", "correctness", "entropy", "gap_attack", "infer",
+    "learnt_accuracy", "log_odds", "membership_scores", "modified_entropy", "permuted", "read", "report", "roc",
+    "sampled", "spread", "targeted_answers", "top3", "tpr_at_fpr", "tpr_interval", "train_attack", "unsorted",
+]  # fmt: skip

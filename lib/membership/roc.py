@@ -30,6 +30,11 @@ class Curve(NamedTuple):
     tpr: Tensor  # the share of members called so, from 0 to 1
     thresholds: Tensor  # from the largest; the first is inf, above every score
 
+    def tpr_at(self, fpr: float) -> float:
+        """The highest TPR of a threshold with at most this FPR."""
+        last = int(torch.searchsorted(self.fpr, torch.tensor(fpr, dtype=torch.float64), right=True)) - 1
+        return float(self.tpr[last])
+
 
 def roc(member: Tensor, nonmember: Tensor) -> Curve:
     """The exact ROC curve of the scores of members (n,) and of non-members (m,).
@@ -49,8 +54,7 @@ def sampled(curve: Curve, points: int = 100) -> tuple[list[float], list[float]]:
     The TPR is the highest that a threshold with at most that FPR has.
     """
     chosen = sorted({round(float(rate), 6) for rate in [*np.logspace(-4, 0, points), *np.linspace(0, 1, points)]})
-    index = torch.searchsorted(curve.fpr, torch.tensor(chosen, dtype=torch.float64), right=True) - 1
-    return chosen, curve.tpr[index].tolist()
+    return chosen, [curve.tpr_at(rate) for rate in chosen]
 
 
 def auc(member: Tensor, nonmember: Tensor) -> float:
@@ -81,7 +85,7 @@ def auc_interval(member: Tensor, nonmember: Tensor, *, confidence: float = 0.95)
 
 def tpr_at_fpr(member: Tensor, nonmember: Tensor, fpr: float) -> float:
     """The largest share of members found where at most `fpr` of the non-members are called members."""
-    return _tpr_at(roc(member, nonmember), check_number("fpr", fpr, low=0.0, high=1.0))
+    return roc(member, nonmember).tpr_at(check_number("fpr", fpr, low=0.0, high=1.0))
 
 
 def tpr_interval(member: Tensor, nonmember: Tensor, fpr: float, *, confidence: float = 0.95) -> Interval:
@@ -97,11 +101,11 @@ def tpr_interval(member: Tensor, nonmember: Tensor, fpr: float, *, confidence: f
     curve, fpr = roc(member, nonmember), check_number("fpr", fpr, low=0.0, high=1.0)
     confidence = check_confidence(confidence)
     n, m = len(member), len(nonmember)
-    tpr = _tpr_at(curve, fpr)
+    tpr = curve.tpr_at(fpr)
     wilson = proportion_interval(round(tpr * n), n, confidence=confidence)
     fewest, most = (_binomial_quantile(0.5 + side * confidence / 2, m, fpr) for side in (-1, 1))
-    low = _tpr_at(curve, (fewest - 1) / m) if fewest > 0 else 0.0
-    high = _tpr_at(curve, most / m)
+    low = curve.tpr_at((fewest - 1) / m) if fewest > 0 else 0.0
+    high = curve.tpr_at(most / m)
     # t - sqrt((t - l_1)² + (t - l_2)²), t + sqrt((h_1 - t)² + (h_2 - t)²)
     down, up = math.hypot(tpr - wilson.low, tpr - low), math.hypot(wilson.high - tpr, high - tpr)
     return Interval(tpr, max(0.0, tpr - down), min(1.0, tpr + up), n)
@@ -159,14 +163,8 @@ def _at_least(scores: Array, thresholds: Array) -> Array:
 
 def _beaten(scores: Array, others: Array) -> Array:
     """The share of the sorted `others` below each score, where equal ones count half."""
-    return (np.searchsorted(others, scores, side="left") + np.searchsorted(others, scores, side="right")) / (
-        2 * len(others)
-    )
-
-
-def _tpr_at(curve: Curve, fpr: float) -> float:
-    last = int(torch.searchsorted(curve.fpr, torch.tensor(fpr, dtype=torch.float64), right=True)) - 1
-    return float(curve.tpr[last])
+    below, not_above = (np.searchsorted(others, scores, side=side) for side in ("left", "right"))
+    return (below + not_above) / (2 * len(others))
 
 
 def _binomial_quantile(q: float, n: int, p: float) -> int:

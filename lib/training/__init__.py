@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from .natural import (
-    AUGMENTATIONS,
-    TrainingConfig,
-    TrainingFailed,
-    fit,
-)
+from .natural import AUGMENTATIONS, TrainingConfig, TrainingFailed, fit
 
 __all__ = ["AUGMENTATIONS", "TrainingConfig", "TrainingFailed", "fit"]

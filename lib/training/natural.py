@@ -26,7 +26,7 @@ from ..models import Network
 from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
-from .snapshots import History, State, resume, save
+from .snapshots import History, resume, save
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -177,7 +177,7 @@ def fit(
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
     streams = {"order": order, "noise": noise}
     state = resume(snapshot, network, optimizer, streams)
-    history, start = History(state.losses, state.observed, state.seconds), time.perf_counter()
+    before, start = state.seconds, time.perf_counter()
     for epoch in track(range(state.step, config.epochs), "training, epochs", enabled=progress):
         total = torch.zeros((), device=device)
         batches = torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size)
@@ -192,17 +192,16 @@ def fit(
             total += loss.detach() * len(y)
             if step == 0:
                 _check_finite(loss.item(), epoch, "first step")
-        history.losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
+        state.losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
         if config.patience and validation:
-            history.observed.append({"validation_loss": loss_on(network, validation.to(device), config)})
-            if _is_stale([seen["validation_loss"] for seen in history.observed], config):
+            state.observed.append({"validation_loss": loss_on(network, validation.to(device), config)})
+            if _is_stale([seen["validation_loss"] for seen in state.observed], config):
                 break
         if snapshot is not None and epoch + 1 < config.epochs:
-            spent = state.seconds + time.perf_counter() - start
-            save(snapshot, network, optimizer, State(epoch + 1, history.losses, history.observed, spent, 0.0), streams)
-    history.seconds = round(state.seconds + time.perf_counter() - start, 2)
+            state.step, state.seconds = epoch + 1, before + time.perf_counter() - start
+            save(snapshot, network, optimizer, state, streams)
     network.eval()
-    return history
+    return History(state.losses, state.observed, round(before + time.perf_counter() - start, 2))
 
 
 def loss_on(network: Network, split: Split, config: TrainingConfig) -> float:

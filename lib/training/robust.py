@@ -31,7 +31,7 @@ from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
 from . import AUGMENTATIONS, TrainingFailed
-from .snapshots import History, State, resume, save
+from .snapshots import History, resume, save
 
 Observe = Callable[[int], dict[str, float]]
 LOSSES = ("sum", "mean")
@@ -143,10 +143,10 @@ def fit(
     network.to(device).train()
     run = Run(network, split.to(device), config, seed=seed, device=device, compiled=compiled)
     state = resume(snapshot, network, run.optimizer)
-    history = History(state.losses, state.observed, state.seconds)
     total = torch.tensor(state.total, device=device)
     marks = [round(config.steps * i / observations) for i in range(1, observations + 1)]
-    start = saved = time.perf_counter()
+    before, start = state.seconds, time.perf_counter()
+    saved = start
     for step in track(range(state.step, config.steps), "training, steps", enabled=progress):
         total += run.step(step)
         done = step + 1
@@ -154,20 +154,19 @@ def fit(
             _check_finite(total.item(), step)
         if done in marks:
             since = max(mark for mark in [0, *marks] if mark < done)
-            history.losses.append(_check_finite(total.item() / (done - since), step))
+            state.losses.append(_check_finite(total.item() / (done - since), step))
             total.zero_()
             if observe is not None:
                 network.eval()
-                history.observed.append({"step": float(done), **observe(done)})
+                state.observed.append({"step": float(done), **observe(done)})
                 network.train()
         now = time.perf_counter()
         if snapshot is not None and now - saved > every and done < config.steps:
-            spent = state.seconds + now - start
-            save(snapshot, network, run.optimizer, State(done, history.losses, history.observed, spent, total.item()))
+            state.step, state.seconds, state.total = done, before + now - start, total.item()
+            save(snapshot, network, run.optimizer, state)
             saved = now
-    history.seconds = round(state.seconds + time.perf_counter() - start, 2)
     network.eval()
-    return history
+    return History(state.losses, state.observed, round(before + time.perf_counter() - start, 2))
 
 
 class Run:

@@ -26,20 +26,12 @@ class History:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class State:
+@dataclass
+class State(History):
     """Where a run stands."""
 
-    step: int  # the next one, or the next epoch
-    losses: list[float]
-    observed: list[dict[str, float]]
-    seconds: float
-    total: float  # of the losses since the last observation
-
-    @classmethod
-    def begin(cls) -> State:
-        """That of a run that has not begun."""
-        return cls(0, [], [], 0.0, 0.0)
+    step: int = 0  # the next one, or the next epoch
+    total: float = 0.0  # of the losses since the last observation
 
 
 def save(
@@ -75,7 +67,7 @@ def resume(
     generators: Mapping[str, torch.Generator] | None = None,
 ) -> State:
     """`load` what is at `path`; if there is nothing, or no path, the run begins."""
-    return State.begin() if path is None or not path.exists() else load(path, network, optimizer, generators)
+    return State() if path is None or not path.exists() else load(path, network, optimizer, generators)
 
 
 def load(

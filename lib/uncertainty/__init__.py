@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from .scores import (
-    OF_ESTIMATOR,
-    SCORES,
-    check_score,
-    scores_of,
-)
+from .scores import OF_ESTIMATOR, SCORES, check_score, scores_of
 from .victims import (
     ESTIMATORS,
     PRECISIONS,
@@ -19,7 +14,7 @@ from .victims import (
     Victim,
     check_victim,
     estimate,
-)
+)  # fmt: skip
 
 __all__ = [
     "ESTIMATORS", "OF_ESTIMATOR", "PRECISIONS", "SCORES", "Deterministic", "Ensemble", "Heteroscedastic", "MonteCarloDropout",

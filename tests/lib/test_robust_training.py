@@ -683,7 +683,7 @@ def test_without_a_file_for_it_there_is_no_snapshot(tmp_path: Path, monkeypatch:
 
 # --- the file ---------------------------------------------------------------------------------------------------------
 
-STATE = State(5, [1.5, 0.1], [{"step": 4.0, "accuracy": 33.3}], 12.5, 0.1 + 0.2)
+STATE = State([1.5, 0.1], [{"step": 4.0, "accuracy": 33.3}], 12.5, step=5, total=0.1 + 0.2)
 
 
 def optimizer_of(of: nn.Module, kind: str = "adam") -> torch.optim.Optimizer:
