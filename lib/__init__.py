@@ -1,5 +1,14 @@
-"""Robust, Private, Uncertain: victims that answer at random, attacks on their predictions and on their training sets."""
+"""Robust, Private, Uncertain: victims that answer at random, attacks on their predictions and on their training sets.
 
-from __future__ import annotations
+    import robust_private_uncertain as rpu  # installed; in the project's own folder the same package is `lib`
+
+Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimate`, `rpu.evasion.fgsm`, `rpu.judging.judge`.
+"""
+
+from . import data, detection, errors, evaluation, evasion, judging, membership, metrics, models, seeds, training, uncertainty
 
 __version__ = "0.1.0"
+__all__ = [
+    "data", "detection", "errors", "evaluation", "evasion", "judging", "membership", "metrics", "models", "seeds", "training",
+    "uncertainty",
+]  # fmt: skip

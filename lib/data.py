@@ -155,7 +155,7 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
 
 
 def loaded(name: str) -> Dataset:
-    """`load(name)` from the default folder, kept for the next one who asks: the cells of one process share it, and its check."""
+    """`load(name)` from the default folder, kept for the next one who asks in this process, its check as well."""
     return _kept(name, default_root())
 
 

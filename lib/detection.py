@@ -1,7 +1,5 @@
 """Rejecting inputs by a score: how well it tells adversarial images from clean ones, and what is gained by rejecting."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

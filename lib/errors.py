@@ -1,7 +1,5 @@
 """Errors that a person can act on, and the checks that raise them before any work starts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real

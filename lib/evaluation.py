@@ -1,7 +1,5 @@
 """What an attack does to a victim: accuracy before and after, the size of the change, and accuracy against the budget."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Judging a victim by fresh draws that no attack has seen: its answer, the vote of its draws, and how uncertain it is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +26,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     """Judge images (n, c, h, w) by `draws` fresh draws each; a victim that is not random has only its own.
 
     Raises:
-        BadValue: no images, or fewer than one draw; a victim that is not of `lib.uncertainty`, is training or answers NaN.
+        BadValue: no images, or fewer than one draw; a victim that is none of `uncertainty`, is training or answers NaN.
     """
     check_victim(victim)
     check_evaluating(victim)

@@ -7,8 +7,6 @@ number per element (two cores, mean of 2 runs of 4 s each); ResNet-18 on images 
 and at 120 with `torch.nn.Conv2d` (one thread of a core shared with other jobs, one run of 5 s).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -123,9 +121,7 @@ def check_evaluating(network: nn.Module) -> None:
         code = getattr(type(layer).forward, "__code__", None)
         reads = code is not None and "training" in code.co_names
         if layer.training and (isinstance(layer, OTHER_IN_TRAINING) or reads) and getattr(layer, "p", 1.0) > 0:
-            raise BadValue(
-                "victim: expected a network in evaluation mode, got one in training mode: call its eval() first"
-            )
+            raise BadValue("victim: expected a network in evaluation mode, got one in training mode: call eval() first")
 
 
 @contextmanager

@@ -86,9 +86,8 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
         BadValue: shapes that do not match, or no rows; NaN among the scores.
     """
     if scores.dim() != 2 or labels.shape != scores.shape[:1] or len(labels) == 0:
-        raise BadValue(
-            f"scores, labels: expected (n, k) and (n,), n >= 1, got {tuple(scores.shape)}, {tuple(labels.shape)}"
-        )
+        shapes = f"{tuple(scores.shape)}, {tuple(labels.shape)}"
+        raise BadValue(f"scores, labels: expected (n, k) and (n,), n >= 1, got {shapes}")
     check_no_nan("scores: expected numbers, got", scores)
     return 100.0 * (scores.argmax(1) == labels).double().mean().item()
 

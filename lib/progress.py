@@ -1,6 +1,4 @@
-"""Progress bars: on a terminal and in an interactive notebook, never in a rendered page or a log file."""
-
-from __future__ import annotations
+"""Progress bars: on a terminal and in an interactive notebook, never in what is rendered or a log file."""
 
 import os
 import sys
@@ -14,7 +12,7 @@ SWITCH = "PROGRESS_BARS"  # "0" in the environment turns every bar off; the book
 
 
 def wanted() -> bool:
-    """Whether somebody is watching: a terminal, or a notebook that is not being built into a page."""
+    """Whether somebody is watching: a terminal, or a notebook that runs for somebody."""
     if os.environ.get(SWITCH) == "0":
         return False
     return sys.stderr.isatty() or "ipykernel" in sys.modules

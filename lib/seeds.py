@@ -1,6 +1,4 @@
-"""One seed per cell, one independent stream per purpose."""
-
-from __future__ import annotations
+"""One seed, and of it one independent stream per purpose."""
 
 import hashlib
 
@@ -27,4 +25,4 @@ def check_generator(generator: object) -> None:
         BadValue: it is none.
     """
     if not isinstance(generator, torch.Generator):
-        raise BadValue(f"generator: expected a torch.Generator, such as that of lib.seeds.generator, got {generator!r}")
+        raise BadValue(f"generator: expected a torch.Generator, such as that of `seeds.generator`, got {generator!r}")

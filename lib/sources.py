@@ -3,8 +3,6 @@
 A pair is images (n, c, h, w) uint8 and labels (n,) int64; all readers but the digits' give one to train on and one to test.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

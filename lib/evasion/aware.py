@@ -1,13 +1,11 @@
 """Projected gradient descent by an attacker who knows that uncertain answers are rejected, and by which score."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
-from ..errors import BadValue, check_count, check_number
+from ..errors import check_count, check_number
 from ..layers import only_input_gradients
-from ..uncertainty import Victim
+from ..uncertainty import Victim, check_victim
 from ..uncertainty.scores import SCORES, check_score
 from .checks import check_classes, check_images, check_steps
 from .forms import cross_entropies
@@ -37,7 +35,7 @@ def pgd_aware(
         epsilon: l_inf budget, in the units of `x`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps, from `x` itself.
-        score: an uncertainty score that the victim has: `lib.scores.scores_of(victim)` names them.
+        score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them.
         weight: what a unit of the score costs, in nats of the loss.
         draws: K, at every step; an ensemble has no more than its members, and all of them are used.
 
@@ -46,8 +44,7 @@ def pgd_aware(
     """
     check_number("weight", weight, low=0.0, high=1e6)
     check_count("draws", draws)
-    if not isinstance(victim, Victim):
-        raise BadValue(f"victim: expected a lib.uncertainty.Victim, got {type(victim).__name__}")
+    check_victim(victim)
     draws = draws if victim.random else victim.draws
     uncertainty = SCORES[check_score(score, victim)]
     low, high = check_images(victim, x, y)

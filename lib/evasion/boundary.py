@@ -31,14 +31,23 @@ other jobs, one run). Foolbox's, which asks about the closer candidate only, get
 `python -m benchmarks.decision --attack boundary --norm l2 --iterations 300` measures it.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import BadValue, check_count, check_number
-from .decision import CLEAR, Decided, check_request, for_each, random_starts, starting_points, streams, to_boundary
+from ..errors import check_count
+from .decision import (
+    SURE,
+    Decided,
+    check_request,
+    distances,
+    for_each,
+    share_for_each,
+    starting_points,
+    streams,
+    sure_starts,
+    to_boundary,
+)  # fmt: skip
 from .oracle import DecisionOracle
 
 ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
@@ -47,10 +56,8 @@ BLOCK = 16  # candidates whose random numbers are drawn at once
 NEWS = 0.1  # by what share the walk must have come closer to be checked
 BISECTIONS = 5  # of the line back to the last point that passed
 COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
-SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
 OUTWARD = 1e-3  # of its distance: far above rounding in float32, far below what tells attacks apart
 STILL = 1e-12  # of the distance: float32 does not tell such a step from none, and no run of luck leads back from it
-RESTARTS = 10  # where a random start does not pass
 
 
 @torch.no_grad()
@@ -80,7 +87,7 @@ def boundary(
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
 
     Args:
-        victim: images to scores of classes; a random one, see `lib.uncertainty`, answers afresh at every call.
+        victim: images to scores of classes; a random one, see `uncertainty`, answers afresh at every call.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to leave or, if `targeted`, to reach.
         generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
@@ -108,10 +115,10 @@ def boundary(
     rounds = for_each("iterations", iterations, y, low=0)
     patience = for_each("trials", trials, y)
     limit = torch.full_like(rounds, 2**62) if budget is None else for_each("budget", budget, y)
-    delta = _number_for_each("delta", delta, x, low=1e-6)
-    epsilon = _number_for_each("epsilon", epsilon, x, low=1e-6)
-    step_adapt = _number_for_each("step_adapt", step_adapt, x, low=1e-3)
-    min_epsilon = _number_for_each("min_epsilon", min_epsilon, x, low=0.0)
+    delta = share_for_each("delta", delta, x, low=1e-6)
+    epsilon = share_for_each("epsilon", epsilon, x, low=1e-6)
+    step_adapt = share_for_each("step_adapt", step_adapt, x, low=1e-3)
+    min_epsilon = share_for_each("min_epsilon", min_epsilon, x, low=0.0)
     oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
     everyone = torch.arange(len(x), device=x.device)
     sources = streams(generator, everyone if ids is None else ids, x.device)
@@ -119,7 +126,7 @@ def boundary(
     checking = check_answers if oracle.random else 0
     point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
     if checking:
-        point, found = _sure_starts(oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources)
+        point, found = sure_starts(oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources)
     kept, least = point.clone(), distances(x, point).masked_fill(~found, torch.inf)  # the closest points, that passed
     started = everyone[found & (least > 0)]
     point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
@@ -187,12 +194,6 @@ def boundary(
     )
 
 
-def distances(x: Tensor, point: Tensor) -> Tensor:
-    """The l2 distance of each `point` from its image: (m,)."""
-    change: Tensor = torch.linalg.vector_norm((point - x).flatten(1), dim=1)
-    return change
-
-
 def orthogonal(x: Tensor, point: Tensor, delta: Tensor, noise: Tensor) -> Tensor:
     """Each `point` moved by `delta` (m,) of its distance from `x`, at a right angle to it, and back to that distance.
 
@@ -220,7 +221,7 @@ def called_back(oracle: DecisionOracle, point: Tensor, passed: Tensor, owner: Te
     """
 
     def clear(points: Tensor, which: Tensor, times: int = 1) -> Tensor:
-        return oracle.margin(points, owner[which], times * answers) >= CLEAR
+        return oracle.clearly(points, owner[which], times * answers)
 
     best, everyone = passed.clone(), torch.arange(len(point), device=point.device)
     stands = clear(point, everyone)
@@ -235,39 +236,3 @@ def called_back(oracle: DecisionOracle, point: Tensor, passed: Tensor, owner: Te
     fallen = moved[~clear(best[moved], moved, SURE)]
     best[fallen] = passed[fallen]
     return best
-
-
-def _sure_starts(
-    oracle: DecisionOracle,
-    x: Tensor,
-    point: Tensor,
-    found: Tensor,
-    answers: int,
-    *,
-    start: Tensor | None,
-    tries: int,
-    sources: list[torch.Generator],
-) -> tuple[Tensor, Tensor]:
-    """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
-    sure = torch.zeros_like(found)
-    unsure = found.nonzero()[:, 0]
-    for attempt in range(RESTARTS):
-        clear = oracle.margin(point[unsure], unsure, SURE * answers) >= CLEAR
-        sure[unsure[clear]], unsure = True, unsure[~clear]
-        if len(unsure) == 0 or attempt == (RESTARTS - 1 if start is None else 1):
-            break
-        if start is None:
-            point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
-            unsure = unsure[again]
-        else:
-            point[unsure] = start[unsure]  # the image itself may have passed as adversarial by a fluke
-    return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
-
-
-def _number_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -> Tensor:
-    """A setting (n,) in [low, 1], of which one number is the same for all images."""
-    if not isinstance(value, Tensor):
-        return x.new_full((len(x),), check_number(name, value, low=low, high=1.0))
-    if value.shape != x.shape[:1] or not ((value >= low) & (value <= 1)).all():
-        raise BadValue(f"{name}: expected {len(x)} numbers in [{low:g}, 1], got {value}")
-    return value.to(x, copy=True)

@@ -8,8 +8,6 @@ time, median of 3 runs, 1 of CleverHans's).
 `python -m benchmarks.evasion` measures it.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -37,11 +35,10 @@ def carlini_wagner(
     """The nearest adversarial image found in l2; an image for which none is found comes back as it was.
 
     The defaults are those of the CleverHans tutorial, version 3 (in version 2, Harakeh's, the learning rate is 0.1): quick, and
-    not the least change. Carlini and Wagner's own
-    are 10,000 iterations and 9 search steps from 0.001.
+    not the least change. Carlini and Wagner's own are 10,000 iterations and 9 search steps from 0.001.
 
     Success is judged at every iteration by the look that is differentiated. For a random victim that look may be lucky:
-    judge afresh, and see `lib.evasion.forms` for what a look can be.
+    judge afresh, and see `evasion.forms` for what a look can be.
 
     Args:
         victim: images to logits or log-probabilities, or a `Look` at a random victim.

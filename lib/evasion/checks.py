@@ -1,7 +1,5 @@
 """What every attack asks of its victim, images, labels and settings before it begins."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 Every image has its own settings, random numbers and end, whichever others share its calls of the victim.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -12,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from .. import seeds
-from ..errors import BadValue, check_count
+from ..errors import BadValue, check_count, check_number
 from ..seeds import check_generator
 from .checks import check_images
 from .oracle import DecisionOracle
 
 NORMS = {"l2": 2.0, "linf": math.inf}
-CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
+RESTARTS = 10  # where a random start does not pass
+SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,12 @@ class Decided:
     trace_distance: Tensor  # (steps, n) of the closest point so far
 
 
+def distances(x: Tensor, point: Tensor, order: float = 2.0) -> Tensor:
+    """The distance of each `point` from its image in the norm of that order: (m,)."""
+    change: Tensor = torch.linalg.vector_norm((point - x).flatten(1), order, dim=1)
+    return change
+
+
 def check_request(
     victim: nn.Module, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None, generator: torch.Generator
 ) -> tuple[float, float]:
@@ -50,9 +55,7 @@ def check_request(
     check_generator(generator)
     fits = start is None or (start.shape == x.shape and start.dtype == x.dtype)
     if start is not None and not (fits and ((start >= low) & (start <= high)).all()):
-        raise BadValue(
-            f"start: expected finite values in [{low:g}, {high:g}], shape and type as of x, {tuple(x.shape)}"
-        )
+        raise BadValue(f"start: expected values in [{low:g}, {high:g}], shape and type as of x, {tuple(x.shape)}")
     if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
         raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
     return low, high
@@ -65,6 +68,15 @@ def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tens
     if value.shape != y.shape or value.is_floating_point() or (len(value) and value.min() < low):
         raise BadValue(f"{name}: expected {len(y)} whole numbers of at least {low}, got {value}")
     return value.to(y.device, torch.int64)
+
+
+def share_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -> Tensor:
+    """A setting (n,) in [low, 1], of which one number is the same for all images."""
+    if not isinstance(value, Tensor):
+        return x.new_full((len(x),), check_number(name, value, low=low, high=1.0))
+    if value.shape != x.shape[:1] or not ((value >= low) & (value <= 1)).all():
+        raise BadValue(f"{name}: expected {len(x)} numbers in [{low:g}, 1], got {value}")
+    return value.to(x, copy=True)
 
 
 def streams(generator: torch.Generator, ids: Tensor, device: torch.device) -> list[torch.Generator]:
@@ -88,14 +100,12 @@ def starting_points(
     """
     everyone = torch.arange(len(x), device=x.device)
     points = x.clone()
-    found = oracle.margin(x, everyone, check_answers) >= CLEAR if check_answers else oracle(x, everyone)
+    found = oracle.clearly(x, everyone, check_answers)
     rest = everyone[~found]
     if start is None:
         random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
-    elif check_answers:
-        random, started = start[rest], oracle.margin(start[rest], rest, check_answers) >= CLEAR
     else:
-        random, started = start[rest], oracle(start[rest], rest)
+        random, started = start[rest], oracle.clearly(start[rest], rest, check_answers)
     points[rest[started]] = random[started]
     found[rest] = started
     return points, found
@@ -123,24 +133,49 @@ def random_starts(
     while tried < tries and not found.all():
         each = min(tried + 1, tries - tried)
         seeking = (~found).nonzero()[:, 0]
-        drawn = torch.stack(
-            [
-                torch.rand((each, *x.shape[1:]), generator=sources[i], device=x.device, dtype=x.dtype)
-                for i in owner[seeking].tolist()
-            ]
-        )  # (s, each, c, h, w)
-        drawn = low + (high - low) * drawn
+        of_all = [
+            torch.rand((each, *x.shape[1:]), generator=sources[i], device=x.device, dtype=x.dtype)
+            for i in owner[seeking].tolist()
+        ]
+        drawn = low + (high - low) * torch.stack(of_all)  # (s, each, c, h, w)
         asker = owner[seeking].repeat_interleave(each)
         adversarial = oracle(drawn.flatten(0, 1), asker)
         if check_answers:
             hits = adversarial.nonzero()[:, 0]
-            adversarial[hits] = oracle.margin(drawn.flatten(0, 1)[hits], asker[hits], check_answers) >= CLEAR
+            adversarial[hits] = oracle.clearly(drawn.flatten(0, 1)[hits], asker[hits], check_answers)
         adversarial = adversarial.view(-1, each)
         first, hit = adversarial.int().argmax(1), adversarial.any(1)
         points[seeking[hit]] = drawn[hit, first[hit]]
         found[seeking[hit]] = True
         tried += each
     return points, found
+
+
+def sure_starts(
+    oracle: DecisionOracle,
+    x: Tensor,
+    point: Tensor,
+    found: Tensor,
+    answers: int,
+    *,
+    start: Tensor | None,
+    tries: int,
+    sources: list[torch.Generator],
+) -> tuple[Tensor, Tensor]:
+    """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
+    sure = torch.zeros_like(found)
+    unsure = found.nonzero()[:, 0]
+    for attempt in range(RESTARTS):
+        clear = oracle.clearly(point[unsure], unsure, SURE * answers)
+        sure[unsure[clear]], unsure = True, unsure[~clear]
+        if len(unsure) == 0 or attempt == (RESTARTS - 1 if start is None else 1):
+            break
+        if start is None:
+            point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
+            unsure = unsure[again]
+        else:
+            point[unsure] = start[unsure]  # the image itself may have passed as adversarial by a fluke
+    return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
 
 
 def to_boundary(

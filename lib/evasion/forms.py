@@ -5,10 +5,8 @@
     expectation   gradients averaged over K fresh draws (Athalye et al. 2018, "expectation over transformation")
 
 For a victim that is not random and has a single network, the three are the same. Success is never judged by the draws
-that the attack saw: see `lib.judging`.
+that the attack saw: see `judging`.
 """
-
-from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -2,10 +2,8 @@
 
 CleverHans draws PGD's random start from PyTorch's global generator; here it comes from a generator handed in. Gradients
 flow through whatever the victim averages: a random victim is attacked through the mean of its T draws, unless it comes
-wrapped in a `lib.evasion.forms.Look`.
+wrapped in a `Look`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,19 +86,9 @@ def pgd(
     with _global_numbers(x.device, generator), only_input_gradients(victim):
         # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
         adversarial: Tensor = projected_gradient_descent(
-            scores,
-            x,
-            epsilon,
-            step_size,
-            steps,
-            np.inf,
-            clip_min=low,
-            clip_max=high,
-            y=labels,
-            targeted=targeted,
-            rand_init=generator is not None,
-            sanity_checks=False,
-        )
+            scores, x, epsilon, step_size, steps, np.inf, clip_min=low, clip_max=high, y=labels, targeted=targeted,
+            rand_init=generator is not None, sanity_checks=False,
+        )  # fmt: skip
     return adversarial.detach()
 
 

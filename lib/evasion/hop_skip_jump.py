@@ -10,7 +10,7 @@ many fresh answers, for which a point on the boundary moves out as far as it mus
 of the direction: `probe` 10 for l_inf and 1 for l2 served the victim below, where ART's 0.01 finds nothing.
 
 The victim should answer in float32. In bfloat16 pixels near 1 are 0.004 apart, which rounds away the probes: the direction is
-lost, and LeNet-5 on MNIST seems more than twice as far from its boundary (Galinkin's grid has a cell of each).
+lost, and LeNet-5 on MNIST seems more than twice as far from its boundary.
 
 Claims, on MNIST, LeNet-5 and 10 iterations, measured on one thread of a Xeon with AMX, shared with other jobs, by `python -m
 benchmarks.decision` and with `--noisy`:
@@ -24,8 +24,6 @@ benchmarks.decision` and with `--noisy`:
    5,236 and 4,420 answers an image, where the plain attack takes 2,083 and 2,225.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -33,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import check_choice, check_count, check_number
-from .decision import CLEAR, NORMS, Decided, check_request, for_each, starting_points, streams, to_boundary
+from .decision import NORMS, Decided, check_request, distances, for_each, starting_points, streams, to_boundary
 from .oracle import DecisionOracle
 
 HALVINGS = 30  # of a step's length, after which the image stays where it is
@@ -67,7 +65,7 @@ def hop_skip_jump(
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
 
     Args:
-        victim: images to scores of classes; a random one, see `lib.uncertainty`, answers afresh at every call.
+        victim: images to scores of classes; a random one, see `uncertainty`, answers afresh at every call.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to leave or, if `targeted`, to reach.
         generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
@@ -110,13 +108,9 @@ def hop_skip_jump(
     point = begun.clone()
     everyone = torch.arange(n, device=x.device)
 
-    def measure(points: Tensor, owner: Tensor) -> Tensor:
-        change: Tensor = torch.linalg.vector_norm((points - x[owner]).flatten(1), order, dim=1)
-        return change
-
     started = everyone[found & (begun != x).flatten(1).any(1)]
     point[started] = to_boundary(oracle, x[started], point[started], started, order, tolerance)
-    closest, distance = point.clone(), measure(point, everyone)
+    closest, distance = point.clone(), distances(x, point, order)
     least = torch.where(found, distance, torch.inf)
     trace = [(oracle.answers.clone(), least.clone())]
     for iteration in range(int(rounds.max()) if n else 0):
@@ -129,17 +123,17 @@ def hop_skip_jump(
         direction = directions(oracle, at, going, radius, evaluations, [sources[i] for i in going.tolist()], order)
         moved = step(oracle, at, direction, going, away / math.sqrt(iteration + 1), (low, high))
         at = to_boundary(oracle, x[going], moved, going, order, tolerance)
-        point[going], distance[going] = at, measure(at, going)
+        point[going], distance[going] = at, distances(x[going], at, order)
         nearer = going[distance[going] < least[going]]
         closest[nearer], least[nearer] = point[nearer], distance[nearer]
         trace.append((oracle.answers.clone(), least.clone()))
     if check_answers:
         begun, point = begun[started], closest[started]
         closest[started] = checked(oracle, x[started], point, begun, started, check_answers, (low, high))
-        least[started] = measure(closest[started], started)
+        least[started] = distances(x[started], closest[started], order)
         trace.append((oracle.answers.clone(), least.clone()))
-    answers, distances = (torch.stack(rows) for rows in zip(*trace, strict=True))
-    return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, answers, distances)
+    traces = (torch.stack(rows) for rows in zip(*trace, strict=True))  # of answers, of distances
+    return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, *traces)
 
 
 def directions(
@@ -224,7 +218,7 @@ def checked(
     for factor, back in [*((f, 0.0) for f in FARTHER), *((FARTHER[-1], b) for b in BACK)]:
         out = (x[seeking] + factor * (point[seeking] - x[seeking])).clamp(*bounds)
         tried = torch.lerp(out, begun[seeking], back)
-        clear = oracle.margin(tried, owner[seeking], answers) >= CLEAR
+        clear = oracle.clearly(tried, owner[seeking], answers)
         best[seeking[clear]] = tried[clear]
         seeking = seeking[~clear]
         if len(seeking) == 0:

@@ -11,8 +11,6 @@ and after `max_answers` whichever is ahead wins. An open question is asked at on
 the same test in fewer calls of the victim.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,6 +18,8 @@ from torch.nn import functional as F
 from ..errors import BadValue, check_count, check_flag, check_number
 from ..metrics import check_no_nan
 from .checks import check_classes, check_scores
+
+CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
 
 
 def error_rate(p: float, lead: int) -> float:
@@ -107,17 +107,17 @@ class DecisionOracle:
         if len(x) == 0:
             return x.new_zeros(0)
         votes = self._votes(x, owner, torch.full_like(owner, answers))
-        own, rival = self._tally(votes, owner)
+        own, rival = tally(votes, self.y[owner])
         return self._ahead(votes, owner) / (answers * (own + rival)).clamp_min(1).sqrt()
+
+    def clearly(self, x: Tensor, owner: Tensor, answers: int) -> Tensor:
+        """Whether images are adversarial by a margin of CLEAR in fresh `answers`; without any, as sure as the lead makes it."""
+        return self.margin(x, owner, answers) >= CLEAR if answers else self(x, owner)
 
     def _ahead(self, votes: Tensor, owner: Tensor) -> Tensor:
         """By how many votes being adversarial leads: class y over its strongest rival if it is the target, else behind it."""
-        own, rival = self._tally(votes, owner)
+        own, rival = tally(votes, self.y[owner])
         return own - rival if self.targeted else rival - own
-
-    def _tally(self, votes: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
-        """The votes for class y and for its strongest rival: (m,) each."""
-        return tally(votes, self.y[owner])
 
     def _votes(self, x: Tensor, owner: Tensor, answers: Tensor) -> Tensor:
         """How many of the fresh `answers` (m,) to each question name each class: (m, k)."""
@@ -125,12 +125,6 @@ class DecisionOracle:
         labels = torch.cat([self._ask(x[part], owner[part]) for part in torch.split(questions, self.max_batch)])
         votes = F.one_hot(labels, self._classes)
         return votes.new_zeros(len(x), self._classes).index_add_(0, questions, votes)
-
-    def _count_classes(self, classes: int) -> None:
-        """Refuse a label that is no class: the victim would never name it, and every image would be adversarial as it is."""
-        if self._classes == 0:
-            check_classes(self.y, classes)
-        self._classes = classes
 
     def _ask(self, x: Tensor, owner: Tensor) -> Tensor:
         """The class of one answer for each image."""
@@ -142,7 +136,11 @@ class DecisionOracle:
             for part in torch.split(x, self.max_batch):
                 scores = check_scores(self.victim(part))
                 check_no_nan("victim: answered with", scores)
-                self._count_classes(scores.shape[1])
+                if (
+                    self._classes == 0
+                ):  # a label that is no class the victim would never name: every image would be adversarial
+                    check_classes(self.y, scores.shape[1])
+                self._classes = scores.shape[1]
                 self.calls += 1
                 labels.append(scores.argmax(1))
         return torch.cat(labels)

@@ -1,9 +1,7 @@
 """PGD without checks or copies: the inner loop of adversarial training, and of membership inference by adversarial examples.
 
-`lib.evasion.pgd` is the attack to use otherwise; a test holds the two to the same images.
+`evasion.pgd` is the attack to use otherwise; a test holds the two to the same images.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext

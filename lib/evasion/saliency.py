@@ -11,8 +11,6 @@ of 3 runs, 1 of torchattacks'). As the images come and at gamma 0.1, 56 are adve
 `python -m benchmarks.evasion` measures it. The best pair is found without looking at all pairs: see `best_pairs`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -94,9 +92,7 @@ def best_pairs(gain: Tensor, loss: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     outer = _undominated(loss)
     outer |= _undominated(loss.masked_fill(outer, -torch.inf))
     width = max(2, int(outer.sum(1).max()))
-    kept = outer.to(torch.int8).argsort(dim=1, descending=True, stable=True)[
-        :, :width
-    ]  # (n, width), padded with others
+    kept = outer.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :width]  # padded with others
     gain, loss, order = gain.gather(1, kept), loss.gather(1, kept), order.gather(1, kept)
     at_once = max(1, MAX_PAIRS // width**2)
     found = [_best(*part) for part in zip(torch.split(gain, at_once), torch.split(loss, at_once), strict=True)]

@@ -4,8 +4,6 @@ It needs nothing of the victim but its labels. The settings are those of the Cle
 the sign of its augmentation between versions: both are here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

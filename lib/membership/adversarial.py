@@ -5,8 +5,6 @@ class as target, tell how far away each boundary is. A small network learns from
 known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -31,9 +29,8 @@ def targeted_answers(answer: Answer, x: Tensor, y: Tensor, *, classes: int) -> T
         BadValue: labels that are no classes or do not match the images.
     """
     if y.shape != x.shape[:1] or (len(y) > 0 and not 0 <= y.min() <= y.max() < classes):
-        raise BadValue(
-            f"y: expected ({len(x)},) of classes 0 to {classes - 1}, got {tuple(y.shape)} with {y.flatten()[:5].tolist()}"
-        )
+        shown = f"{tuple(y.shape)} with {y.flatten()[:5].tolist()}"
+        raise BadValue(f"y: expected ({len(x)},) of classes 0 to {classes - 1}, got {shown}")
     found = [answer(x, (y + shift) % classes).log_softmax(1) for shift in range(1, classes)]
     return torch.stack(found, 1)
 

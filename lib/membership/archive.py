@@ -1,7 +1,5 @@
 """Membership inference from a file: a network's answers to its training images and to others, saved by any tool."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 import zlib
@@ -126,7 +124,7 @@ def _scale(arrays: Mapping[str, Tensor], name: str) -> str:
     if 2 * int(whole.sum()) <= len(whole):
         if scores.min() >= 0 and scores.max() <= 1:
             raise BadValue(
-                f"{name}: expected rows that sum to 1, or logits; its numbers lie in [0, 1]: normalise its rows"
+                f"{name}: expected rows that sum to 1, or logits; all its numbers lie in [0, 1]: normalise it"
             )
         return "logits"
     if not whole.all():

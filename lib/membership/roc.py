@@ -6,8 +6,6 @@ told apart, and no point of a curve is made up between two thresholds.
 Claim: `best_threshold` of 120,000 scores takes about 20 ms of one thread; a test holds it to 50 ms.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -98,12 +96,14 @@ def tpr_interval(member: Tensor, nonmember: Tensor, fpr: float, *, confidence: f
     Raises:
         BadValue: no scores on one side, another shape, a NaN; a rate or a confidence that is no share of 1.
     """
+    from scipy.stats import binom  # here, for it takes a second that most commands need not wait
+
     curve, fpr = roc(member, nonmember), check_number("fpr", fpr, low=0.0, high=1.0)
     confidence = check_confidence(confidence)
     n, m = len(member), len(nonmember)
     tpr = curve.tpr_at(fpr)
     wilson = proportion_interval(round(tpr * n), n, confidence=confidence)
-    fewest, most = (_binomial_quantile(0.5 + side * confidence / 2, m, fpr) for side in (-1, 1))
+    fewest, most = (int(binom.ppf(0.5 + side * confidence / 2, m, fpr)) for side in (-1, 1))
     low = curve.tpr_at((fewest - 1) / m) if fewest > 0 else 0.0
     high = curve.tpr_at(most / m)
     # t - sqrt((t - l_1)² + (t - l_2)²), t + sqrt((h_1 - t)² + (h_2 - t)²)
@@ -165,10 +165,3 @@ def _beaten(scores: Array, others: Array) -> Array:
     """The share of the sorted `others` below each score, where equal ones count half."""
     below, not_above = (np.searchsorted(others, scores, side=side) for side in ("left", "right"))
     return (below + not_above) / (2 * len(others))
-
-
-def _binomial_quantile(q: float, n: int, p: float) -> int:
-    """The least k such that a binomial number of n trials is at most k with probability q or more."""
-    if p in (0, 1):
-        return round(n * p)
-    return int(max(0, math.ceil(special.bdtrik(q, n, p))))

@@ -5,8 +5,6 @@ depends on 1 - p is computed from the other classes, never by subtraction: a net
 gives p_y = 1 in float32, and what tells its members apart would be lost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

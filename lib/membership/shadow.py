@@ -4,8 +4,6 @@ The adversary trains a shadow of the victim on data of his own, so of the shadow
 answers to these and to images it has not seen he trains an attack network, and asks that about the victim's answers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -191,10 +189,8 @@ def _posteriors(posteriors: Tensor, name: str = "posteriors") -> Tensor:
     if posteriors.dim() != 2 or posteriors.shape[1] < 2:
         raise BadValue(f"{expected}, got {tuple(posteriors.shape)}")
     if len(wrong := (~are_probabilities(posteriors)).nonzero()) > 0:
-        row = int(wrong[0])
-        raise BadValue(
-            f"{expected}, got row {row} with a sum of {posteriors[row].sum():g} and a least of {posteriors[row].min():g}"
-        )
+        row = posteriors[int(wrong[0])]
+        raise BadValue(f"{expected}, got row {int(wrong[0])} with a sum of {row.sum():g} and a least of {row.min():g}")
     return posteriors
 
 

@@ -8,8 +8,6 @@ With F(x)_y the probability of the true label, in log-odds so that it does not s
 Song et al. report the worst case: tau is the best for the very points on which it is judged.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

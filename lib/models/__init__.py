@@ -4,8 +4,6 @@ Every network is a body of features, a head that gives logits, and, for a hetero
 shape that gives the standard deviation of the logits. The architectures stand in one module a paper.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 

@@ -4,8 +4,6 @@ Its weights stay where they are: the network that `adopt` returns computes with 
 To move or cast it, move or cast the module and adopt it then.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Sequence
@@ -45,9 +43,7 @@ class Entrance(nn.Module):
         """(x - mean) / std of images (n, c, h, w), contiguous: a module may flatten them by a view."""
         numbers = self.mean.shape[1]
         if numbers not in (0, 1, x.shape[1]):
-            raise BadValue(
-                f"mean, std: expected 1 or {x.shape[1]} numbers for images of as many channels, got {numbers}"
-            )
+            raise BadValue(f"mean, std: expected 1 or {x.shape[1]} numbers for as many channels, got {numbers}")
         return ((x - self.mean) / self.std if numbers else x).contiguous()
 
 
@@ -61,9 +57,7 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
     if not isinstance(module, nn.Module):
         raise BadValue(f"network: expected a torch.nn.Module, got {type(module).__name__}")
     if isinstance(module, torch.jit.ScriptModule):
-        raise BadValue(
-            "network: a scripted module cannot be adopted, for its weights cannot be shared; adopt its source"
-        )
+        raise BadValue("network: expected no scripted module, whose weights cannot be shared; adopt its source")
     first = Entrance(mean, std)
     weight = next(module.parameters(), None)
     first = first if weight is None else first.to(weight.device)
@@ -92,9 +86,8 @@ def check_place(network: nn.Module, device: str | torch.device) -> None:
     wanted = torch.empty(0, device=device).device
     for tensor in chain(network.parameters(), network.buffers()):
         if tensor.device != wanted:
-            raise BadValue(
-                f"network: was adopted on {tensor.device}; to train on {wanted}, move your module and adopt it then"
-            )
+            told = f"to train on {wanted}, move your module and adopt it then"
+            raise BadValue(f"network: was adopted on {tensor.device}; {told}")
 
 
 def _ours(layer: nn.Module, name: str) -> Dropout:

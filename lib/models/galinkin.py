@@ -6,8 +6,6 @@ resnet18        torchvision's, whose first layer takes any number of channels   
 shadow_coded    the shadow of his membership code: two 3x3 convolutions, max pooling, three dense layers
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from ..errors import BadValue
@@ -24,13 +22,11 @@ def lenet5(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     padding = 2 if h < 32 else 0  # LeNet-5 takes 32x32: smaller images get a margin
     second = round(8 * width / 3)
 
-    def left(size: int) -> int:
-        return ((size + 2 * padding - 4) // 2 - 4) // 2
-
+    h, w = (((size + 2 * padding - 4) // 2 - 4) // 2 for size in (h, w))
     body = nn.Sequential(
         nn.Conv2d(c, width, 5, padding=padding), nn.ReLU(inplace=True), nn.AvgPool2d(2), Dropout(dropout),
         nn.Conv2d(width, second, 5), nn.ReLU(inplace=True), nn.AvgPool2d(2), Flatten(), Dropout(dropout),
-        nn.Linear(second * left(h) * left(w), 120), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Linear(second * h * w, 120), nn.ReLU(inplace=True), Dropout(dropout),
         nn.Linear(120, 84), nn.ReLU(inplace=True), Dropout(dropout),
     )  # fmt: skip
     return Parts(body, lambda: nn.Linear(84, classes))
@@ -41,14 +37,12 @@ def lenet5_coded(shape: Shape, classes: int, width: int, dropout: float) -> Part
     c, h, w = shape
     wide = 2 * width
 
-    def left(size: int) -> int:
-        return (((size - 4) // 2 - 4) // 2 - 2) // 2
-
+    h = (((h - 4) // 2 - 4) // 2 - 2) // 2
     body = nn.Sequential(
         nn.Conv2d(c, width, (5, w)), nn.Tanh(), nn.AvgPool2d((2, 1)), Dropout(dropout),
         nn.Conv2d(width, wide, (5, 1)), nn.Tanh(), nn.AvgPool2d((2, 1)), Dropout(dropout),
         nn.Conv2d(wide, wide, (3, 1)), nn.Tanh(), nn.AvgPool2d((2, 1)), Flatten(), Dropout(dropout),
-        nn.Linear(wide * left(h), 120), nn.Tanh(), Dropout(dropout),
+        nn.Linear(wide * h, 120), nn.Tanh(), Dropout(dropout),
         nn.Linear(120, 84), nn.Tanh(), Dropout(dropout),
     )  # fmt: skip
     return Parts(body, lambda: nn.Linear(84, classes))
@@ -81,14 +75,11 @@ def resnet_18(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
 def shadow_coded(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     """Galinkin's shadow, whatever the target: 3x3 convolutions of `width` and twice that, dense layers of 120 and 84."""
     c, h, w = shape
-
-    def left(size: int) -> int:
-        return ((size - 2) // 2 - 2) // 2
-
+    h, w = (((size - 2) // 2 - 2) // 2 for size in (h, w))
     body = nn.Sequential(
         nn.Conv2d(c, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), Dropout(dropout),
         nn.Conv2d(width, 2 * width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), Flatten(), Dropout(dropout),
-        nn.Linear(2 * width * left(h) * left(w), 120), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Linear(2 * width * h * w, 120), nn.ReLU(inplace=True), Dropout(dropout),
         nn.Linear(120, 84), nn.ReLU(inplace=True), Dropout(dropout),
     )  # fmt: skip
     return Parts(body, lambda: nn.Linear(84, classes))

@@ -7,8 +7,6 @@ fully_convolutional_tutorial   the tutorial: three stages 64-128, 128-256, 256-5
 fully_connected                his unachieved goal, in the size of the black-box substitute: two dense layers of 200
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from ..layers import Dropout, Flatten
@@ -29,17 +27,14 @@ def basic_cnn_tutorial(shape: Shape, classes: int, width: int, dropout: float) -
     """`ModelBasicCNN` of the CleverHans 2.1 tutorials: strides instead of pooling, one feature vector left at the end."""
     c, h, w = shape
     wide = 2 * width
-
-    def left(size: int) -> int:  # pixels a side after: 8x8/2 same, 6x6/2 valid, 5x5 valid
-        return ((size + 1) // 2 - 6) // 2 + 1 - 4
-
+    h, w = (((size + 1) // 2 - 6) // 2 + 1 - 4 for size in (h, w))  # after 8x8/2 same, 6x6/2 valid, 5x5 valid
     body = nn.Sequential(
         nn.Conv2d(c, width, 8, stride=2, padding=3), nn.ReLU(inplace=True), Dropout(dropout),
         nn.Conv2d(width, wide, 6, stride=2), nn.ReLU(inplace=True), Dropout(dropout),
         nn.Conv2d(wide, wide, 5), nn.ReLU(inplace=True), Dropout(dropout),
         Flatten(),
     )  # fmt: skip
-    return Parts(body, lambda: nn.Linear(wide * left(h) * left(w), classes))
+    return Parts(body, lambda: nn.Linear(wide * h * w, classes))
 
 
 def fully_convolutional(shape: Shape, classes: int, width: int, dropout: float) -> Parts:

@@ -1,7 +1,5 @@
 """What an architecture is made of: its parts, and how its weights begin."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

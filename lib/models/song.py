@@ -6,8 +6,6 @@ wide_resnet         depth 32, width 10: three stages 160-320-640 of five units e
 wide_resnet_short   the same with one unit a stage, for `reduced`
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,6 @@
-"""Training, natural and adversarial, and what of it is kept on disk."""
+"""Training, natural and adversarial (`robust`), and what of it is kept on disk."""
 
-from __future__ import annotations
-
+from . import checkpoints, robust
 from .natural import AUGMENTATIONS, TrainingConfig, TrainingFailed, fit
 
-__all__ = ["AUGMENTATIONS", "TrainingConfig", "TrainingFailed", "fit"]
+__all__ = ["AUGMENTATIONS", "TrainingConfig", "TrainingFailed", "checkpoints", "fit", "robust"]

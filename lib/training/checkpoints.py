@@ -1,7 +1,5 @@
 """Trained networks as safetensors with a checksum, cached outside the repository by the key of what trained them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -31,7 +29,7 @@ def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:
     content = save(tensors)
     path.with_suffix(".json").unlink(
         missing_ok=True
-    )  # weights without notes are trained again, not mistaken for others
+    )  # without notes weights are trained again, not mistaken for others
     write_atomically(path, content)
     notes = {**notes, "sha256": hashlib.sha256(content).hexdigest()}
     write_atomically(path.with_suffix(".json"), json.dumps(notes, indent=1).encode())

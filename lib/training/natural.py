@@ -7,8 +7,6 @@ Images stay uint8 on the device and are converted a batch at a time. Convolution
 the config says so; weights, loss and optimiser stay in float32.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,9 +156,7 @@ def fit(
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
     if not isinstance(network, Network):
-        raise BadValue(
-            f"network: expected one of lib.models, whose `adopt` takes any module, got {type(network).__name__}"
-        )
+        raise BadValue(f"network: expected that of `models.build` or `models.adopt`, got {type(network).__name__}")
     if len(split) == 0:
         raise BadValue("split: expected one image or more, got none")
     if config.patience and not validation:
@@ -191,8 +187,8 @@ def fit(
             optimizer.step()
             total += loss.detach() * len(y)
             if step == 0:
-                _check_finite(loss.item(), epoch, "first step")
-        state.losses.append(_check_finite(total.item() / len(split), epoch, "mean"))
+                check_finite(f"epoch {epoch + 1}, first step", loss.item())
+        state.losses.append(check_finite(f"epoch {epoch + 1}, mean", total.item() / len(split)))
         if config.patience and validation:
             state.observed.append({"validation_loss": loss_on(network, validation.to(device), config)})
             if _is_stale([seen["validation_loss"] for seen in state.observed], config):
@@ -226,7 +222,12 @@ def _is_stale(held_out: list[float], config: TrainingConfig) -> bool:
     return waited >= config.patience
 
 
-def _check_finite(loss: float, epoch: int, where: str) -> float:
+def check_finite(when: str, loss: float) -> float:
+    """`loss`, if it is a number: neither NaN nor infinite.
+
+    Raises:
+        TrainingFailed: otherwise.
+    """
     if not loss < float("inf"):
-        raise TrainingFailed(f"epoch {epoch + 1}: loss is {loss} ({where}); lower the learning rate or check the data")
+        raise TrainingFailed(f"{when}: loss is {loss}; lower the learning rate or check the data")
     return loss

@@ -8,8 +8,6 @@ was not; on a GPU, whose kernels may add in any order, but for rounding. Batch n
 adversarial or not, in the attack as in the step (Madry's code).
 """
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Callable
@@ -30,7 +28,7 @@ from ..models import Network
 from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
-from . import AUGMENTATIONS, TrainingFailed
+from .natural import AUGMENTATIONS, check_finite
 from .snapshots import History, resume, save
 
 Observe = Callable[[int], dict[str, float]]
@@ -129,13 +127,9 @@ def fit(
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
     """
     if isinstance(network, Network) and network.noise is not None:
-        raise BadValue(
-            "network: expected one head, for the second one of a heteroscedastic network would stay untrained"
-        )
+        raise BadValue("network: expected one head, for the second of a heteroscedastic one would stay untrained")
     if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
-        raise BadValue(
-            "network: expected no dropout of PyTorch's own, which nothing seeds; lib.models.adopt replaces it"
-        )
+        raise BadValue("network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt` replaces it")
     check_count("observations", observations)
     check_place(network, device)
     if len(split) < config.batch_size:
@@ -151,10 +145,10 @@ def fit(
         total += run.step(step)
         done = step + 1
         if done == 1:
-            _check_finite(total.item(), step)
+            check_finite(f"step {done}", total.item())
         if done in marks:
             since = max(mark for mark in [0, *marks] if mark < done)
-            state.losses.append(_check_finite(total.item() / (done - since), step))
+            state.losses.append(check_finite(f"step {done}", total.item() / (done - since)))
             total.zero_()
             if observe is not None:
                 network.eval()
@@ -247,9 +241,3 @@ def _optimizer(network: nn.Module, config: RobustConfig) -> torch.optim.Optimize
     if config.optimizer == "adam":
         return torch.optim.Adam(groups, config.learning_rate, fused=True)
     return torch.optim.SGD(groups, config.learning_rate, momentum=0.9, fused=True)
-
-
-def _check_finite(loss: float, step: int) -> float:
-    if not loss < float("inf"):
-        raise TrainingFailed(f"step {step + 1}: loss is {loss}; lower the learning rate or check the data")
-    return loss

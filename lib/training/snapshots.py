@@ -1,7 +1,5 @@
 """A training run half-way: weights, the optimiser's state, generators and where it stands, in one file written atomically."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -66,21 +64,13 @@ def resume(
     optimizer: torch.optim.Optimizer,
     generators: Mapping[str, torch.Generator] | None = None,
 ) -> State:
-    """`load` what is at `path`; if there is nothing, or no path, the run begins."""
-    return State() if path is None or not path.exists() else load(path, network, optimizer, generators)
-
-
-def load(
-    path: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    generators: Mapping[str, torch.Generator] | None = None,
-) -> State:
-    """Put the run at `path` into `network`, on the device where it is, `optimizer` and `generators`.
+    """Put the run at `path` into `network`, on the device where it is, `optimizer` and `generators`; without one, it begins.
 
     Raises:
         BadValue: the file is damaged, or of another network.
     """
+    if path is None or not path.exists():
+        return State()
     try:
         with safe_open(path, framework="pt") as file:
             state = State(**json.loads(file.metadata()["state"]))

@@ -1,7 +1,5 @@
 """What turns a network into a victim, and how uncertain a victim is."""
 
-from __future__ import annotations
-
 from .scores import OF_ESTIMATOR, SCORES, check_score, scores_of
 from .victims import (
     ESTIMATORS,

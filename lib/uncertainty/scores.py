@@ -1,7 +1,5 @@
 """How uncertain a victim is about an image, by any of the scores that are used to reject images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

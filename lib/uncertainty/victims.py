@@ -10,8 +10,6 @@ LeNet-5, 1.1 to 1.4 times from the tutorial's basic CNN and no slower from the t
 once, float32, 2 runs of 2 s on one thread of a busy Xeon with AMX). `python -m benchmarks.draws` measures it.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -71,7 +69,7 @@ def check_victim(victim: object) -> None:
         BadValue: it is of no kind that this module has.
     """
     if not isinstance(victim, Victim):
-        raise BadValue(f"victim: expected one of lib.uncertainty, see `estimate` there, got {type(victim).__name__}")
+        raise BadValue(f"victim: expected one that `uncertainty.estimate` makes, got {type(victim).__name__}")
 
 
 class Deterministic(Victim):
@@ -195,7 +193,7 @@ def estimate(
 
     Args:
         estimator: one of `ESTIMATORS`.
-        network: from `lib.models.build`, or any module from images to logits, which is adopted: see `lib.models.adopt`.
+        network: from `models.build`, or any module from images to logits, which is adopted: see `models.adopt`.
         generator: where the draws come from.
         draws: T, how many make one answer.
         precision: `float32`, or `bfloat16` for what is inside.

@@ -218,7 +218,7 @@ def test_an_attack_that_sees_labels_knows_that_a_look_is_random(kind: str, form:
 
 
 def test_a_plain_network_is_no_victim_yet(untrained: Maker) -> None:
-    with pytest.raises(BadValue, match=r"^victim: expected one of lib.uncertainty, see `estimate` there, got Network$"):
+    with pytest.raises(BadValue, match=r"^victim: expected one that `uncertainty.estimate` makes, got Network$"):
         Look(untrained(), "mean", draws=2)
 
 

@@ -210,7 +210,7 @@ REFUSED: list[tuple[Arrays, str]] = [
     ),
     (
         {name: 1 / (1 + np.exp(-value)) if value.ndim == 2 else value for name, value in arrays().items()},
-        r"member: expected rows that sum to 1, or logits; its numbers lie in \[0, 1\]: normalise its rows",
+        r"member: expected rows that sum to 1, or logits; all its numbers lie in \[0, 1\]: normalise it",
     ),
     (
         changed("member", np.array([[{}, {}]] * 30, dtype=object)),

@@ -712,7 +712,7 @@ def test_a_snapshot_comes_back_whole(name: str, kind: str, tmp_path: Path) -> No
     first, second, path = network(name), network(name, seed=1), tmp_path / "a" / "key.snapshot"
     before, after = optimizer_of(first, kind), optimizer_of(second, kind)
     snapshots.save(path, first, before, STATE)
-    assert snapshots.load(path, second, after) == STATE
+    assert snapshots.resume(path, second, after) == STATE
     assert same(state(first), state(second)) and list(path.parent.iterdir()) == [path]
     for weight, other in zip(first.parameters(), second.parameters(), strict=True):
         kept, found = before.state[weight], after.state[other]
@@ -727,7 +727,7 @@ def test_what_the_optimiser_keeps_comes_back_in_the_layout_of_the_weights(kind: 
     first, second, path = network(), network(seed=1), tmp_path / "key.snapshot"
     before, after = optimizer_of(first, kind), optimizer_of(second, kind)
     snapshots.save(path, first, before, STATE)
-    snapshots.load(path, second, after)
+    snapshots.resume(path, second, after)
     for weight in second.parameters():
         for what, value in after.state[weight].items():
             assert what == "step" or value.stride() == weight.stride(), what
@@ -822,5 +822,5 @@ def test_a_snapshot_of_another_network_is_refused(other: dict[str, Any], saved: 
 def test_the_error_of_a_snapshot_is_one_message_on_the_way_to_a_user(saved: Path) -> None:
     cut(10)(saved)
     with pytest.raises(BadValue) as caught:
-        snapshots.load(saved, network(), optimizer_of(network()))
+        snapshots.resume(saved, network(), optimizer_of(network()))
     assert caught.value.__cause__ is not None and str(saved) in str(caught.value)

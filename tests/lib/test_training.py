@@ -231,12 +231,12 @@ def test_weights_that_are_nan_fail_in_the_first_step(untrained: Callable[..., Ne
     network = untrained()
     with torch.no_grad():
         next(network.parameters()).fill_(math.nan)
-    with pytest.raises(TrainingFailed, match=r"^epoch 1: loss is nan \(first step\); lower the learning rate or check"):
+    with pytest.raises(TrainingFailed, match=r"^epoch 1, first step: loss is nan; lower the learning rate or check"):
         fit(network, few, config(), seed=0)
 
 
 @pytest.mark.parametrize(
-    ("poisoned", "told"), [(5, "epoch 2: loss is nan (first step)"), (7, "epoch 2: loss is nan (mean)")]
+    ("poisoned", "told"), [(5, "epoch 2, first step: loss is nan"), (7, "epoch 2, mean: loss is nan")]
 )
 def test_a_loss_that_becomes_nan_later_names_its_epoch(
     poisoned: int, told: str, untrained: Callable[..., Network], few: Split, monkeypatch: pytest.MonkeyPatch
@@ -258,7 +258,7 @@ def test_a_loss_that_overflows_fails(untrained: Callable[..., Network], few: Spl
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(1e15)
-    with pytest.raises(TrainingFailed, match=r"^epoch 1: loss is (inf|nan) \(first step\)"):
+    with pytest.raises(TrainingFailed, match=r"^epoch 1, first step: loss is (inf|nan)"):
         fit(network, few, config(), seed=0)
 
 
