@@ -5,7 +5,20 @@
 Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimate`, `rpu.evasion.fgsm`, `rpu.judging.judge`.
 """
 
-from . import data, detection, errors, evaluation, evasion, judging, membership, metrics, models, seeds, training, uncertainty
+from . import (
+    data,
+    detection,
+    errors,
+    evaluation,
+    evasion,
+    judging,
+    membership,
+    metrics,
+    models,
+    seeds,
+    training,
+    uncertainty,
+)
 
 __version__ = "0.1.0"
 __all__ = [

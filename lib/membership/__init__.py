@@ -21,7 +21,7 @@ from .roc import (
     sampled,
     tpr_at_fpr,
     tpr_interval,
-)  # fmt: skip
+)
 from .scores import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
 from .shadow import (
     CONFIGS,
@@ -34,7 +34,7 @@ from .shadow import (
     top3,
     train_attack,
     unsorted,
-)  # fmt: skip
+)
 from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 
 __all__ = [

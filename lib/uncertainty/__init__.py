@@ -12,7 +12,7 @@ from .victims import (
     Victim,
     check_victim,
     estimate,
-)  # fmt: skip
+)
 
 __all__ = [
     "ESTIMATORS", "OF_ESTIMATOR", "PRECISIONS", "SCORES", "Deterministic", "Ensemble", "Heteroscedastic", "MonteCarloDropout",

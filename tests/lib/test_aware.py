@@ -221,5 +221,7 @@ def test_bad_settings_are_named(kind: str, change: dict[str, Any], told: str) ->
 def test_a_network_or_a_look_is_no_victim_whose_draws_it_could_take(untrained: Callable[..., Network]) -> None:
     x, y = torch.rand(2, 1, 28, 28), torch.arange(2)
     for wrong in (untrained(), Look(Deterministic(untrained()), "mean", draws=2)):
-        with pytest.raises(BadValue, match=r"^victim: expected one that `uncertainty.estimate` makes, got (Network|Look)$"):
+        with pytest.raises(
+            BadValue, match=r"^victim: expected one that `uncertainty.estimate` makes, got (Network|Look)$"
+        ):
             pgd_aware(wrong, x, y, epsilon=0.1, step_size=0.1, steps=1, score="entropy")
