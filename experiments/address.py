@@ -26,6 +26,7 @@ from experiments.reading import Declared, Reading, Source
 from experiments.records import Record, Store
 from experiments.verdicts import Measured, Verdict, judge
 from lib.errors import BadValue, check_choice
+from lib.metrics import mean_interval
 
 VERDICT = "text"  # the reading whose verdicts count: what the paper's text describes, at the paper's scale
 PRINTED = "paper"  # in place of a reading: what the paper printed
@@ -202,3 +203,27 @@ def measured(store: Store, paper: str, one: Reading, names: Iterable[str] | None
         for name, found in by_name.items()
         if found.values
     }
+
+
+def told(store: Store, address: Address) -> list[str]:
+    """What stands at an address, a line each: the number with its 95 % interval and seeds, then the keys of its records.
+
+    Raises:
+        BadValue: no cell of the grid is of that number.
+    """
+    if address.reading == PRINTED:
+        return [f"{published.load(address.paper)[address.id].text} % in the paper"]
+    if is_claim(address):
+        found = verdict(store, address)
+        rests = "" if found.estimate is None else f": {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        return [f"{found.word}{rests}"]
+    check_planned(address)
+    number = resolve(store, address)
+    if not number.values:
+        return ["not run"]
+    interval = mean_interval(list(number.values.values()))
+    seeds = ", ".join(map(str, number.values))
+    return [
+        f"{interval.mean:.4g} [{interval.low:.4g}, {interval.high:.4g}], seeds {seeds}",
+        *(record.key for record in number.records),
+    ]

@@ -1,8 +1,7 @@
 """What a paper claims: sentences, quoted, each with the published numbers that it compares and the closeness that counts.
 
-A paper's claims stand in ``lib/papers/<paper>.toml``, written before a result was looked at. The size and the side that a
-claim expects are never typed there: they follow from the published numbers (`lib.published`), which leaves a reader only the
-tolerances to question. `load` reads the declarations; `lib.verdicts` holds measurements against them. The kinds of claim:
+They stand in the paper's ``claims.toml``, written before a result was looked at. The size and the side that a claim expects
+follow from the published numbers, which leaves a reader only the tolerances to question. The kinds of claim:
 
 ``value``, ``range``        one cell against the published number or range
 ``difference``              first cell minus second

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from experiments import costs, equivalence, execution, packing, papers, provenance, verification
 from experiments import gate as behaviour
+from experiments.address import parse, told
 from experiments.find import NoCell
 from experiments.records import Record, Store, key_of
 from experiments.selection import label, select
@@ -155,7 +156,10 @@ def unpack(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print the records of the cells asked for, as a JSON list."""
+    """Print the records of the cells asked for as a JSON list, or a number by its address, with its interval and its records."""
+    if options.address is not None:
+        print("\n".join(told(_store(options), parse(options.address, options.paper))))
+        return 0
     print(json.dumps([vars(record) for _, record in _recorded(options, _store(options))], indent=1))
     return 0
 

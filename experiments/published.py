@@ -1,12 +1,8 @@
-"""What the papers printed: every number of every results table, by name.
+"""What the papers printed: every number of every results table, by name, copied into one CSV a paper.
 
-The numbers were copied from the tables of Galinkin (2021), Harakeh (2018) and Song, Shokri and Mittal (2019) into one
-CSV a paper, beside the paper's experiments in ``lib/papers``. Nothing else in the project holds a published number: the
-tables of the book and the claims read it from here, so that a slip of the pen has one place to be found.
-
-A number keeps its printed text as well as its value. "98.50" and "98.5" are the same value, but only one of them is
-what the paper says, and the trailing zero tells how finely the author measured. Harakeh prints the lowest and the
-highest fooling rate of ten runs, such as "99-100"; a range counts as one published number and has no single value.
+Nothing else in the project holds a published number. Each keeps its printed text: "98.50" and "98.5" are the same value, but only
+one of them is what the paper says. Harakeh prints the lowest and the highest fooling rate of ten runs, such as "99-100"; a range
+counts as one published number and has no single value.
 """
 
 from __future__ import annotations
@@ -21,11 +17,8 @@ from typing import Final
 from experiments.papers import NAMES
 from lib.errors import BadValue, check_choice
 
-FOLDER: Final = Path(__file__).parent / "papers"
-"""Where a paper's published numbers and its claims lie."""
-
+FOLDER: Final = Path(__file__).parent / "papers"  # where a paper's published numbers and its claims lie
 COLUMNS: Final = ("id", "location", "row", "column", "value", "unit")
-_ID: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+")
 # Written out rather than left to `float`, which would also take "nan", "1_000" and "1e3".
 _VALUE: Final = re.compile(r"(?P<low>\d+(\.\d+)?)(-(?P<high>\d+(\.\d+)?))?")
 _UNITS: Final = {"%": 100.0}
@@ -35,21 +28,14 @@ _UNITS: Final = {"%": 100.0}
 class Published:
     """One published number, or one published range, and where in the paper it stands."""
 
-    id: str
-    """The name that code and claims use, such as ``mnist/fgsm/none/accuracy``."""
-    location: str
-    """The table, such as ``Table 2``."""
-    row: str
-    """The row in the paper's words; slashes part the levels of a nested row."""
-    column: str
-    """The heading of the column in the paper's words."""
+    id: str  # such as mnist/fgsm/none/accuracy
+    location: str  # the table
+    row: str  # in the paper's words; slashes part the levels of a nested row
+    column: str  # its heading, in the paper's words
     low: float
-    """The number, or the lower end of the range."""
-    high: float
-    """The number again, or the upper end of the range."""
+    high: float  # the number again, or the upper end of a range
     unit: str
-    text: str
-    """The number as printed, without its unit."""
+    text: str  # as printed, without its unit
 
     @property
     def is_range(self) -> bool:
@@ -79,9 +65,12 @@ def load(paper: str, *, folder: Path = FOLDER) -> dict[str, Published]:
         if header != COLUMNS:
             raise BadValue(f"{path}: the columns are {','.join(header)!r}, expected {','.join(COLUMNS)!r}")
         for row in rows:
-            number = _parse(row, where=f"{path}, line {rows.line_num}")
-            if number.id in numbers:
-                raise BadValue(f"{path}, line {rows.line_num}: the id {number.id!r} stands twice, expected it once")
+            try:
+                number = _parse(row)
+                if number.id in numbers:
+                    raise BadValue(f"the id {number.id!r} stands twice, expected it once")
+            except BadValue as error:
+                raise BadValue(f"{path}, line {rows.line_num}: {error}") from error
             numbers[number.id] = number
     if not numbers:
         raise BadValue(f"{path}: no number, expected at least one")
@@ -93,26 +82,25 @@ def file_of(paper: str, file: str, *, folder: Path = FOLDER) -> Path:
     return folder / check_choice("paper", paper, NAMES) / file
 
 
-def _parse(row: list[str], *, where: str) -> Published:
-    """One line of the CSV as a `Published`; `where` is what an error calls the line."""
+def _parse(row: list[str]) -> Published:
+    """One line of the CSV."""
     if len(row) != len(COLUMNS):
-        raise BadValue(f"{where}: {len(row)} fields, expected {len(COLUMNS)} ({','.join(COLUMNS)})")
-    fields = dict(zip(COLUMNS, row, strict=True))
-    for name, field in fields.items():
+        raise BadValue(f"{len(row)} fields, expected {len(COLUMNS)} ({','.join(COLUMNS)})")
+    for name, field in zip(COLUMNS, row, strict=True):
         if not field or field != field.strip():
-            raise BadValue(f"{where}: {name} is {field!r}, expected text without spaces around it")
-    if _ID.fullmatch(fields["id"]) is None:
-        raise BadValue(f"{where}: the id is {fields['id']!r}, expected lower-case words joined by slashes")
-    unit, text = fields["unit"], fields["value"]
-    if unit not in _UNITS:
-        raise BadValue(f"{where}: the unit of {fields['id']} is {unit!r}, expected one of {', '.join(_UNITS)}")
+            raise BadValue(f"{name} is {field!r}, expected text without spaces around it")
+    *place, text, unit = row
+    name, location, line, column = place
     match = _VALUE.fullmatch(text)
+    if re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+)+", name) is None:
+        raise BadValue(f"the id is {name!r}, expected lower-case words joined by slashes")
+    if unit not in _UNITS:
+        raise BadValue(f"the unit of {name} is {unit!r}, expected one of {', '.join(_UNITS)}")
     if match is None:
-        raise BadValue(f"{where}: {fields['id']} is {text!r}, expected a number like 99.37 or a range like 99-100")
-    low = float(match["low"])
-    high = low if match["high"] is None else float(match["high"])
-    if match["high"] is not None and not low < high:
-        raise BadValue(f"{where}: {fields['id']} is {text!r}, expected a range with its lower end first")
+        raise BadValue(f"{name} is {text!r}, expected a number like 99.37 or a range like 99-100")
+    low, high = (float(match[end] or match["low"]) for end in ("low", "high"))
+    if match["high"] and not low < high:
+        raise BadValue(f"{name} is {text!r}, expected a range with its lower end first")
     if high > _UNITS[unit]:
-        raise BadValue(f"{where}: {fields['id']} is {text!r}, expected at most {_UNITS[unit]:g} {unit}")
-    return Published(fields["id"], fields["location"], fields["row"], fields["column"], low, high, unit, text)
+        raise BadValue(f"{name} is {text!r}, expected at most {_UNITS[unit]:g} {unit}")
+    return Published(name, location, line, column, low, high, unit, text)

@@ -11,6 +11,7 @@ or, as {n}`derived:NAME`, what a paper's own module of the report makes of sever
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from functools import partial
 from statistics import fmean
 from typing import get_args
 
+import report.papers
 from experiments import claims, papers, published
 from experiments.address import (
     PRINTED,
@@ -84,7 +86,9 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
 
 def _derived(store: Store, paper: str, name: str) -> str:
     known: dict[str, Callable[[Store], str]] = {"verdicts": partial(verdicts, paper=paper)}
-    known |= importlib.import_module(f"report.papers.{paper}_panels").DERIVED
+    for module in pkgutil.iter_modules(report.papers.__path__):
+        if module.name.startswith(paper):
+            known |= getattr(importlib.import_module(f"report.papers.{module.name}"), "DERIVED", {})
     return known[check_choice(DERIVED, name, list(known))](store)
 
 

@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from experiments import claims, papers, published
@@ -94,21 +94,24 @@ def _cell(store: Store, paper: str, column: Column, one: Row) -> str:
 
 def across(store: Store, paper: str, address: str) -> str:
     """The measured percentage at an address over seeds, or, for "A - B", the difference of two, paired by seed."""
-    first, _, second = address.partition(" - ")
-    if second:
-        return over_seeds(differences(store, paper, first, second))
-    return over_seeds(values_at(store, paper, first), lowest=0.0, highest=100.0)
+    bounds = {} if " - " in address else {"lowest": 0.0, "highest": 100.0}
+    return over_seeds(values_at(store, paper, address), **bounds)
+
+
+def mean_as(paper: str, address: str, places: str, *, missing: str = NOT_RUN) -> Column:
+    """A column of plain means, without their seeds."""
+
+    def cell(store: Store, one: Row) -> str:
+        values = values_at(store, paper, address.format_map(one.names))
+        return format(fmean(values), places) if values else missing
+
+    return cell
 
 
 def values_at(store: Store, paper: str, address: str) -> list[float]:
-    """What was measured at an address, a number a seed."""
-    return list(resolve(store, parse(address, paper)).values.values())
-
-
-def differences(store: Store, paper: str, more: str, less: str) -> list[float]:
-    """By how much the number at the first address is larger, for each seed that has both."""
-    a, b = (resolve(store, parse(address, paper)).values for address in (more, less))
-    return [a[seed] - b[seed] for seed in a if seed in b]
+    """What was measured at an address, a number a seed; for "A - B" by how much A is larger, for each seed that has both."""
+    more, *less = (resolve(store, parse(one, paper)).values for one in address.split(" - "))
+    return [more[seed] - sum(one[seed] for one in less) for seed in more if all(seed in one for one in less)]
 
 
 def records_at(store: Store, paper: str, address: str) -> list[Record]:

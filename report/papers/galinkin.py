@@ -1,4 +1,4 @@
-"""The tables of the Galinkin chapter: his Tables 1 to 3 beside ours, how attacks fail on random answers, and what leaks."""
+"""What the Galinkin chapter shows beside his numbers: Tables 1 to 3, and how attacks fail on random answers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from statistics import fmean
+from typing import Any
 
 from experiments import claims, published
-from experiments.address import measured, readings
+from experiments.address import measured, reading, readings
 from experiments.papers.galinkin import DROPOUT, RARE
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
 from experiments.reading import Reading
 from experiments.records import Record, Store
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, VICTIM_NAMES
 from report.numbers import NOT_RUN, marked, number
-from report.tables import Column, Row, Table, across, costs_table, differences, records_at, row, table, values_at
+from report.papers import galinkin_figures as figures
+from report.tables import (
+    Column,
+    Panels,
+    Row,
+    Table,
+    across,
+    costs_table,
+    data_behind,
+    mean_as,
+    panels_at,
+    points_of,
+    records_at,
+    row,
+    table,
+    values_at,
+)
 
 PAPER = "galinkin"
 DATASETS = ("mnist", "cifar10")
@@ -24,42 +41,24 @@ QUANTITIES = {"accuracy": "test accuracy", **{name: ATTACK_NAMES[name] for name 
 SAME = "="
 LIMITED = ("naive", "aware")  # readings of what succeeds within a limit on the change, which is ours: nothing is ticked
 REDUCED = ", `reduced`"
-# How the attacks see a victim with dropout (its answers, and whether the attacker knows that they are random): in words, and
-# the reading of it.
+# How the attacks see a victim with dropout, by its answers and whether the attacker knows that they are random: readings.
 SEEN = {
-    ("off", False): ("dropout off", "off"),
-    ("mean", False): ("mean of T, naive", "mean"),
-    ("mean", True): ("mean of T, aware", "mean_aware"),
-    ("one_draw", False): ("one draw, naive", "one_draw"),
-    ("one_draw", True): ("one draw, aware", "one_draw_aware"),
-}
-# One change each from membership inference as written.
-HYPOTHESES = {
-    "as written": "text",
-    "shadow trained on the target's own images": "same",
-    "target asked about pixels of 0 to 255": "raw",
-    "non-members from another distribution": "inverted",
-    "trained for 100 epochs, never stopped": "overfitted",
-}
-# Of a Bayesian victim alone: with dropout as rare as in the membership code it can be overfitted too.
-RARELY = {
-    "so, with dropout 0.05": "overfitted_rare",
-    "so, and the spread over the draws is seen": "overfitted_rare_spread",
-}
-# By which of his two repositories the target that is attacked as coded is trained.
-TRAINED = {"evasion": "coded", "membership": "membership_code"}
-# What of a Bayesian victim's answers the attack network sees.
-POSTERIORS = {
-    "dropout off": "off",
-    "one draw": "one_draw",
-    "mean of T draws": "text",
-    "mean, and spread over the draws": "spread",
+    ("off", False): "off",
+    ("mean", False): "mean",
+    ("mean", True): "mean_aware",
+    ("one_draw", False): "one_draw",
+    ("one_draw", True): "one_draw_aware",
 }
 # Which scans are looked at: as coded, on pixels of the right scale, and ended after a few iterations.
 SCANNED = {
     "scanned:{victim}": "0 to 255",
     "scanned:{victim}?scale=unit": "0 to 1",
     "coded:{victim}?longest=10": "0 to 255",
+}
+
+# As in the figures.
+LABELS = {
+    key: look["label"] for looks in (figures.VICTIMS, figures.NETWORKS, figures.COUNTED) for key, look in looks.items()
 }
 
 
@@ -125,7 +124,7 @@ def victim_of(name: str) -> tuple[str, str]:
 
 def seen_at(dataset: str, network: str, attack: str) -> dict[tuple[str, bool], str]:
     """Where one attack on a data set and network is: on the plain victim, and on the Bayesian one as `SEEN`."""
-    bayesian = {key: f"{reading}:{dataset}/{network}/bayesian/{attack}" for key, (_, reading) in SEEN.items()}
+    bayesian = {key: f"{name}:{dataset}/{network}/bayesian/{attack}" for key, name in SEEN.items()}
     return {("none", False): f"mean:{dataset}/{network}/plain/{attack}", **bayesian}
 
 
@@ -135,7 +134,7 @@ def noise_table(store: Store) -> Table:
     for dataset, network, attack in product(DATASETS, NETWORKS, ATTACKS):
         for seen, address in seen_at(dataset, network, attack).items():
             if kept := records_at(store, PAPER, address):
-                words = "plain" if seen[0] == "none" else SEEN[seen][0]
+                words = "plain" if seen[0] == "none" else reading(PAPER, SEEN[seen]).title
                 rows.append(row(named(dataset, network, kept), ATTACK_NAMES[attack], words, at=address))
     columns: dict[str, Column] = {
         "Claimed": "{at}?found",
@@ -143,8 +142,8 @@ def noise_table(store: Store) -> Table:
         "By vote": "{at}?success_vote",
         "By vote within the limit": "{at}?success_within",
         "Median change": _distance,
-        "Answers an image": partial(_mean, part="answers"),
-        "Passes an image": partial(_mean, part="passes"),
+        "Answers an image": mean_as(PAPER, "{at}?answers", ",.0f"),
+        "Passes an image": mean_as(PAPER, "{at}?passes", ",.0f"),
     }
     return table(store, PAPER, "Victim,Attack,It answers by", rows, columns)
 
@@ -154,25 +153,21 @@ def _distance(store: Store, line: Row) -> str:
     return f"{fmean(far):.2g}" if far else "–"
 
 
-def _mean(store: Store, line: Row, part: str) -> str:
-    values = values_at(store, PAPER, f"{line.names['at']}?{part}")
-    return f"{fmean(values):,.0f}" if values else NOT_RUN
-
-
 def rates_table(store: Store) -> Table:
     """Bayesian victims by dropout rate and stopping: epochs, accuracy of the mean, success without a limit, and membership."""
     rows = []
     for dataset, network in product(DATASETS, NETWORKS):
         usual = f"{DROPOUT[network]:g}"
-        trainings = {usual: "mean", f"{RARE:g}": "rare"}
-        if network != "lenet5":  # it has been trained for longer still: see the hypotheses
-            trainings[f"{usual}, never stopped"] = "unstopped"
-        for words, reading in trainings.items():
-            victim = f"{reading}:{dataset}/{network}/bayesian"
-            trained = next((one for one in ATTACKS[:1] if records_at(store, PAPER, f"{victim}/{one}")), "membership")
-            rows.append(row(named(dataset, network), words, victim=victim, at=f"{victim}/{trained}"))
+        trainings = {usual: "mean", f"{RARE:g}": "rare", f"{usual}, never stopped": "unstopped"}
+        if network == "lenet5":  # it has been trained for longer still: see the hypotheses
+            del trainings[f"{usual}, never stopped"]
+        for words, name in trainings.items():
+            victim = f"{name}:{dataset}/{network}/bayesian"
+            attacked = records_at(store, PAPER, f"{victim}/hop_skip_jump")
+            at = f"{victim}/{'hop_skip_jump' if attacked else 'membership'}"
+            rows.append(row(named(dataset, network), words, victim=victim, at=at))
     columns: dict[str, Column] = {
-        "Epochs": partial(_mean, part="training_epochs"),
+        "Epochs": mean_as(PAPER, "{at}?training_epochs", ".0f"),
         "Accuracy of the mean": partial(_noted, address="{at}?accuracy"),
         "HopSkipJump": partial(_noted, address="{victim}/hop_skip_jump"),
         "Boundary": partial(_noted, address="{victim}/boundary"),
@@ -217,72 +212,38 @@ def _scans(store: Store) -> Iterator[Row]:
                 yield row(*words, pixels, iterations, at=at + ("&" if "?" in at else "?"))
 
 
-# --- membership -----------------------------------------------------------------------------------------------------------
+def evasion_panels(store: Store, *, attack: str) -> Panels:
+    """The records of one attack for the figures: title, then how the victim is seen; victims without any record are left out."""
+    addresses = {}
+    for dataset, network in product(DATASETS, NETWORKS):
+        seen = seen_at(dataset, network, attack)
+        kept = next((some for address in seen.values() if (some := records_at(store, PAPER, address))), [])
+        addresses[named(dataset, network, kept)] = seen
+    return panels_at(store, PAPER, addresses)
 
 
-def hypotheses_table(store: Store) -> Table:
-    """What could lift the accuracy of membership inference, each alone, on LeNet-5."""
-    rows = [
-        row(
-            f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}",
-            words,
-            at=f"{reading}:{dataset}/lenet5/{victim}/membership",
-        )
-        for dataset, victim in product(DATASETS, VICTIMS)
-        for words, reading in {**HYPOTHESES, **(RARELY if victim == "bayesian" else {})}.items()
-    ]
-    columns: dict[str, Column] = {
-        "Accuracy": "{at}",
-        "AUC": "{at}?auc",
-        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
-        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
-        "AUC of log-odds": "{at}?odds_auc",
-        "Control": "{at}?control",
-        "Scored as coded": "{at}?membership_as_coded",
-        "Train − test": _gap,
+def noise_panels(store: Store) -> Panels:
+    """Both attacks on the victims that have records of them, one panel each."""
+    return {
+        f"{ATTACK_NAMES[attack]}: {title}": seen
+        for attack in ATTACKS
+        for title, seen in evasion_panels(store, attack=attack).items()
     }
-    return table(store, PAPER, "LeNet-5,Setting", rows, columns)
 
 
-def _gap(store: Store, line: Row) -> str:
-    gaps = differences(store, PAPER, *(f"{line.names['at']}?{side}" for side in ("train_accuracy", "accuracy")))
-    return f"{fmean(gaps):.1f}" if gaps else NOT_RUN
+def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
+    """The measurements behind a figure, one line a record and name."""
+    head = "panel,victim,seed,measurement,value"
+    return data_behind(panels, head, lambda r, _: [[n, f"{r.measurements[n]:.6g}"] for n in names], words=_label)
 
 
-def coded_table(store: Store) -> Table:
-    """The accuracy of the code taken apart: how often it says member of members and of others, and what one makes of that."""
-    rows = [
-        row(f"{named(dataset, network)}, {VICTIM_NAMES[victim]}", code, id=id_, at=f"{TRAINED[code]}:{id_}")
-        for dataset, network, victim in product(DATASETS, NETWORKS, VICTIMS)
-        for id_ in [f"{dataset}/{network}/{victim}/membership"]
-        for code in (TRAINED if network == "lenet5" else ["evasion"])
-    ]
-    columns: dict[str, Column] = {
-        "Says member: of members": "{at}?tpr",
-        "of others": "{at}?fpr",
-        "Accuracy as coded": "{at}?membership_as_coded",
-        "Balanced accuracy": "{at}?membership",
-        "AUC": "{at}?auc",
-        "AUC as coded": "{at}?auc_as_coded",
-        "Paper's accuracy": lambda _, line: published.load(PAPER)[line.names["id"]].text,
-    }
-    return table(store, PAPER, "Victim,Trained by the code of", rows, columns)
+def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
+    """The numbers behind a figure of curves, one line a point, seed and curve."""
+    return data_behind(panels, f"panel,victim,seed,curve,{x},value", lambda r, _: points_of(r, x, names), words=_label)
 
 
-def posterior_table(store: Store) -> Table:
-    """Membership of Bayesian victims by what the attack network sees of their answers."""
-    rows = [
-        row(named(dataset, network), words, at=f"{reading}:{dataset}/{network}/bayesian/membership")
-        for dataset, network, (words, reading) in product(DATASETS, NETWORKS, POSTERIORS.items())
-    ]
-    columns = {
-        "Accuracy": "{at}",
-        "AUC": "{at}?auc",
-        "Advantage": "{at}?advantage",
-        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
-        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
-    }
-    return table(store, PAPER, "Victim,The attack sees", rows, columns)
+def _label(key: Any) -> list[str]:
+    return [LABELS[key]]
 
 
 def cost_table(store: Store) -> Table:

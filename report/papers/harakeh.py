@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from statistics import fmean, median
+from math import inf
+from statistics import median
 from typing import Any
 
 from experiments import published
@@ -20,7 +20,7 @@ from lib.uncertainty.scores import NAMES as SCORE_NAMES
 from lib.uncertainty.scores import OF_ESTIMATOR
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN, over_seeds
-from report.tables import Column, Row, Table, beside, records_at, row, table, values_at
+from report.tables import Column, Row, Table, beside, mean_as, records_at, row, table, values_at
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
@@ -33,6 +33,14 @@ VICTIMS = {
     "CIFAR-10, tutorial's network, `reduced`": "reduced:cifar10",
 }
 RANDOM = ("epistemic", "aleatoric")
+DETECTED = {
+    "FGSM": "{victim}/pgd/{estimator}/auroc_{score}?steps=1",
+    "PGD": "{victim}/pgd/{estimator}/auroc_{score}",
+    "CW": "{victim}/cw/{estimator}/auroc_{score}",
+    "JSMA": "{victim}/jsma/{estimator}/auroc_{score}",
+    "Black box": "{victim}/black_box/{estimator}/auroc_{score}",
+    "PGD that knows the score": "{victim}/aware/{estimator}/auroc_{score}",
+}
 
 
 def estimators_of(victim: str) -> tuple[str, ...]:
@@ -73,13 +81,11 @@ def _ours(store: Store, line: Row, one: Reading) -> str:
     plain = estimator == "none" and (attack, one.name) != ("fgsm", "expectation")
     if _has_form(one) and (plain or quantity == "accuracy"):
         return SAME
-    ends = (
-        [values_at(store, PAPER, f"{one.name}:{name}?{quantity}_{end}") for end in ("min", "max")]
-        if (quantity == "fooling_rate")
-        else [[]]
-    )
-    runs = f"; runs {min(ends[0]):.0f}–{max(ends[1]):.0f}" if all(ends) else ""
-    return beside(store, PAPER, one, name) + runs
+    ours = beside(store, PAPER, one, name)
+    if quantity != "fooling_rate" or ours == NOT_RUN:
+        return ours
+    low, high = (values_at(store, PAPER, f"{one.name}:{name}?fooling_rate_{end}") for end in ("min", "max"))
+    return f"{ours}; runs {min(low):.0f}–{max(high):.0f}"
 
 
 def _cost(store: Store, line: Row) -> str:
@@ -118,16 +124,11 @@ def forms_table(store: Store) -> Table:
         "Under FGSM": "{victim}/pgd/{estimator}/adversarial_accuracy?steps=1&form={form}",
         "Under PGD": "{victim}/pgd/{estimator}/adversarial_accuracy?form={form}",
         "CW": "{victim}/cw/{estimator}/fooling_rate?form={form}",
-        "CW, vote": partial(_mean, address="{victim}/cw/{estimator}/fooling_rate_vote?form={form}"),
+        "CW, vote": mean_as(PAPER, "{victim}/cw/{estimator}/fooling_rate_vote?form={form}", ".1f", missing="–"),
         "JSMA": "{victim}/jsma/{estimator}/fooling_rate?form={form}",
-        "JSMA, vote": partial(_mean, address="{victim}/jsma/{estimator}/fooling_rate_vote?form={form}"),
+        "JSMA, vote": mean_as(PAPER, "{victim}/jsma/{estimator}/fooling_rate_vote?form={form}", ".1f", missing="–"),
     }
     return table(store, PAPER, "Victim,Uncertainty,Form", rows, columns)
-
-
-def _mean(store: Store, line: Row, address: str) -> str:
-    values = values_at(store, PAPER, address.format_map(line.names))
-    return f"{fmean(values):.1f}" if values else "–"
 
 
 def detection_table(store: Store) -> Table:
@@ -135,79 +136,37 @@ def detection_table(store: Store) -> Table:
     rows = [
         row(victim, estimator, SCORE_NAMES[score], victim=VICTIMS[victim], estimator=estimator, score=score)
         for victim in VICTIMS
-        for estimator in estimators_of(victim)
-        for score in OF_ESTIMATOR[estimator]
+        for estimator, score in scores_of(victim)
     ]
-    columns = {
-        "FGSM": "{victim}/pgd/{estimator}/auroc_{score}?steps=1",
-        "PGD": "{victim}/pgd/{estimator}/auroc_{score}",
-        "CW": "{victim}/cw/{estimator}/auroc_{score}",
-        "JSMA": "{victim}/jsma/{estimator}/auroc_{score}",
-        "Black box": "{victim}/black_box/{estimator}/auroc_{score}",
-        "PGD that knows the score": "{victim}/aware/{estimator}/auroc_{score}",
-    }
-    return table(store, PAPER, "Victim,Uncertainty,Score", rows, columns)
+    return table(store, PAPER, "Victim,Uncertainty,Score", rows, DETECTED)
+
+
+def scores_of(victim: str) -> list[tuple[str, str]]:
+    """The estimators that a victim comes with, each with every score of its uncertainty."""
+    return [(estimator, score) for estimator in estimators_of(victim) for score in OF_ESTIMATOR[estimator]]
 
 
 def deviations_table(store: Store) -> Table:
     """What each setting that the paper leaves open does, paired by seed, in percentage points."""
     pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for one in harakeh.deviations("reduced"):
-        done = pairs.setdefault((one.title, one.measurement), [])
-        usual, changed = store.get(one.usual), store.get(one.changed)
-        if usual and changed:
-            done.append((usual.measurements[one.measurement], changed.measurements[one.measurement]))
-    rows = [
-        [
-            title,
-            measurement.replace("_", " "),
-            over_seeds([a for a, _ in done]),
-            over_seeds([b for _, b in done]),
-            over_seeds([b - a for a, b in done]),
+        done = pairs.setdefault((one.title, one.measurement.replace("_", " ")), [])
+        both = [
+            record.measurements[one.measurement] for cell in (one.usual, one.changed) if (record := store.get(cell))
         ]
-        for (title, measurement), done in pairs.items()
-    ]
+        done += [(both[0], both[1])] if len(both) == 2 else []
+    rows = []
+    for words, done in pairs.items():
+        columns = [a for a, _ in done], [b for _, b in done], [b - a for a, b in done]
+        rows.append([*words, *map(over_seeds, columns)])
     return Table(["Setting", "Measured (%)", "As in the rows", "Changed", "Effect"], rows)
 
 
 # --- whether the attacks were adequate ------------------------------------------------------------------------------------
 
 
-def checks_table(store: Store) -> Table:
-    """Whether the attacks were adequate: each check, the worst number among the records it covers, and whether it holds."""
-    everything = [record for record in store.all(PAPER) if record.config["profile"] in ("paper", "reduced")]
-    rows = []
-    for title, attacks, measurement, worst, (low, high) in CHECKS:
-        values = [
-            (value, record)
-            for record in everything
-            if record.config["attack"] in attacks.split() and (value := measurement(record)) is not None
-        ]
-        if not values:
-            rows.append([title, "0", *["–"] * 3, NOT_RUN])
-            continue
-        value, record = worst(values, key=lambda pair: pair[0])
-        asked = f"{low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
-        holds = "yes" if low <= value <= high else "**no**"
-        rows.append([title, str(len(values)), f"{value:.2f}", asked, _whose(record), holds])
-    return Table(["Check", "Records", "Worst value", "Must be", "Found in", "Holds"], rows)
-
-
-def _whose(record: Record) -> str:
-    """The victim of a record, in words."""
-    config = record.config
-    network = config["network"].removesuffix("_tutorial").replace("_", " ")
-    whose = " (tutorial’s)" if config["network"].endswith("_tutorial") else ""
-    return f"{DATASET_NAMES[config['dataset']]}, {network}{whose}, {config['estimator']}"
-
-
-def _number(name: str) -> Callable[[Record], float | None]:
+def _measured(name: str) -> Callable[[Record], float | None]:
     return lambda record: record.measurements.get(name)
-
-
-def _black_less_white(record: Record) -> float | None:
-    kept = record.measurements
-    return kept["black_box_accuracy"] - kept["white_box_accuracy"] if "white_box_accuracy" in kept else None
 
 
 def _at_zero(record: Record) -> float | None:
@@ -216,23 +175,52 @@ def _at_zero(record: Record) -> float | None:
 
 
 def _loss_gained(record: Record) -> float | None:
-    loss = record.curves.get("loss") or []
+    loss = record.curves.get("loss")
     return loss[-1] - loss[0] if loss else None
 
 
-def _over_budget(record: Record) -> float | None:
+def _over_budget(record: Record) -> float:
     return float(record.measurements["largest_perturbation"] - record.config["epsilon"])
 
 
-ANY = math.inf
-# Each check: its words, attacks, what it reads from a record, which extreme is the worst, and within what it must lie.
-CHECKS: list[tuple[str, str, Callable[[Record], float | None], Any, tuple[float, float]]] = [
-    ("FGSM at ε = 0 leaves the clean accuracy: difference, points", "fgsm", _at_zero, max, (0, 2.5)),
-    ("FGSM images whose gradient vanished, %", "fgsm", _number("unmoved"), max, (0, 1)),
-    ("PGD: images whose whole gradient is zero, %", "pgd", _number("zero_gradients"), max, (0, 1)),
-    ("PGD: loss after the last of its steps less that after the first, nats", "pgd", _loss_gained, min, (0, ANY)),
-    ("FGSM, PGD: largest change less the budget", "fgsm pgd aware", _over_budget, max, (-1, 1e-5)),
-    ("CW, JSMA: distance outside the range of images", "cw jsma", _number("outside"), max, (0, 0)),
-    ("black box less white box: accuracy left, points", "black_box", _black_less_white, min, (0, 100)),
-    ("untrained network: accuracy, %", "pgd", _number("untrained_accuracy"), max, (0, 25)),
+def _black_less_white(record: Record) -> float | None:
+    kept = record.measurements
+    return kept["black_box_accuracy"] - kept["white_box_accuracy"] if "white_box_accuracy" in kept else None
+
+
+# Each check: its words, attacks, what it reads from a record, within what that must lie, and which extreme is the worst.
+CHECKS: list[tuple[str, str, Callable[[Record], float | None], float, float, Callable[..., Any]]] = [
+    ("FGSM at ε = 0 leaves the clean accuracy: difference, points", "fgsm", _at_zero, 0, 2.5, max),
+    ("FGSM images whose gradient vanished, %", "fgsm", _measured("unmoved"), 0, 1, max),
+    ("PGD: images whose whole gradient is zero, %", "pgd", _measured("zero_gradients"), 0, 1, max),
+    ("PGD: loss after the last of its steps less that after the first, nats", "pgd", _loss_gained, 0, inf, min),
+    ("FGSM, PGD: largest change less the budget", "fgsm pgd aware", _over_budget, -1, 1e-5, max),
+    ("CW, JSMA: distance outside the range of images", "cw jsma", _measured("outside"), 0, 0, max),
+    ("black box less white box: accuracy left, points", "black_box", _black_less_white, 0, 100, min),
+    ("untrained network: accuracy, %", "pgd", _measured("untrained_accuracy"), 0, 25, max),
 ]
+
+
+def checks_table(store: Store) -> Table:
+    """Whether the attacks were adequate: each check, the worst number among the records it covers, and whether it holds."""
+    kept = [r for some in (store, store.superseded) for r in some.all(PAPER) if r.config["profile"] != "smoke"]
+    rows = []
+    for words, attacks, number, low, high, worst in CHECKS:
+        covered = [record for record in kept if record.config["attack"] in attacks.split()]
+        values = [(value, record) for record in covered if (value := number(record)) is not None]
+        if not values:
+            rows.append([words, "0", *["–"] * 3, NOT_RUN])
+            continue
+        value, record = worst(values, key=lambda pair: pair[0])
+        asked = f"{low:g} to {high:g}" if high < inf else f"at least {low:g}"
+        holds = "yes" if low <= value <= high else "**no**"
+        rows.append([words, str(len(values)), f"{value:.2f}", asked, _whose(record), holds])
+    return Table(["Check", "Records", "Worst value", "Must be", "Found in", "Holds"], rows)
+
+
+def _whose(record: Record) -> str:
+    """The victim of a record, in words."""
+    config = record.config
+    network, tutorial = config["network"].removesuffix("_tutorial"), config["network"].endswith("_tutorial")
+    whose = network.replace("_", " ") + (" (tutorial’s)" if tutorial else "")
+    return f"{DATASET_NAMES[config['dataset']]}, {whose}, {config['estimator']}"

@@ -16,21 +16,14 @@ from experiments.papers.harakeh.readings import TEXT
 from experiments.records import Record, Store
 from lib import data
 from lib.uncertainty import ESTIMATORS
-from lib.uncertainty.scores import OF_ESTIMATOR
 from report.figures.networks import Column, column
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
-from report.papers.harakeh import PAPER, RANDOM, VICTIMS, estimators_of
+from report.papers.harakeh import DETECTED, PAPER, RANDOM, VICTIMS, estimators_of, scores_of
 from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at
 
 FOOLING = {"cw": "CW", "jsma": "JSMA"}
-DETECTED = {
-    "FGSM": "{victim}/pgd/{estimator}/auroc_{score}?steps=1",
-    "PGD": "{victim}/pgd/{estimator}/auroc_{score}",
-    "PGD that knows the score": "{victim}/aware/{estimator}/auroc_{score}",
-    "CW": "{victim}/cw/{estimator}/auroc_{score}",
-    "JSMA": "{victim}/jsma/{estimator}/auroc_{score}",
-}
+WHITE_BOX = ("FGSM", "PGD", "PGD that knows the score", "CW", "JSMA")
 RATES = ("fooling_rate", "fooling_rate_min", "fooling_rate_max", "fooling_rate_vote")
 
 
@@ -44,14 +37,11 @@ def _networks() -> dict[str, tuple[str, str]]:
 
 def panels(store: Store) -> Panels:
     """The FGSM records of each network that has any: by title, then estimator, then seeds."""
-    return panels_at(
-        store,
-        PAPER,
-        {
-            title: {estimator: f"{name}:{dataset}/fgsm/{estimator}/accuracy" for estimator in ESTIMATORS}
-            for title, (dataset, name) in _networks().items()
-        },
-    )
+    addresses = {
+        title: {estimator: f"{name}:{dataset}/fgsm/{estimator}" for estimator in ESTIMATORS}
+        for title, (dataset, name) in _networks().items()
+    }
+    return panels_at(store, PAPER, addresses)
 
 
 def published_points() -> dict[str, dict[str, float]]:
@@ -71,17 +61,13 @@ def curves_table(found: Panels) -> Table:
 def fooling_panels(store: Store) -> Panels:
     """The records of CW and JSMA by panel, then by estimator and form, for the figure of fooling rates."""
     lines = [("none", "mean"), *product(RANDOM, harakeh.FORMS)]
-    return panels_at(
-        store,
-        PAPER,
-        {
-            _fooling_title(victim, attack): {
-                (estimator, form): f"{VICTIMS[victim]}/{attack}/{estimator}/fooling_rate?form={form}"
-                for estimator, form in lines
-            }
-            for victim, attack in product(VICTIMS, FOOLING)
-        },
-    )
+    addresses = {
+        _fooling_title(victim, attack): {
+            (estimator, form): f"{VICTIMS[victim]}/{attack}/{estimator}?form={form}" for estimator, form in lines
+        }
+        for victim, attack in product(VICTIMS, FOOLING)
+    }
+    return panels_at(store, PAPER, addresses)
 
 
 def _fooling_title(victim: str, attack: str) -> str:
@@ -112,13 +98,12 @@ def rates_data(found: Panels) -> Table:
 
 def detection_panels(store: Store, victim: str) -> Panels:
     """The records by attack, then by estimator and score, for the figures of detection and rejection."""
-    scores = [(estimator, score) for estimator in estimators_of(victim) for score in OF_ESTIMATOR[estimator]]
     addresses = {
         title: {
-            (estimator, score): address.format(victim=VICTIMS[victim], estimator=estimator, score=score)
-            for estimator, score in scores
+            (estimator, score): DETECTED[title].format(victim=VICTIMS[victim], estimator=estimator, score=score)
+            for estimator, score in scores_of(victim)
         }
-        for title, address in DETECTED.items()
+        for title in WHITE_BOX
     }
     return panels_at(store, PAPER, addresses, empty=True)
 
@@ -144,16 +129,11 @@ DERIVED: Mapping[str, Callable[[Store], str]] = {"judged_victim": _judged_victim
 
 def loss_panels(store: Store) -> Panels:
     """The records of PGD that carry the loss against its steps, by victim that has any, then by estimator."""
-    return panels_at(
-        store,
-        PAPER,
-        {
-            victim.replace("`", ""): {
-                estimator: f"{address}/pgd/{estimator}/adversarial_accuracy" for estimator in estimators_of(victim)
-            }
-            for victim, address in VICTIMS.items()
-        },
-    )
+    addresses = {
+        victim.replace("`", ""): {estimator: f"{address}/pgd/{estimator}" for estimator in estimators_of(victim)}
+        for victim, address in VICTIMS.items()
+    }
+    return panels_at(store, PAPER, addresses)
 
 
 def curves_data(found: Panels, x: str, y: str) -> Table:

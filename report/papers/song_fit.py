@@ -18,7 +18,7 @@ from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers.song import EFFECTS, PAPER
 from report.prose import quote
-from report.tables import Column, Row, Table, across, differences, row, table, values_at
+from report.tables import Column, Row, Table, across, row, table, values_at
 
 FIT = 90.0
 DATASETS = ("fashion_mnist", "cifar10")
@@ -59,7 +59,7 @@ def _told(store: Store, line: Row, address: str) -> str:
 def outcome(store: Store, dataset: str) -> str:
     """What became of the hypothesis, by the rule at the head of this file."""
     at = f"few:{dataset}"
-    values = differences(store, PAPER, *COMPARED["robust-leaks"].format(at=at).split(" - "))
+    values = values_at(store, PAPER, COMPARED["robust-leaks"].format(at=at))
     if not values:
         return NOT_RUN
     if fmean(values_at(store, PAPER, f"{at}/robust/adv_train_accuracy")) < FIT:

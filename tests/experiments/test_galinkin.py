@@ -33,7 +33,7 @@ from lib.training.snapshots import History
 from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Victim
 from report.numbers import NOT_RUN
 from report.papers import galinkin as galinkin_tables
-from report.papers import galinkin_panels
+from report.papers import galinkin_membership
 
 KINDS = list(papers.kinds("galinkin"))
 PROFILES = pytest.mark.parametrize("profile", galinkin.PROFILES)
@@ -1242,28 +1242,28 @@ def test_what_the_data_cannot_give_is_refused_before_training(
 
 @given(tpr=st.floats(0, 100), fpr=st.floats(0, 100), dataset=st.sampled_from(["mnist", "cifar10"]))
 def test_accuracy_and_area_as_coded_give_back_what_they_were_made_of(tpr: float, fpr: float, dataset: str) -> None:
-    w = galinkin_panels.MEMBERS[dataset]
+    w = galinkin_membership.MEMBERS[dataset]
     accuracy, area = w * tpr + (1 - w) * (100 - fpr), (tpr + fpr) / 2
-    assert galinkin_panels.implied_signal(dataset, accuracy, area) == pytest.approx(tpr - fpr, abs=1e-9)
+    assert galinkin_membership.implied_signal(dataset, accuracy, area) == pytest.approx(tpr - fpr, abs=1e-9)
     blind = w * tpr + (1 - w) * (100 - tpr)
-    assert galinkin_panels.equal_rates(dataset, blind) == pytest.approx(tpr, abs=1e-9)
+    assert galinkin_membership.equal_rates(dataset, blind) == pytest.approx(tpr, abs=1e-9)
 
 
 def test_the_area_of_an_honest_attack() -> None:
-    assert galinkin_panels.honest_area(50) == pytest.approx(50)
+    assert galinkin_membership.honest_area(50) == pytest.approx(50)
     # accuracy Phi(1/2), area Phi(1 / sqrt 2), for scores one standard deviation apart
-    assert galinkin_panels.honest_area(69.146) == pytest.approx(76.025, abs=1e-2)
+    assert galinkin_membership.honest_area(69.146) == pytest.approx(76.025, abs=1e-2)
 
 
 def test_published_accuracies_are_put_on_the_line_of_an_attack_that_tells_nothing() -> None:
-    shares = galinkin_panels.members_by_panel()
-    for title, points in galinkin_panels.printed_by_panel().items():
+    shares = galinkin_membership.members_by_panel()
+    for title, points in galinkin_membership.printed_by_panel().items():
         w = shares[title]
         assert len(points) == 4 and all(a == pytest.approx(w * r + (1 - w) * (100 - r)) for r, a in points)
 
 
 def test_the_figure_of_the_count_has_every_victim_as_written_and_as_coded_and_no_other() -> None:
-    for title, lines in galinkin_panels.counted_panels(Stub(as_printed)).items():
+    for title, lines in galinkin_membership.counted_panels(Stub(as_printed)).items():
         for (procedure, bayesian), kept in lines.items():
             configs = [record.config for record in kept]
             seeds = sorted((config["network"], config["seed"]) for config in configs)

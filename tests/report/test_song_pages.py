@@ -20,7 +20,7 @@ from experiments.records import Result, Store
 from report.papers import song as song_tables
 from report.papers import song_figures, song_fit, song_panels
 from report.prose import quote
-from report.tables import differences
+from report.tables import values_at
 
 FACTS = {
     "seconds": 60.0,
@@ -240,8 +240,8 @@ def test_the_hypothesis_of_the_fit_is_judged_by_its_rule(
             result = thresholds(cell, 60.0 + leaks)
             store.put(cell, Result({**result.measurements, "adv_train_accuracy": fit}, result.curves), FACTS)
     assert song_fit.outcome(store, "cifar10") == told
-    at = song_fit.COMPARED["robust-leaks"].format(at="few:cifar10").split(" - ")
-    assert differences(store, "song", *at) == pytest.approx(more)
+    address = song_fit.COMPARED["robust-leaks"].format(at="few:cifar10")
+    assert values_at(store, "song", address) == pytest.approx(more)
 
 
 def test_few_members_stand_below_the_usual_ones(full: Store) -> None:

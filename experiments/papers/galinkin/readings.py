@@ -25,14 +25,14 @@ VICTIMS = ("plain", "bayesian")
 SUCCESS = dict.fromkeys(ATTACKS, "success")
 WITHIN = {**dict.fromkeys(ATTACKS, "success_within"), "membership": ""}  # to membership no limit applies: "text" is it
 AS_CODED = {"adversary": "as_coded", "features": "unsorted"}
-
-
-def _beside(name: str, **settings: Any) -> Reading:
-    """A reading that no claim is judged under: as written, but for some settings; at `reduced` where `paper` has no record."""
-    return Reading(name, name.replace("_", " "), ("paper", "reduced"), settings, quantities=SUCCESS, judged=False)
-
-
 CODED = {**SUCCESS, "membership": "membership_as_coded"}
+
+
+def _beside(name: str, title: str, **settings: Any) -> Reading:
+    """A reading that no claim is judged under: as written, but for some settings; at `reduced` where `paper` has no record."""
+    return Reading(name, title, ("paper", "reduced"), settings, quantities=SUCCESS, judged=False)
+
+
 READINGS = (
     Reading("text", "as written", quantities=SUCCESS),
     Reading("coded", "as coded", settings=AS_CODED, quantities=CODED),
@@ -40,25 +40,31 @@ READINGS = (
     Reading("aware", "within a limit, aware of noise", settings={"aware": True}, quantities=WITHIN),
     Reading("reduced", "as written, ResNet-18 attacked at `reduced`", ("reduced",), quantities=SUCCESS),
     Reading("coded_reduced", "as coded, ResNet-18 attacked at `reduced`", ("reduced",), AS_CODED, quantities=CODED),
-    # How an attack sees a victim with dropout; "text" with what `reduced` has where the paper's scale has no record.
-    _beside("off", answers="off"),
-    _beside("mean"),
-    _beside("mean_aware", aware=True),
-    _beside("one_draw", answers="one_draw"),
-    _beside("one_draw_aware", answers="one_draw", aware=True),
-    _beside("scanned", **AS_CODED),
+    # How an attack sees a victim with dropout.
+    _beside("off", "dropout off", answers="off"),
+    _beside("mean", "mean of T, naive"),
+    _beside("mean_aware", "mean of T, aware", aware=True),
+    _beside("one_draw", "one draw, naive", answers="one_draw"),
+    _beside("one_draw_aware", "one draw, aware", answers="one_draw", aware=True),
+    _beside("scanned", "as scanned", **AS_CODED),
     # What could lift the accuracy of membership inference, one change each from "text".
-    _beside("same", shadow="same"),
-    _beside("raw", inputs="raw"),
-    _beside("inverted", nonmembers="inverted"),
-    _beside("overfitted", **OVERFITTED),
-    _beside("overfitted_rare", **OVERFITTED, dropout=RARE),
-    _beside("overfitted_rare_spread", **OVERFITTED, dropout=RARE, features="top3_spread"),
-    _beside("spread", features="top3_spread"),
+    _beside("same", "shadow trained on the target's own images", shadow="same"),
+    _beside("raw", "target asked about pixels of 0 to 255", inputs="raw"),
+    _beside("inverted", "non-members from another distribution", nonmembers="inverted"),
+    _beside("overfitted", "trained for 100 epochs, never stopped", **OVERFITTED),
+    _beside("overfitted_rare", "so, with dropout 0.05", **OVERFITTED, dropout=RARE),
+    _beside(
+        "overfitted_rare_spread",
+        "so, and the spread over the draws is seen",
+        **OVERFITTED,
+        dropout=RARE,
+        features="top3_spread",
+    ),
+    _beside("spread", "mean, and spread over the draws", features="top3_spread"),
     # Victims that are trained otherwise.
-    _beside("rare", dropout=RARE, patience=2),
-    _beside("unstopped", patience=0),
-    _beside("membership_code", **AS_CODED, **MEMBERSHIP_CODE),
+    _beside("rare", "with rare dropout", dropout=RARE, patience=2),
+    _beside("unstopped", "never stopped", patience=0),
+    _beside("membership_code", "as coded, trained by the membership code", **AS_CODED, **MEMBERSHIP_CODE),
 )
 MEASURED = frozenset(
     "accuracy train_accuracy training_epochs watched_loss started found success success_vote success_within "

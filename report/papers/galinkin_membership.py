@@ -1,81 +1,103 @@
-"""What the Galinkin chapter's figures draw, and what follows from his printed accuracies of membership alone."""
+"""What the Galinkin chapter shows of membership: what leaks, what could explain his accuracies, and how they arise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
 from statistics import NormalDist
-from typing import Any
 
 from experiments import claims, published
 from experiments.address import measured, reading
-from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
+from experiments.papers.galinkin.readings import NETWORKS, VICTIMS
 from experiments.records import Store
 from lib import data
-from report.names import ATTACK_NAMES, DATASET_NAMES
+from report.names import DATASET_NAMES, VICTIM_NAMES
 from report.numbers import NOT_RUN, marked, percent
-from report.papers import galinkin_figures as figures
-from report.papers.galinkin import DATASETS, PAPER, named, seen_at, victim_of
-from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at
+from report.papers.galinkin import DATASETS, PAPER, named, victim_of
+from report.tables import Column, Panels, Table, mean_as, panels_at, records_at, row, table
 
-# As in the figures.
-LABELS = {
-    key: look["label"] for looks in (figures.VICTIMS, figures.NETWORKS, figures.COUNTED) for key, look in looks.items()
-}
 # The share of members among all training and test images.
 MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}
 OVERFITTED = (
     "cifar10/lenet5/plain/membership"  # whose area is the one that the paper prints (section 4), in whole percent
 )
 PRINTED_AREA = 64.0
+# One change each from membership inference as written; those of Bayesian victims alone: with dropout as rare as in the membership
+# code these can be overfitted too.
+HYPOTHESES = ("text", "same", "raw", "inverted", "overfitted")
+RARELY = ("overfitted_rare", "overfitted_rare_spread")
+# By which of his two repositories the target that is attacked as coded is trained.
+TRAINED = {"evasion": "coded", "membership": "membership_code"}
+# What of a Bayesian victim's answers the attack network sees.
+POSTERIORS = {
+    "dropout off": "off",
+    "one draw": "one_draw",
+    "mean of T draws": "text",
+    "mean, and spread over the draws": "spread",
+}
 
 
-# --- evasion --------------------------------------------------------------------------------------------------------------
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def evasion_panels(store: Store, *, attack: str) -> Panels:
-    """The records of one attack for the figures: title, then how the victim is seen; victims without any record are left out."""
-    addresses = {}
-    for dataset, network in product(DATASETS, NETWORKS):
-        seen = seen_at(dataset, network, attack)
-        kept = next((some for address in seen.values() if (some := records_at(store, PAPER, address))), [])
-        addresses[named(dataset, network, kept)] = seen
-    return panels_at(store, PAPER, addresses)
-
-
-def noise_panels(store: Store) -> Panels:
-    """Both attacks on the victims that have records of them, one panel each."""
-    return {
-        f"{ATTACK_NAMES[attack]}: {title}": seen
-        for attack in ATTACKS
-        for title, seen in evasion_panels(store, attack=attack).items()
+def hypotheses_table(store: Store) -> Table:
+    """What could lift the accuracy of membership inference, each alone, on LeNet-5."""
+    rows = []
+    for dataset, victim in product(DATASETS, VICTIMS):
+        words = f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
+        for name in (*HYPOTHESES, *(RARELY if victim == "bayesian" else ())):
+            rows.append(row(words, reading(PAPER, name).title, at=f"{name}:{dataset}/lenet5/{victim}/membership"))
+    columns: dict[str, Column] = {
+        "Accuracy": "{at}",
+        "AUC": "{at}?auc",
+        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
+        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
+        "AUC of log-odds": "{at}?odds_auc",
+        "Control": "{at}?control",
+        "Scored as coded": "{at}?membership_as_coded",
+        "Train − test": mean_as(PAPER, "{at}?train_accuracy - {at}?accuracy", ".1f"),
     }
+    return table(store, PAPER, "LeNet-5,Setting", rows, columns)
 
 
-def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
-    """The measurements behind a figure, one line a record and name."""
-    head = "panel,victim,seed,measurement,value"
-    return data_behind(panels, head, lambda r, _: [[n, f"{r.measurements[n]:.6g}"] for n in names], words=_label)
+def coded_table(store: Store) -> Table:
+    """The accuracy of the code taken apart: how often it says member of members and of others, and what one makes of that."""
+    rows = [
+        row(f"{named(dataset, network)}, {VICTIM_NAMES[victim]}", code, id=id_, at=f"{TRAINED[code]}:{id_}")
+        for dataset, network, victim in product(DATASETS, NETWORKS, VICTIMS)
+        for id_ in [f"{dataset}/{network}/{victim}/membership"]
+        for code in (TRAINED if network == "lenet5" else ["evasion"])
+    ]
+    columns: dict[str, Column] = {
+        "Says member: of members": "{at}?tpr",
+        "of others": "{at}?fpr",
+        "Accuracy as coded": "{at}?membership_as_coded",
+        "Balanced accuracy": "{at}?membership",
+        "AUC": "{at}?auc",
+        "AUC as coded": "{at}?auc_as_coded",
+        "Paper's accuracy": lambda _, line: published.load(PAPER)[line.names["id"]].text,
+    }
+    return table(store, PAPER, "Victim,Trained by the code of", rows, columns)
 
 
-def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
-    """The numbers behind a figure of curves, one line a point, seed and curve."""
-    return data_behind(panels, f"panel,victim,seed,curve,{x},value", lambda r, _: points_of(r, x, names), words=_label)
+def posterior_table(store: Store) -> Table:
+    """Membership of Bayesian victims by what the attack network sees of their answers."""
+    rows = [
+        row(named(dataset, network), words, at=f"{name}:{dataset}/{network}/bayesian/membership")
+        for dataset, network, (words, name) in product(DATASETS, NETWORKS, POSTERIORS.items())
+    ]
+    columns = {
+        "Accuracy": "{at}",
+        "AUC": "{at}?auc",
+        "Advantage": "{at}?advantage",
+        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
+        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
+    }
+    return table(store, PAPER, "Victim,The attack sees", rows, columns)
 
 
-def _label(key: Any) -> list[str]:
-    return [LABELS[key]]
-
-
-def _watched_loss(store: Store, dataset: str) -> str:
-    """What early stopping watched of a ResNet-18 with dropout off."""
-    kept = records_at(store, PAPER, f"off:{dataset}/resnet18/bayesian/membership")
-    losses = next((record.curves["watched_loss"] for record in kept if "watched_loss" in record.curves), [])
-    return ", ".join(f"{loss:.1f}" for loss in losses) or NOT_RUN
-
-
-# --- membership -----------------------------------------------------------------------------------------------------------
+# --- figures --------------------------------------------------------------------------------------------------------------
 
 
 def roc_panels(store: Store) -> Panels:
@@ -117,6 +139,13 @@ def printed_by_panel() -> dict[str, list[tuple[float, float]]]:
         ]
         for dataset in DATASETS
     }
+
+
+def _watched_loss(store: Store, dataset: str) -> str:
+    """What early stopping watched of a ResNet-18 with dropout off."""
+    kept = records_at(store, PAPER, f"off:{dataset}/resnet18/bayesian/membership")
+    losses = next((record.curves["watched_loss"] for record in kept if "watched_loss" in record.curves), [])
+    return ", ".join(f"{loss:.1f}" for loss in losses) or NOT_RUN
 
 
 # --- what follows from his numbers ----------------------------------------------------------------------------------------
