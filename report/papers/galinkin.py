@@ -49,6 +49,7 @@ SEEN = {
     ("one_draw", False): "one_draw",
     ("one_draw", True): "one_draw_aware",
 }
+DROPPED = {"plain": "no", "bayesian": "yes"}  # whether a victim has dropout
 # Which scans are looked at: as coded, on pixels of the right scale, and ended after a few iterations.
 SCANNED = {
     "scanned:{victim}": "0 to 255",
@@ -158,9 +159,9 @@ def rates_table(store: Store) -> Table:
     rows = []
     for dataset, network in product(DATASETS, NETWORKS):
         usual = f"{DROPOUT[network]:g}"
-        trainings = {usual: "mean", f"{RARE:g}": "rare", f"{usual}, never stopped": "unstopped"}
-        if network == "lenet5":  # it has been trained for longer still: see the hypotheses
-            del trainings[f"{usual}, never stopped"]
+        trainings = {usual: "mean", f"{RARE:g}": "rare"}
+        if network != "lenet5":  # which has been trained for longer still: see the hypotheses
+            trainings[f"{usual}, never stopped"] = "unstopped"
         for words, name in trainings.items():
             victim = f"{name}:{dataset}/{network}/bayesian"
             attacked = records_at(store, PAPER, f"{victim}/hop_skip_jump")
@@ -204,12 +205,8 @@ def _scans(store: Store) -> Iterator[Row]:
             if kept or planned:
                 longest = kept[0].config["longest"] if kept else 0
                 iterations = f"at most {longest}" if longest else "as drawn"
-                words = (
-                    named(dataset, network, kept),
-                    {"plain": "no", "bayesian": "yes"}[victim],
-                    ATTACK_NAMES[attack],
-                )
-                yield row(*words, pixels, iterations, at=at + ("&" if "?" in at else "?"))
+                words = named(dataset, network, kept), DROPPED[victim], ATTACK_NAMES[attack], pixels, iterations
+                yield row(*words, at=at + ("&" if "?" in at else "?"))
 
 
 def evasion_panels(store: Store, *, attack: str) -> Panels:

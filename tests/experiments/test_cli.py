@@ -15,6 +15,7 @@ import torch
 
 from experiments import command_line, equivalence, execution, papers, records, verification
 from experiments.equivalence import Pair, kind_of
+from experiments.find import row
 from experiments.papers import harakeh
 from experiments.records import ROOT, Result, Store, key_of
 from experiments.selection import select
@@ -71,7 +72,7 @@ BAD = [
     (ANY, [*SMOKE, "--seeds", "0"], "seeds: expected a whole number of at least 1, got 0"),
     (ANY, [*SMOKE, "--seeds", "two"], "argument --seeds: invalid int value: 'two'"),
     (ANY, [*SMOKE, "--seed", "7"], "--only seed=7: no cell of harakeh/smoke meets that"),
-    (ANY, [*SMOKE, "--colour", "red"], "unrecognized arguments: --colour red"),
+    (ANY, [*SMOKE, "--colour", "red"], "unrecognized arguments: --colour"),
     (("run", "verify"), [*SMOKE, "--device", "tpu"], "device: expected auto, cpu or cuda, got 'tpu'"),
     (("run", "verify"), [*SMOKE, "--device", "cuda"], "device: 'cuda' is not available here"),
     (("run",), [*SMOKE, "--jobs", "0"], "--jobs: expected a whole number of at least 1, got 0"),
@@ -365,6 +366,22 @@ def test_status_counts_what_is_recorded_and_whether_it_holds(
         f"{state} {key_of(cell)} " for state, cell in zip(states, cells[1:], strict=True)
     ]
     assert lines[0].endswith(": draws shared")
+
+
+def test_show_prints_a_number_by_its_address_with_its_records(cli: Cli, store: Store) -> None:
+    plain = row("harakeh", "paper", dataset="mnist", network="basic_cnn", estimator="none", attack="fgsm")
+    address = ["show", "harakeh:text:mnist/fgsm/none/accuracy", "--results", store.root]
+    assert cli(*address).stdout == "not run\n"
+    kept = [store.put(cell, Result({"accuracy": 98.0 + cell.seed, "test_points": 1e4}, {}), {}) for cell in plain[:3]]
+    lines = cli(*address).stdout.splitlines()
+    # Student: 4.3027 s / sqrt(3) with s = 1
+    assert lines == ["99 [96.52, 101.5], seeds 0, 1, 2", *(record.key for record in kept)]
+    assert cli("show", "mnist-accuracy", "--paper", "harakeh", "--results", store.root).stdout.startswith(
+        "replicated: 99.00"
+    )
+    assert cli("show", "harakeh:paper:mnist/cw/epistemic/fooling_rate").stdout == "30-37 % in the paper\n"
+    refused = cli("show", "harakeh:text:mnist/fgms/none/accuracy")
+    assert refused.rc == 2 and "attack='fgms': no cell of harakeh has that" in refused.stderr
 
 
 def test_show_prints_records_as_json(cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]) -> None:
