@@ -16,8 +16,8 @@ value and what was expected. Nothing is converted but whole numbers to floats: 0
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict, Field, Strict, ValidationError
@@ -32,12 +32,19 @@ from lib.training import AUGMENTATIONS
 from lib.uncertainty import PRECISIONS
 
 if TYPE_CHECKING:
-    from experiments.records import Result
     from experiments.run import Bench
 
 PROFILES = ("smoke", "reduced", "paper")
 
 T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What an experiment gives back: numbers, and short curves."""
+
+    measurements: Mapping[str, float]
+    curves: Mapping[str, list[float]]
 
 
 class OneOf:
@@ -110,7 +117,7 @@ def choices(kind: Any, name: str) -> tuple[str, ...]:
 
 
 def _names(kind: Any) -> list[str]:
-    return [field.name for field in fields(kind)]
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 @checked

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from experiments.cell import Common as Cell
+from experiments.cell import Result as Result
 from lib import data
 from lib.errors import BadValue, check_number
 from lib.training.checkpoints import write_atomically
@@ -25,14 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 REPAIR = "restore it with git or delete it to recompute"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What an experiment gives back: numbers, and short curves."""
-
-    measurements: Mapping[str, float]
-    curves: Mapping[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -112,16 +105,14 @@ class Store:
             return None
         record = read(path)
         if record.key != key_of(cell):
-            raise BadValue(
-                f"record {path}: is that of cell {record.key}, expected {key_of(cell)}; restore or delete it"
-            )
+            expected = key_of(cell)
+            raise BadValue(f"record {path}: is that of cell {record.key}, expected {expected}; restore or delete it")
         return record
 
     def put(self, cell: Cell, result: Result, provenance: Mapping[str, Any]) -> Record:
         """Record a result; what stood there before is replaced whole."""
         record = Record(key_of(cell), settings(cell), dict(result.measurements), dict(result.curves), dict(provenance))
-        content = {field.name: getattr(record, field.name) for field in fields(record)}
-        write_atomically(self.path(cell), sealed(content))
+        write_atomically(self.path(cell), sealed(vars(record)))
         return record
 
     def all(self, paper: str) -> Iterator[Record]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from experiments.cell import Common
-from experiments.records import Result, key_of
+from experiments.cell import Common, Result
+from experiments.records import key_of
 from lib import data
 from lib.data import Dataset, Split
 from lib.models import Network

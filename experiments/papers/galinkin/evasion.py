@@ -12,9 +12,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from experiments.cell import Count, Flag, OneOf, Precision, Size, checked, within
+from experiments.cell import Count, Flag, OneOf, Precision, Result, Size, checked, within
 from experiments.papers.galinkin.victims import Cell, accuracy_of
-from experiments.records import Result
 from experiments.run import Bench
 from lib import seeds
 from lib.data import Split

@@ -14,9 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Precision, Size, checked
+from experiments.cell import Precision, Result, Size, checked
 from experiments.papers.galinkin.victims import Cell, Part, splits
-from experiments.records import Result
 from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split

@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Count, OneOf, Size, checked
+from experiments.cell import Count, OneOf, Result, Size, checked
 from experiments.papers.galinkin.victims import Cell, accuracy_of
-from experiments.records import Result
 from experiments.run import Bench
 from lib import seeds
 from lib.evasion.boundary import boundary

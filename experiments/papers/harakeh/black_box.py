@@ -7,9 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Count, Share, checked, part_of
+from experiments.cell import Count, Result, Share, checked, part_of
 from experiments.papers.harakeh.victims import Cell
-from experiments.records import Result
 from experiments.run import Bench
 from lib import detection, models, seeds
 from lib.data import Split

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from experiments.cell import Count, Share, Shares, checked
+from experiments.cell import Count, Result, Share, Shares, checked
 from experiments.papers.harakeh.victims import Cell
-from experiments.records import Result
 from experiments.run import Bench
 from lib import data, evasion
 from lib.evaluation import accuracy_curve, measure

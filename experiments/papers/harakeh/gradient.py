@@ -6,20 +6,19 @@ whether adversarial images can be rejected because the victim is uncertain about
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, Strict
 from torch import Tensor
 
-from experiments.cell import Count, OneOf, Share, checked, within
-from experiments.papers.harakeh.victims import Cell, passes_per_look
-from experiments.records import Result
+from experiments.cell import Count, OneOf, Result, Share, checked, within
+from experiments.papers.harakeh.victims import Cell, in_batches
 from experiments.run import Bench
 from lib import detection
 from lib.data import Dataset
 from lib.errors import BadValue, check_choice
-from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, pgd, pgd_aware
 from lib.evasion.forms import cross_entropies, looks
 from lib.judging import judge
@@ -61,7 +60,7 @@ class Gradient(Cell):
         """Every step of the attack goes forward and backward; every image is judged as it was and as it became."""
         judged = 2 * (self.judges if self.passes > 1 else 1)
         steps = 3 * self.steps * self.test_points + 3 * sum(self.loss_steps) * self.loss_size
-        return self.training_work() + passes_per_look(self, self.form) * steps + self.test_points * judged
+        return self.training_work() + self.passes_per_look * steps + self.test_points * judged
 
     def check(self, dataset: Dataset) -> None:
         """Whether the victim has such a score."""
@@ -97,17 +96,11 @@ class Gradient(Cell):
 
 def attack_all(config: Gradient, victim: Victim, x: Tensor, y: Tensor, *, steps: int | None = None) -> Tensor:
     """The attack of `config` on every image, or one with another number of `steps`, in batches that fit."""
-    look = Look(victim, config.form, draws=config.draws)
-    at_once = images_at_once(x.device, passes_per_look(config, config.form))
-    budget: dict[str, Any] = {"epsilon": config.epsilon, "step_size": config.step_size, "steps": steps or config.steps}
-    found = []
-    for images, labels in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
-        if config.attack == "aware":
-            budget |= {"score": config.score, "weight": config.score_weight, "draws": config.draws}
-            found.append(pgd_aware(victim, images, labels, **budget))
-        else:
-            found.append(pgd(look, images, labels, **budget))
-    return torch.cat(found)
+    budget = config.chosen("epsilon step_size") | {"steps": steps or config.steps}
+    if config.attack == "aware":
+        budget |= config.chosen("score draws") | {"weight": config.score_weight}
+        return in_batches(config, partial(pgd_aware, victim, **budget), x, y)
+    return in_batches(config, partial(pgd, Look(victim, config.form, draws=config.draws), **budget), x, y)
 
 
 def loss_after(config: Gradient, victim: Victim, x: Tensor, y: Tensor, steps: int) -> float:

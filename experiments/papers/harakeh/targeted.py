@@ -6,22 +6,20 @@ every class (CW: all ten, the own one included; JSMA: the nine others). The fool
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from experiments.cell import Count, OneOf, Share, checked, within
-from experiments.papers.harakeh.victims import Cell, passes_per_look
-from experiments.records import Result
+from experiments.cell import Count, OneOf, Result, Share, checked, within
+from experiments.papers.harakeh.victims import Cell, in_batches
 from experiments.run import Bench
 from lib import data, detection
 from lib.errors import BadValue
-from lib.evaluation import images_at_once
 from lib.evasion import FORMS, Look, carlini_wagner, jsma
 from lib.judging import Judgement, judge
 from lib.metrics import percent
-from lib.progress import track
 from lib.uncertainty import Victim
 
 
@@ -41,8 +39,7 @@ class Targeted(Cell):
         """Every step looks as the attack does; every example is judged."""
         examples, steps = self.examples_and_steps()
         judged = self.judges if self.passes > 1 else 1
-        looked = passes_per_look(self, self.form) * steps + judged
-        return self.training_work() + self.attack_runs * examples * looked
+        return self.training_work() + self.attack_runs * examples * (self.passes_per_look * steps + judged)
 
     def check(self, dataset: data.Dataset) -> None:
         """Whether there are enough images of every class."""
@@ -54,7 +51,8 @@ class Targeted(Cell):
         sources = one_of_each_class(bench.dataset.test, classes, self.attack_runs).flatten()
         x, labels = bench.test().take(sources.to(bench.device))
         which, targets = aims(labels, classes, own=isinstance(self, CW))
-        adversarial = attack_all(self, victim, x[which], targets, progress=bench.progress)
+        attack = partial(self.on, Look(victim, self.form, draws=self.draws))
+        adversarial = in_batches(self, attack, x[which], targets, progress=bench.progress)
         found, clean = (judge(victim, images, draws=self.judges) for images in (adversarial, x))
         measured = success(found, targets, labels[which], runs=self.attack_runs)
         measured |= norms(x[which], adversarial, found.answer == targets)
@@ -120,14 +118,6 @@ def aims(labels: Tensor, classes: int, *, own: bool) -> tuple[Tensor, Tensor]:
     targets = torch.arange(classes, device=labels.device).repeat(len(labels))
     kept = torch.ones_like(which, dtype=torch.bool) if own else targets != labels[which]
     return which[kept], targets[kept]
-
-
-def attack_all(config: Targeted, victim: Victim, x: Tensor, targets: Tensor, *, progress: bool) -> Tensor:
-    """The attack of `config` on every image, in batches whose draws fit into the usual number of images."""
-    look = Look(victim, config.form, draws=config.draws)
-    at_once = images_at_once(x.device, passes_per_look(config, config.form))
-    batches = list(zip(torch.split(x, at_once), torch.split(targets, at_once), strict=True))
-    return torch.cat([config.on(look, *batch) for batch in track(batches, config.attack, enabled=progress)])
 
 
 def success(found: Judgement, targets: Tensor, labels: Tensor, *, runs: int) -> dict[str, float]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
 
 from experiments.cell import Common, Count, OneOf, Size, checked, part_of, within
 from experiments.run import Bench
 from lib import data, models, seeds, training
+from lib.evaluation import images_at_once
 from lib.models import Network
+from lib.progress import track
 from lib.training import TrainingConfig
 from lib.uncertainty import ESTIMATORS, Ensemble, Victim, estimate
+
+Attack = Callable[[Tensor, Tensor], Tensor]  # images, and labels or targets, to adversarial images
 
 
 @checked
@@ -49,6 +57,11 @@ class Cell(Common):
         """Through a network, for one answer of the victim."""
         return self.draws if self.estimator in ("epistemic", "ensemble") else 1
 
+    @property
+    def passes_per_look(self) -> int:
+        """Through a network, for one look of an attack at the victim in the form that the cell says."""
+        return 1 if getattr(self, "form", "mean") == "one_draw" else self.passes
+
     def training_work(self) -> float:
         """Images that training passes through the network, forward and backward counted three."""
         train = self.train_size or data.SIZES[self.dataset][0]
@@ -84,6 +97,8 @@ def members(config: Cell) -> list[Cell]:
     return [replace(config, estimator="none", seed=seed) for seed in apart]
 
 
-def passes_per_look(config: Cell, form: str) -> int:
-    """How many passes through a network one look of an attack of that form takes."""
-    return 1 if form == "one_draw" else config.passes
+def in_batches(config: Cell, attack: Attack, x: Tensor, y: Tensor, *, progress: bool = False) -> Tensor:
+    """What `attack` makes of every image, in batches whose passes fit into the usual number of images."""
+    at_once = images_at_once(x.device, config.passes_per_look)
+    batches = list(zip(torch.split(x, at_once), torch.split(y, at_once), strict=True))
+    return torch.cat([attack(*batch) for batch in track(batches, config.attack, enabled=progress)])

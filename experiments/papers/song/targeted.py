@@ -13,9 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Count, Size, checked
+from experiments.cell import Count, Result, Size, checked
 from experiments.papers.song.victims import BATCH, Cell, answer, attack_of, logits, members, points
-from experiments.records import Result
 from experiments.run import Bench
 from lib import data, seeds
 from lib.data import Split

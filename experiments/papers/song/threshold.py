@@ -15,9 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Flag, Size, checked
+from experiments.cell import Flag, Result, Size, checked
 from experiments.papers.song.victims import Attack, Cell, attack_of, logits, members, points, shadow_of
-from experiments.records import Result
 from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
