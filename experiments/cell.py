@@ -4,6 +4,7 @@ An experiment is one class of cells: its fields are its settings, and its method
 
     @checked
     class Noise(Cell):                            # the paper's `Cell`, which knows how its victims are trained
+        TITLES = ("uniform noise",)               # what the pages call its attacks
         attack: Literal["noise"] = "noise"
         epsilon: Share = 0.3
 
@@ -79,7 +80,11 @@ Precision = Annotated[str, OneOf(PRECISIONS)]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def checked(kind: type[T]) -> type[T]:
-    """`kind` as a frozen dataclass of keywords whose values pydantic checks; what it refuses becomes a `BadValue` of one line."""
+    """`kind` as a frozen dataclass of keywords whose values pydantic checks; what it refuses becomes a `BadValue` of one line.
+
+    Raises:
+        BadValue: an experiment that does not say what the pages call each of its attacks.
+    """
     config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
     made: Any = dataclass(frozen=True, kw_only=True, config=config)(kind)
     build = made.__init__
@@ -91,6 +96,11 @@ def checked(kind: type[T]) -> type[T]:
             raise _in_one_line(made, given, error) from None
 
     made.__init__ = build_checked
+    attacks = choices(made, "attack") if "attack" in made.__pydantic_fields__ else ()
+    if attacks and len(attacks) != len(made.TITLES):
+        raise BadValue(
+            f"{made.__name__}: expected in TITLES one for each of {', '.join(attacks)}, got {len(made.TITLES)}"
+        )
     return made  # type: ignore[no-any-return]
 
 
@@ -129,6 +139,7 @@ class Common:
     """
 
     VICTIM: ClassVar[tuple[str, ...]]  # the fields that trained weights depend on; who shares them, shares a checkpoint
+    TITLES: ClassVar[tuple[str, ...]] = ()  # what the pages call its attacks
     OF_SEED: ClassVar[tuple[str, ...]] = ("seed",)  # the settings in which the cells of one row differ
     RESUMES: ClassVar[bool] = False  # whether a cell is mostly training: interrupted, it goes on the next time
     NOTED: ClassVar[

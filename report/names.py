@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from experiments import papers
+
 DATASET_NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -10,19 +12,10 @@ DATASET_NAMES = {
     "yale_as_coded": "Yale Face, drawn as coded",
 }
 ATTACK_NAMES = {
-    "fgsm": "FGSM",
-    "cw": "CW",
-    "jsma": "JSMA",
-    "black_box": "black box",
-    "pgd": "FGSM and PGD, every form",
-    "aware": "PGD that knows the score",
-    "hop_skip_jump": "HopSkipJump",
-    "boundary": "Boundary",
-    "hop_skip_jump_scan": "HopSkipJump, as scanned",
-    "boundary_scan": "Boundary, as scanned",
-    "membership": "membership inference",
-    "threshold": "inference by thresholds",
-    "targeted": "inference class by class",
+    attack: title
+    for paper in papers.NAMES
+    for kind in papers.kinds(paper)
+    for attack, title in zip(kind.attacks(), kind.TITLES, strict=True)
 }
 QUANTITY_NAMES = {
     "accuracy": "clean accuracy",

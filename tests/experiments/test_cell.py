@@ -39,6 +39,8 @@ from lib.training import TrainingConfig
 class Toy(Common):
     """A cell with fields of every kind."""
 
+    TITLES = ("push", "pull")
+
     paper: Literal["toy"] = "toy"
     dataset: str = "digits_as_mnist"
     network: Literal["one", "two"] = "one"
@@ -152,6 +154,8 @@ from experiments.records import Result
 
 @checked
 class Noise(Cell):
+    TITLES = ("noise",)
+
     attack: Literal["noise"] = "noise"
     epsilon: Share = 0.3
 

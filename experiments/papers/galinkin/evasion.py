@@ -40,6 +40,8 @@ ANSWERS_SPENT = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_00
 class Evasion(Cell):
     """One attack on one victim. An aware attack lets answers vote where one decides, and checks what it returns."""
 
+    TITLES = ("HopSkipJump", "Boundary")
+
     attack: Annotated[str, OneOf(["hop_skip_jump", "boundary"])] = "hop_skip_jump"
     norm: Annotated[str, OneOf(NORMS)] = "linf"
     aware: Flag = False

@@ -32,6 +32,8 @@ INPUTS = {"unit": 1.0, "raw": 255.0}
 class Membership(Cell):
     """One attack on the membership of one victim's training set."""
 
+    TITLES = ("membership inference",)
+
     attack: Literal["membership"] = "membership"
     part: Part = "target"
     adversary: Literal["salem", "as_coded"] = "salem"  # whose attack network, and whose shadow

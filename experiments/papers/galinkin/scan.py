@@ -31,6 +31,8 @@ SCALES = {"raw": 255.0, "unit": 1.0}
 class Scan(Cell):
     """One scan of one attack against one victim. Its cells must not be mistaken for those of the attacks as written."""
 
+    TITLES = ("HopSkipJump, as scanned", "Boundary, as scanned")
+
     attack: Annotated[str, OneOf(["hop_skip_jump_scan", "boundary_scan"])] = "hop_skip_jump_scan"
     scale: Literal["raw", "unit"] = "raw"
     attempts: Count = 100

@@ -28,6 +28,8 @@ class BlackBox(Cell):
 
     NOTED = ("training_loss",)
 
+    TITLES = ("black box",)
+
     attack: Literal["black_box"] = "black_box"
     epochs: Count = 10
     epsilon: Share = 0.3

@@ -21,6 +21,8 @@ class FGSM(Cell):
 
     NOTED = ("training_loss",)
 
+    TITLES = ("FGSM",)
+
     attack: Literal["fgsm"] = "fgsm"
     epsilon: Share = 0.3
     curve_epsilons: Shares = MNIST_EPSILONS

@@ -35,6 +35,8 @@ Steps = Annotated[tuple[Step, ...], Strict(False), Field(description="a whole nu
 class Gradient(Cell):
     """One cell: `steps` = 1 is FGSM; `attack` = "aware" lowers `score` while it misleads."""
 
+    TITLES = ("FGSM and PGD, every form", "PGD that knows the score")
+
     attack: Literal["pgd", "aware"] = "pgd"
     test_size: Count = 500
     form: Annotated[str, OneOf(FORMS)] = "mean"

@@ -69,6 +69,8 @@ class Targeted(Cell):
 class CW(Targeted):
     """One cell of the Carlini-Wagner rows."""
 
+    TITLES = ("CW",)
+
     attack: Literal["cw"] = "cw"
     iterations: Count = 100
     search_steps: Count = 1
@@ -89,6 +91,8 @@ class CW(Targeted):
 @checked
 class JSMA(Targeted):
     """One cell of the JSMA rows."""
+
+    TITLES = ("JSMA",)
 
     attack: Literal["jsma"] = "jsma"
     theta: Annotated[float, within(-1, 1)] = 1.0

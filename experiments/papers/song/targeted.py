@@ -29,6 +29,8 @@ METHODS = ("confidence_benign", "model_benign", "confidence_untargeted", "model_
 class Targeted(Cell):
     """One victim, and every method of Table 2 on it."""
 
+    TITLES = ("inference class by class",)
+
     attack: Literal["targeted"] = "targeted"
     known: Count = 500  # points of each class and side whose membership the adversary knows
     classes: Count = 10  # how many, from the first

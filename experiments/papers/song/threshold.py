@@ -34,6 +34,8 @@ LINEAR = 10.0  # where the linear histogram ends
 class Threshold(Cell):
     """One victim and inference by thresholds on it."""
 
+    TITLES = ("inference by thresholds",)
+
     attack: Literal["threshold"] = "threshold"
     judged: Size = 0  # members, and as many others, that are judged; 0: all there are
     shadow: Flag = False  # whether a shadow is trained as well
