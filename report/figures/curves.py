@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,17 @@ def curves(
     if compared:
         entries.append({"label": compared, **REFERENCE})
     return in_panels(panels, draw, legend=entries, **settings)
+
+
+# Members that are found against others that are taken for members, as the threshold of an inference moves.
+membership_rates = partial(
+    curves,
+    highest=1,
+    compared="chance",
+    across=5,
+    xlabel="false-positive rate (of others)",
+    ylabel="true-positive rate (of members)",
+)
 
 
 def draw_curve(

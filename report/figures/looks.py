@@ -35,16 +35,16 @@ class Looks(dict[Any, Look]):
 
     Args:
         kind: what an error calls them.
-        every: the keys that there are.
+        every: the keys that there are, where these are declared elsewhere.
 
     Raises:
         BadValue: `looks` are not of exactly these keys; when read, a key that has none.
     """
 
-    def __init__(self, kind: str, looks: Mapping[Any, Look], *, every: Iterable[Any]) -> None:
+    def __init__(self, kind: str, looks: Mapping[Any, Look], *, every: Iterable[Any] | None = None) -> None:
         super().__init__(looks)
         self.kind = kind
-        if wrong := set(every) ^ set(looks):
+        if every is not None and (wrong := set(every) ^ set(looks)):
             raise BadValue(f"{kind}: expected a look for every one and for no other, got it wrong for {wrong}")
 
     def __missing__(self, key: Any) -> Look:

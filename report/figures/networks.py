@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import Any, NamedTuple
 
 import torch
@@ -25,10 +25,11 @@ from report.figures import looks
 from report.figures.boxes import draw_arrow, draw_box, page
 from report.tables import Table
 
+NORMAL = r"$\mathcal{N}(f, \sigma^2)$"
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh)
 # What a layer is called, with the settings that tell it from others of its kind; "" where it has no name.
 LABELS: Mapping[type[nn.Module], Callable[[Any], str]] = {
-    nn.Conv2d: lambda it: f"conv {_by(it.kernel_size)}, {it.out_channels}{_stride(it)}",
+    nn.Conv2d: lambda it: f"conv {_by(it.kernel_size)}, {it.out_channels}" + _stride(it),
     nn.Linear: lambda it: f"dense, {it.out_features}",
     nn.AvgPool2d: lambda it: f"average pool {_by(it.kernel_size)}",
     nn.MaxPool2d: lambda it: f"max pool {_by(it.kernel_size)}",
@@ -109,23 +110,24 @@ def label_of(layer: nn.Module) -> str:
     Raises:
         BadValue: a layer that has no name here.
     """
-    label = LABELS.get(type(layer), lambda it: "")(layer)
-    if not label:
-        raise BadValue(f"layer: expected one that a diagram has a name for, got {layer}")
-    return label
+    if label := LABELS.get(type(layer), lambda it: "")(layer):
+        return label
+    raise BadValue(f"layer: expected one that a diagram has a name for, got {layer}")
 
 
 def _answer(victim: Victim, logits: tuple[int, ...]) -> list[Box]:
     """The steps from logits to probabilities: for one pass, for T passes, for one pass and T draws of noise."""
     softmax = Box("answer", "Softmax", "softmax", logits)
-    samples = "samples of $\\mathcal{N}(f, \\sigma^2)$"
     match victim:
         case Deterministic():
             return [softmax]
         case MonteCarloDropout():
             return [Box("answer", "MonteCarloDropout", f"mean of T = {victim.draws} softmaxes", logits)]
         case Heteroscedastic():
-            return [Box("answer", "Heteroscedastic", f"mean of T = {victim.draws} {samples}", logits), softmax]
+            return [
+                Box("answer", "Heteroscedastic", f"mean of T = {victim.draws} samples of {NORMAL}", logits),
+                softmax,
+            ]
     raise BadValue(f"victim: expected one of the three estimators, got {type(victim).__name__}")
 
 
@@ -141,7 +143,7 @@ def layer_table(columns: Mapping[str, Column]) -> Table:
 
 
 def _plain(label: str) -> str:
-    return label.replace("$\\mathcal{N}(f, \\sigma^2)$", "N(f, sigma^2)")
+    return label.replace(NORMAL, "N(f, sigma^2)")
 
 
 def _by(sizes: int | tuple[int, ...]) -> str:
@@ -168,14 +170,9 @@ class Placed(NamedTuple):
     box: Box
     x: float  # of its middle
     y: float  # of its upper edge
+    bottom: float  # its lower edge
     width: float
-    height: float
     feeds: list[tuple[float, float]]  # where the arrows begin that end on its upper edge
-
-    @property
-    def bottom(self) -> float:
-        """Its lower edge."""
-        return self.y + self.height
 
 
 def placed(boxes: list[Box]) -> list[Placed]:
@@ -185,17 +182,15 @@ def placed(boxes: list[Box]) -> list[Placed]:
     found = []
     for box in boxes:
         lane = box.part if forked and box.part in ("head", "noise") else "trunk"
-        if lane == "trunk":  # it takes in what both heads give, if they are open
-            above = {name: y for name, y in bottoms.items() if name != "trunk"} or bottoms
-        else:
-            above = {lane: bottoms.get(lane, bottoms["trunk"])}
-        width, height, gap = WIDE if lane == "trunk" else LANE, HIGH, GAP
-        feeds = [(MIDDLES[name], y) for name, y in above.items()]
-        if box.kind == "Dropout":
-            height, gap, feeds = LOW, 0.0, []
-        y = max(above.values(), default=-gap) + gap
-        found.append(Placed(box, MIDDLES[lane], y, width, height, feeds))
-        bottoms = ({} if lane == "trunk" else bottoms) | {lane: y + height}
+        # The trunk takes in what both heads give, if they are open; a head begins at the trunk.
+        heads = {name: y for name, y in bottoms.items() if name != "trunk"}
+        above = (heads or bottoms) if lane == "trunk" else {lane: bottoms.get(lane, bottoms["trunk"])}
+        dropout = box.kind == "Dropout"
+        y = max(above.values()) + (0 if dropout else GAP) if above else 0.0
+        feeds = [] if dropout else [(MIDDLES[name], bottom) for name, bottom in above.items()]
+        bottom = y + (LOW if dropout else HIGH)
+        found.append(Placed(box, MIDDLES[lane], y, bottom, WIDE if lane == "trunk" else LANE, feeds))
+        bottoms = {lane: bottom} if lane == "trunk" else {**bottoms, lane: bottom}
     return found
 
 
@@ -212,11 +207,10 @@ def network_diagram(columns: Mapping[str, Column]) -> Figure:
         raise BadValue("columns: expected at least one, got none")
     stacks = {
         (estimator, i): placed(boxes_of(one.victims[estimator], one.shape))
-        for estimator in ESTIMATORS
-        for i, one in enumerate(columns.values())
+        for estimator, (i, one) in product(ESTIMATORS, enumerate(columns.values()))
         if estimator in one.victims
     }
-    shown = [estimator for estimator in ESTIMATORS if any(estimator == key[0] for key in stacks)]
+    shown = dict.fromkeys(estimator for estimator, _ in stacks)
     tall = [HEADER + max(stack[-1].bottom for key, stack in stacks.items() if key[0] == one) for one in shown]
     tops = dict(zip(shown, accumulate(tall, initial=TITLE), strict=False))
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
@@ -234,15 +228,15 @@ def network_diagram(columns: Mapping[str, Column]) -> Figure:
 def _draw(axis: Axes, stack: list[Placed], middle: float, top: float) -> None:
     """A stack of boxes with arrows between them; what two heads give, and what is repeated for every draw."""
     for one in stack:
-        left, y = middle + one.x - one.width / 2, top + one.y
+        left, y, height = middle + one.x - one.width / 2, top + one.y, one.bottom - one.y
         look = looks.ESTIMATORS["aleatoric" if one.box.part == "noise" else ADDED.get(one.box.kind, "none")]
-        draw_box(axis, left, y, one.width, one.height, look)
-        shape = _by(one.box.shape)
+        draw_box(axis, left, y, one.width, height, look)
+        label, shape = one.box.label, _by(one.box.shape)
         # A letter is about 0.56 of the size of its type wide; there are 72 points to an inch.
-        fitting = 72 * (one.width - 2 * PAD) / (0.56 * len(f"{_plain(one.box.label)}  {shape}"))
-        line: dict[str, Any] = {"y": y + one.height / 2, "va": "center_baseline", "fontsize": min(8.5, fitting)}
-        axis.text(left + PAD, s=one.box.label, ha="left", **line)
-        axis.text(left + one.width - PAD, s=shape, ha="right", **line)
+        fitting = 72 * (one.width - 2 * PAD) / (0.56 * len(f"{_plain(label)}  {shape}"))
+        line: dict[str, Any] = {"va": "center_baseline", "fontsize": min(8.5, fitting)}
+        axis.text(left + PAD, y + height / 2, label, ha="left", **line)
+        axis.text(left + one.width - PAD, y + height / 2, shape, ha="right", **line)
         for x, start in one.feeds:
             draw_arrow(axis, (middle + x, top + start), (middle + x, y))
         if one.box.kind == "Heteroscedastic":

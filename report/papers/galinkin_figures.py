@@ -9,8 +9,9 @@ from itertools import product
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.papers.galinkin.readings import NETWORKS as ARCHITECTURES
 from experiments.records import Record
-from report.figures.curves import begin_at_zero, curves, draw_curve
+from report.figures.curves import begin_at_zero, curves, draw_curve, membership_rates
 from report.figures.looks import BLUE, GREEN, OPEN, ORANGE, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import TO_100, Lines, draw_mean, held, in_panels, name_places
 from report.tables import Panels
@@ -27,14 +28,15 @@ VICTIMS = Looks(
         ("one_draw", False): look("one draw, naive", PURPLE, "v", "--"),
         ("one_draw", True): look("one draw, aware", GREEN, "P", "-"),
     },
-    every=[*product(("none", "off"), [False]), *product(("mean", "one_draw"), (False, True))],
 )
-CLAIMS = Looks("victim", {key: {**one, **OPEN} for key, one in VICTIMS.items()}, every=VICTIMS)
+CLAIMS = Looks("victim", {key: {**one, **OPEN} for key, one in VICTIMS.items()})
 DECEIVED = (("mean", False), ("one_draw", False))  # victims whose noise the attack takes for success
 LUCKY = {**OPEN, "linestyle": ":", "linewidth": 1.2, "alpha": 0.5}
-# Measurement: what it is called, and to which side of its victim its mark stands.
-CLAIMED = ("found", "claimed by the attack", -0.15)
-CONFIRMED = ("success_vote", "confirmed: vote of fresh answers", 0.15)
+# Measurement: what it is called, to which side of its victim its mark stands, and how.
+MARKS: Mapping[str, tuple[str, float, Look]] = {
+    "found": ("claimed by the attack", -0.15, OPEN),
+    "success_vote": ("confirmed: vote of fresh answers", 0.15, {}),
+}
 
 # Architecture, and whether with dropout: the one tells line and mark; the other the colour and, for a reader without colours,
 # opens the mark. Marks of different networks do not hide each other.
@@ -46,7 +48,7 @@ NETWORKS = Looks(
         ("resnet18", False): look("ResNet-18", BLUE, "s", "--", markerfacecolor=BLUE, markevery=(0.06, 0.12)),
         ("resnet18", True): look("ResNet-18 with dropout", VERMILLION, "s", "--", **OPEN, markevery=(0.09, 0.12)),
     },
-    every=product(("lenet5", "resnet18"), (False, True)),
+    every=product(ARCHITECTURES, (False, True)),
 )
 # Which procedure judges tells the mark; the victim the colour and, for a reader without colours, whether the mark is filled.
 COUNTED = Looks(
@@ -57,7 +59,6 @@ COUNTED = Looks(
         ("coded", False): look("as coded, plain", BLUE, "s"),
         ("coded", True): look("as coded, Bayesian", VERMILLION, "s", **OPEN),
     },
-    every=product(("written", "coded"), (False, True)),
 )
 PRINTED = look("the paper, if nothing is told", "black", "x", markeredgewidth=1.6)
 LOWEST = 1e-4  # where logarithmic axes begin
@@ -73,20 +74,9 @@ success_by_answers = partial(
     xscale="log",
     ylim=TO_100,
 )
-_roc = partial(
-    curves,
-    x="fpr",
-    y="tpr",
-    looks=NETWORKS,
-    highest=1,
-    compared="chance",
-    across=5,
-    xlabel="false-positive rate (of others)",
-    ylabel="true-positive rate (of members)",
-)
-# Members found against others taken for members, one panel a data set (Galinkin, Figures 2 and 3).
-roc = partial(_roc, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-roc_logarithmic = partial(_roc, lowest=LOWEST)
+# One panel a data set (Galinkin, Figures 2 and 3).
+roc = partial(membership_rates, x="fpr", y="tpr", looks=NETWORKS, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+roc_logarithmic = partial(membership_rates, x="fpr", y="tpr", looks=NETWORKS, lowest=LOWEST)
 
 
 def success_within(panels: Panels, *, xlabel: str) -> Figure:
@@ -128,7 +118,7 @@ def noise_failure(panels: Panels) -> Figure:
         name_places(axis, [name.replace(", ", ",\n") if "," in name else name.replace(" ", "\n") for name in names])
         return any([_draw_claim(axis, at, lines.get(key, ()), VICTIMS[key]) for at, key in enumerate(shown)])
 
-    legend = [look(CLAIMED[1], "grey", "o", **OPEN), look(CONFIRMED[1], "grey", "o")]
+    legend = [look(said, "grey", "o", **more) for said, _, more in MARKS.values()]
     xlabel, ylabel = "victim, and the attack on it", "images fooled (%)"
     return in_panels(panels, draw, legend=legend, across=2, xlabel=xlabel, ylabel=ylabel, ylim=TO_100)
 
@@ -136,11 +126,10 @@ def noise_failure(panels: Panels) -> Figure:
 def _draw_claim(axis: Axes, at: int, records: Sequence[Record], victim: Look) -> bool:
     """Both marks of a victim and what joins them; whether there is any."""
     means = []
-    for measurement, _, aside in (CLAIMED, CONFIRMED):
-        values = [found[measurement] for found in (record.measurements for record in records) if measurement in found]
+    for name, (_, aside, more) in MARKS.items():
+        values = [record.measurements[name] for record in records if name in record.measurements]
         if values:
-            one = victim | (OPEN if measurement == CLAIMED[0] else {})
-            means.append((at + aside, draw_mean(axis, at + aside, values, one)))
+            means.append((at + aside, draw_mean(axis, at + aside, values, victim | more)))
     if len(means) == 2:
         axis.plot(*zip(*means, strict=True), color=victim["color"], ls=":", lw=1, zorder=1.5)
     return bool(means)

@@ -57,32 +57,23 @@ loss_against_steps = partial(
     then=lambda axis, title, lines: _tick_points(axis),
 )
 # Adversarial images detected against clean ones rejected, as the threshold on a score moves.
+_by_score = partial(curves, looks=JUDGED, scale=100, across=3, xlim=TO_100, ylim=TO_100)
 roc_curves = partial(
-    curves,
+    _by_score,
     x="false_positive_rate",
     y="detected_{1}",
-    looks=JUDGED,
-    scale=100,
     compared="chance",
-    across=3,
     xlabel="clean images rejected (%)",
     ylabel="adversarial images detected (%)",
-    xlim=TO_100,
-    ylim=TO_100,
 )
 # Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected. The dotted
 # line in an estimator's colour is the best that any score could do: it rejects exactly the images that are wrong.
 rejection_curves = partial(
-    curves,
+    _by_score,
     x="rejected",
     y="kept_{1}",
-    looks=JUDGED,
-    scale=100,
-    across=3,
     xlabel="images rejected (%)",
     ylabel="accuracy on the rest (%)",
-    xlim=TO_100,
-    ylim=TO_100,
     then=lambda axis, title, lines: _draw_ideals(axis, lines),
     legend=[{"label": "ideal: rejects what is wrong", **REFERENCE}],
 )
@@ -177,14 +168,13 @@ def _draw_ideals(axis: Axes, lines: Lines) -> None:
     Scores of one estimator share it, for whichever of them rejects, the same images are wrong; unless the attack knew the
     score, for then each has its own images.
     """
-    ideals: dict[tuple[str, tuple[float, ...]], list[float]] = {}
+    drawn = set()
     for (estimator, score), records in lines.items():
         held = [record.curves for record in records if record.curves.get(f"kept_{score}")]
-        if held:
+        starts = tuple(one[f"kept_{score}"][0] for one in held)
+        if held and (estimator, starts) not in drawn:
+            drawn.add((estimator, starts))
             rejected = np.array(held[0]["rejected"])
-            start = np.array([[one[f"kept_{score}"][0]] for one in held])
             # The wrong ones go first: a / (1 - r), until only right ones are left.
-            best = np.minimum(100, start / (1 - rejected)).mean(0)
-            ideals[estimator, tuple(best.round(6))] = list(100 * rejected)
-    for (estimator, values), at in ideals.items():
-        axis.plot(at, values, zorder=1.5, **{**REFERENCE, "color": ESTIMATORS[estimator]["color"]})
+            best = np.minimum(100, np.array(starts)[:, None] / (1 - rejected)).mean(0)
+            axis.plot(100 * rejected, best, zorder=1.5, **{**REFERENCE, "color": ESTIMATORS[estimator]["color"]})

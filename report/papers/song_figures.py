@@ -14,7 +14,7 @@ from experiments.papers.song.readings import TRAININGS as TRAINED
 from experiments.records import Record
 from lib.errors import check_choice
 from lib.metrics import mean_interval
-from report.figures.curves import curves
+from report.figures.curves import membership_rates
 from report.figures.looks import BLUE, GREEN, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.papers.song import INPUTS
@@ -79,18 +79,8 @@ def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:
 
 def rates(panels: Panels) -> Figure:
     """ROC curves of inference by the log-odds of the true label, by training and inputs."""
-    return curves(
-        {title: {(t, i): lines[t] for t in lines for i in INPUTS} for title, lines in panels.items()},
-        x="fpr_{1}",
-        y="tpr_{1}",
-        looks=BY_INPUTS,
-        highest=1,
-        lowest=LOWEST,
-        compared="chance",
-        across=5,
-        xlabel="false-positive rate (of others)",
-        ylabel="true-positive rate (of members)",
-    )
+    by_inputs = {title: {(t, i): lines[t] for t in lines for i in INPUTS} for title, lines in panels.items()}
+    return membership_rates(by_inputs, x="fpr_{1}", y="tpr_{1}", looks=BY_INPUTS, lowest=LOWEST)
 
 
 def inference_against_gap(panels: Panels) -> Figure:

@@ -28,11 +28,10 @@ from lib.errors import BadValue
 from lib.metrics import mean_interval
 from report.papers.galinkin_diagram import BOXES, DIAGRAM_STEPS, SAID, membership_diagram
 from report.papers.galinkin_figures import (
-    CLAIMED,
-    CONFIRMED,
     COUNTED,
     DECEIVED,
     LOWEST,
+    MARKS,
     NETWORKS,
     VICTIMS,
     counted_by_rate,
@@ -532,5 +531,5 @@ def test_marks_are_filled_where_the_vote_confirms_and_open_where_the_attack_clai
     entries = [line for line in figure.legends[0].get_lines() if isinstance(line, Line2D)]
     for line in [*figure.axes[0].lines, *entries]:
         assert to_hex(line.get_markerfacecolor()) == "#ffffff"
-    assert CLAIMED[0] == "found" and CONFIRMED[0] == "success_vote"
+    assert {name: bool(more) for name, (_, _, more) in MARKS.items()} == {"found": True, "success_vote": False}
     assert {one["markerfacecolor"] for one in NETWORKS.values()} == {"white", "#0072B2"}
