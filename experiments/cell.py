@@ -75,6 +75,8 @@ Flag = Annotated[bool, Field(description="True or False")]
 Share = Annotated[float, within(0, 1)]
 Rate = Annotated[float, within(0, 10)]  # of learning
 Shares = Annotated[tuple[Share, ...], Strict(False), Field(description="a finite number in [0, 1]")]
+Dropout = Annotated[float, within(0, 0.999)]
+DataName = Annotated[str, OneOf(data.NAMES)]
 Precision = Annotated[str, OneOf(PRECISIONS)]
 
 
@@ -148,7 +150,7 @@ class Common:
 
     paper: str
     profile: Annotated[str, OneOf(PROFILES)] = "paper"
-    dataset: Annotated[str, OneOf(data.NAMES)]
+    dataset: DataName
     network: str
     attack: str
     train_size: Size = 0  # images that the victim is trained on; 0: all that there are for it

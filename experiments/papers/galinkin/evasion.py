@@ -46,9 +46,7 @@ class Evasion(Cell):
     norm: Annotated[str, OneOf(NORMS)] = "linf"
     aware: Flag = False
     lead: Count = 5  # by how many answers a vote is decided; an attack that is not aware believes the first
-    probe: Annotated[float, within(1e-6, 100)] = (
-        0.01  # how far around a point HopSkipJump asks, as a share of its distance
-    )
+    probe: Annotated[float, within(1e-6, 100)] = 0.01  # how far around a point it asks, as a share of its distance
     check_answers: Count = 50
     attempts: Count = 100
     iterations: Count = 50

@@ -9,7 +9,7 @@ and all test images, six (CIFAR-10: five) members for every non-member. Each of 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ from lib.membership import AttackNet, auc_as_coded, by_threshold, log_odds, memb
 from lib.metrics import accuracy
 from lib.uncertainty import MonteCarloDropout, Victim
 
+# The shadow of the paper's code.
+CODED: dict[str, Any] = {
+    "network": "shadow_coded", "batch_size": 32, "learning_rate": 0.01, "patience": 3, "augmentation": "flip_and_rotate",
+}  # fmt: skip
 INPUTS = {"unit": 1.0, "raw": 255.0}
 
 
@@ -38,9 +42,7 @@ class Membership(Cell):
     part: Part = "target"
     adversary: Literal["salem", "as_coded"] = "salem"  # whose attack network, and whose shadow
     features: Literal["top3", "top3_spread", "unsorted"] = "top3"
-    shadow: Literal["disjoint", "same"] = (
-        "disjoint"  # what it is trained on: the other half, or the target's own images
-    )
+    shadow: Literal["disjoint", "same"] = "disjoint"  # trained on the other half, or on the target's own images
     inputs: Literal["unit", "raw"] = "unit"  # the scale of the pixels that the target is asked about
     # Test images, or those with dark and light exchanged: from another distribution.
     nonmembers: Literal["test", "inverted"] = "test"
@@ -54,9 +56,7 @@ class Membership(Cell):
         if self.features == "top3_spread" and self.adversary != "salem":
             raise BadValue(f"features: top3_spread needs a shadow with dropout, which {self.adversary} has not")
         if self.features == "top3_spread" and self.answers != "mean":
-            raise BadValue(
-                f"features: top3_spread needs answers=mean, for one draw has no spread; got {self.answers!r}"
-            )
+            raise BadValue(f"features: top3_spread needs answers=mean: one draw has no spread; got {self.answers!r}")
 
     def work(self) -> float:
         """The attack network costs next to nothing."""
@@ -94,16 +94,7 @@ def shadow_of(config: Membership) -> Membership:
     shadow = replace(config, copy=1, part=config.part if config.shadow == "same" else other[config.part])
     if config.adversary == "salem":
         return shadow
-    return replace(
-        shadow,
-        network="shadow_coded",
-        bayesian=False,
-        answers="off",
-        batch_size=32,
-        learning_rate=0.01,
-        patience=3,
-        augmentation="flip_and_rotate",
-    )
+    return replace(shadow, bayesian=False, answers="off", **CODED)
 
 
 def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:

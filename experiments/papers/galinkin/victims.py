@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from torch import Tensor
 
-from experiments.cell import Common, Count, Flag, OneOf, Rate, Size, checked, part_of, within
+from experiments.cell import Common, Count, DataName, Dropout, Flag, OneOf, Rate, Size, checked, part_of, within
 from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.data import Split
@@ -41,12 +41,12 @@ class Cell(Common):
     NOTED = ("training_epochs",)
 
     paper: Literal["galinkin"] = "galinkin"
-    dataset: Annotated[str, OneOf(data.NAMES)] = "mnist"
+    dataset: DataName = "mnist"
     network: Literal["lenet5", "lenet5_coded", "resnet18", "shadow_coded"] = "lenet5"
     bayesian: Flag = False  # with dropout after every layer
     part: Part = "whole"  # of the training data: all of it, or one of two disjoint halves
     copy: Size = 0  # another network trained on the same images, by weights and batches of its own
-    dropout: Annotated[float, within(0, 0.999)] = 0.5  # of a Bayesian network; 0.4 in a ResNet
+    dropout: Dropout = 0.5  # of a Bayesian network; 0.4 in a ResNet
     epochs: Count = 25  # at most
     learning_rate: Rate = 0.035
     patience: Size = 2  # epochs without an improvement by min_delta; 0: no early stopping

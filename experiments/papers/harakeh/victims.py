@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Common, Count, OneOf, Size, checked, part_of, within
+from experiments.cell import Common, Count, DataName, Dropout, OneOf, Size, checked, part_of, within
 from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.evaluation import images_at_once
@@ -35,13 +35,11 @@ class Cell(Common):
     )
 
     paper: Literal["harakeh"] = "harakeh"
-    dataset: Annotated[str, OneOf(data.NAMES)] = "mnist"
+    dataset: DataName = "mnist"
     network: Annotated[str, OneOf(models.ARCHITECTURES)] = "basic_cnn"
     estimator: Annotated[str, OneOf([*ESTIMATORS, "ensemble"])] = "none"
     width: Count = 64  # filters of the first convolution, or units of a dense layer
-    dropout: Annotated[float, within(0, 0.999)] = (
-        0.5  # of the epistemic estimator, after every convolution but the last
-    )
+    dropout: Dropout = 0.5  # of the epistemic estimator, after every convolution but the last of a head
     test_size: Size = 0  # 0: the whole test set
     epochs: Count = 6
     label_smoothing: Annotated[float, within(0, 0.99)] = 0.1

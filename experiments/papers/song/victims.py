@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from experiments.cell import Common, Count, OneOf, Rate, Share, Size, checked, part_of
+from experiments.cell import Common, Count, DataName, OneOf, Rate, Share, Size, checked, part_of
 from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
@@ -45,7 +45,7 @@ class Cell(Common):
     NOTED = ("training_compiled",)
 
     paper: Literal["song"] = "song"
-    dataset: Annotated[str, OneOf(data.NAMES)] = "yale"
+    dataset: DataName = "yale"
     network: Literal["yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short"] = "yale_cnn"
     width: Count = 8
     part: Size = 0  # which of the disjoint parts of `train_size` images
