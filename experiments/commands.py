@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import Executor
 from typing import Any, get_args
 
-from experiments import costs, equivalence, execution, packing, papers, provenance, verification
+from experiments import costs, equivalence, execution, grid, packing, papers, provenance, verification
 from experiments import gate as behaviour
 from experiments.address import parse, told
 from experiments.find import NoCell
@@ -25,7 +25,7 @@ from lib.training import checkpoints
 
 
 def _cells(options: argparse.Namespace) -> list[Any]:
-    """The cells that the options name, the most wanted first; with --seed S, only of that seed."""
+    """The cells that the options name, of all grids the most wanted first; with --seed S, only of that seed."""
     only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
     profiles = [options.profile] if options.profile else ["reduced", "paper"]
     cells, refused = [], None
@@ -37,7 +37,7 @@ def _cells(options: argparse.Namespace) -> list[Any]:
                 refused = error
     if refused is not None and not cells:
         raise refused
-    return cells if options.paper else sorted(cells, key=lambda cell: cell.seed)  # no paper's seeds wait for another's
+    return list(grid.worth(cells))
 
 
 def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
@@ -53,7 +53,7 @@ def _store(options: argparse.Namespace) -> Store:
 
 
 def plan(options: argparse.Namespace) -> int:
-    """Print the missing cells with their prices."""
+    """Print the missing cells with their prices, and what they come to by paper and by worth."""
     device = check_choice("--device", options.device or "cpu", ("cpu", "cuda"))
     store = _store(options)
     price = _prices(store, device)
@@ -61,6 +61,8 @@ def plan(options: argparse.Namespace) -> int:
     for cell, seconds in missing.items():
         print(f"{key_of(cell)}  {label(cell):<75} {costs.duration(seconds):>9}")
     print(costs.forecast(list(missing.values())))
+    for names in ({cell: cell.paper for cell in missing}, grid.worth(missing)):
+        print("\n".join(["", *grid.sums(missing, names)]))
     return 0
 
 

@@ -19,12 +19,13 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if
 
 
 class Paper(Protocol):
-    """What a paper's package offers. `grid` is all that is computed, `main` what tables are made of, one cell a row and seed."""
+    """What a paper's package offers. `grid` is all that is computed, with what it is worth in `promised`; `main` is what tables are of."""
 
     TITLE: str
     SEEDS: int
     TOLERANCES: dict[str, float]  # by how many percentage points a recomputed measurement may differ from its record
 
+    def promised(self, profile: str) -> dict[Any, str]: ...
     def grid(self, profile: str) -> list[Any]: ...
     def main(self, profile: str) -> list[Any]: ...
 

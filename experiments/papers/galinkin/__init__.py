@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from experiments.cell import PROFILES
 from experiments.papers.galinkin.evasion import Evasion
-from experiments.papers.galinkin.grid import DROPOUT, RARE, SEEDS, deviations, grid, main, variants
+from experiments.papers.galinkin.grid import DROPOUT, RARE, SEEDS, deviations, grid, main, promised, variants
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
 from experiments.papers.galinkin.victims import Cell

@@ -10,7 +10,7 @@ from experiments.cell import PROFILES
 from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import FGSM
 from experiments.papers.harakeh.gradient import Gradient
-from experiments.papers.harakeh.grid import SEEDS, VARIANTS, Deviation, deviations, grid, main
+from experiments.papers.harakeh.grid import SEEDS, VARIANTS, Deviation, deviations, grid, main, promised
 from experiments.papers.harakeh.targeted import CW, JSMA
 from experiments.papers.harakeh.victims import Cell
 from lib.evasion import FORMS

@@ -7,7 +7,17 @@ module here, with the settings of its cells and how one is measured.
 from __future__ import annotations
 
 from experiments.cell import PROFILES
-from experiments.papers.song.grid import SEEDS, SUSPECTS, deviations, fewer_members, grid, main, other_budgets, variants
+from experiments.papers.song.grid import (
+    SEEDS,
+    SUSPECTS,
+    deviations,
+    fewer_members,
+    grid,
+    main,
+    other_budgets,
+    promised,
+    variants,
+)
 from experiments.papers.song.targeted import METHODS, Targeted
 from experiments.papers.song.threshold import Threshold
 from experiments.papers.song.victims import Cell

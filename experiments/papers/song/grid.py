@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.papers import added
+from experiments.grid import Grid, Pairs, wanted
 from experiments.papers.song.targeted import Targeted
 from experiments.papers.song.threshold import Threshold
 from experiments.papers.song.victims import Cell
@@ -18,70 +18,42 @@ FEWER = 5  # by how much the members of `fewer_members` are fewer
 DATASETS = ("yale", "fashion_mnist", "cifar10")
 EPSILON = {"yale": 8 / 255, "fashion_mnist": 0.1, "cifar10": 8 / 255}
 
-_YALE: dict[str, Any] = {"network": "yale_cnn", "width": 8}  # the defaults of a cell are the rest
-_FASHION: dict[str, Any] = {
-    "network": "fashion_cnn",
-    "width": 256,
-    "steps": 80_001,
-    "batch_size": 100,
-    "second_rate": 1e-5,
-    "second_from": 50_000,
-    "third_rate": 1e-6,
-    "third_from": 65_000,
-    "attack_steps": 8,
-    "step_size": 0.02,
-    "ramp": 0,
-}
-_CIFAR: dict[str, Any] = {
-    "network": "wide_resnet",
-    "width": 160,
-    "steps": 80_001,
-    "batch_size": 128,
-    "optimizer": "momentum",
-    "learning_rate": 0.1,
-    "second_rate": 0.01,
-    "second_from": 40_000,
-    "third_rate": 0.001,
-    "third_from": 60_000,
-    "loss": "mean",
-    "step_size": 2 / 255,
-    "ramp": 0,
-    "augmentation": "flip_and_crop",
-}
-PAPER = {"yale": _YALE, "fashion_mnist": _FASHION, "cifar10": _CIFAR}
+PAPER: dict[str, dict[str, Any]] = {
+    "yale": {"network": "yale_cnn", "width": 8},  # the defaults of a cell are the rest
+    "fashion_mnist": {
+        "network": "fashion_cnn", "width": 256, "steps": 80_001, "batch_size": 100,
+        "second_rate": 1e-5, "second_from": 50_000, "third_rate": 1e-6, "third_from": 65_000,
+        "attack_steps": 8, "step_size": 0.02, "ramp": 0,
+    },
+    "cifar10": {
+        "network": "wide_resnet", "width": 160, "steps": 80_001, "batch_size": 128, "optimizer": "momentum", "loss": "mean",
+        "learning_rate": 0.1, "second_rate": 0.01, "second_from": 40_000, "third_rate": 0.001, "third_from": 60_000,
+        "step_size": 2 / 255, "ramp": 0, "augmentation": "flip_and_crop",
+    },
+}  # fmt: skip
 
 # What `reduced` changes: networks that are narrower or shorter, a twelfth of the images, so that networks as small can learn
 # them by heart, fewer steps of training and, in it, fewer and longer ones of the attack. Yale is run at `paper` alone.
-_FEW: dict[str, dict[str, Any]] = {
-    "fashion_mnist": {
-        "width": 32,
-        "train_size": 5000,
-        "steps": 2000,
-        "learning_rate": 1e-3,
-        "second_rate": 1e-4,
-        "second_from": 1250,
-        "third_rate": 1e-5,
-        "third_from": 1625,
-        "attack_steps": 4,
-        "step_size": 0.04,
+LESS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {dataset: {} for dataset in DATASETS},
+    "reduced": {
+        "fashion_mnist": {
+            "width": 32, "train_size": 5000, "steps": 2000, "attack_steps": 4, "step_size": 0.04, "learning_rate": 1e-3,
+            "second_rate": 1e-4, "second_from": 1250, "third_rate": 1e-5, "third_from": 1625,
+        },
+        "cifar10": {
+            "network": "wide_resnet_short", "width": 32, "train_size": 4000, "steps": 3000, "attack_steps": 3,
+            "step_size": 20 / 255 / 3, "second_from": 1500, "third_from": 2250,
+        },
     },
-    "cifar10": {
-        "network": "wide_resnet_short",
-        "width": 32,
-        "train_size": 4000,
-        "steps": 3000,
-        "second_from": 1500,
-        "third_from": 2250,
-        "attack_steps": 3,
-        "step_size": 20 / 255 / 3,
+    "smoke": {
+        "yale": {"width": 1, "steps": 2, "batch_size": 5, "ramp": 2, "train_size": 20},
+        "fashion_mnist": {"width": 8, "steps": 30, "batch_size": 20, "learning_rate": 3e-3, "train_size": 100},
+        "cifar10": {"network": "wide_resnet_short", "width": 16, "steps": 6, "batch_size": 10, "train_size": 100},
     },
-}
-_SMOKE: dict[str, dict[str, Any]] = {
-    "yale": {"width": 1, "steps": 2, "batch_size": 5, "ramp": 2, "train_size": 20},
-    "fashion_mnist": {"width": 8, "steps": 30, "batch_size": 20, "learning_rate": 3e-3, "train_size": 100},
-    "cifar10": {"network": "wide_resnet_short", "width": 16, "steps": 6, "batch_size": 10, "train_size": 100},
-}
+}  # fmt: skip
 
+EVAL: dict[str, dict[str, int]] = {"paper": {}, "reduced": {"eval_steps": 10}, "smoke": {"eval_steps": 2}}
 # What could let the test accuracy of the natural Yale Face victim fall while it trains, each alone.
 SUSPECTS: dict[str, dict[str, Any]] = {
     "without weight decay": {"l2": 0.0},
@@ -98,112 +70,83 @@ def variants(profile: str) -> list[dict[str, Any]]:
     """
     check_choice("profile", profile, PROFILES)
     found = []
-    for dataset in DATASETS:
-        if profile == "reduced" and dataset not in _FEW:
-            continue
-        settings = dict(PAPER[dataset])
-        if profile != "paper":
-            settings |= (_FEW if profile == "reduced" else _SMOKE)[dataset]
+    for dataset, less in LESS[profile].items():
+        one = {"profile": profile, "dataset": dataset, **PAPER[dataset], **less, "epsilon": EPSILON[dataset]}
         if profile == "smoke":
-            settings |= {"second_from": settings["steps"] // 2, "third_from": settings["steps"], "attack_steps": 2}
-            settings["observations"] = 2
-        name = f"digits_as_{dataset}" if profile == "smoke" else dataset
-        for train_epsilon in (0.0, EPSILON[dataset]):
-            found.append({"dataset": name, **settings, "train_epsilon": train_epsilon, "epsilon": EPSILON[dataset]})
+            one |= {"dataset": f"digits_as_{dataset}", "attack_steps": 2, "observations": 2}
+            one |= {"second_from": one["steps"] // 2, "third_from": one["steps"]}
+        found += [{**one, "train_epsilon": train_epsilon} for train_epsilon in (0.0, EPSILON[dataset])]
     return found
 
 
-def grid(profile: str) -> list[Cell]:
-    """Every cell of `profile`, the most wanted first; seeds outermost, so that an interrupted run leaves whole seeds.
-
-    Raises:
-        BadValue: unknown profile.
-    """
-    return list(dict.fromkeys([*main(profile), *deviations(profile), *added("song", profile)]))
+def _seeds(worth: str, *cells: Cell, seeds: int = SEEDS) -> Pairs:
+    """Each seed has a part of the data of its own, so that the next seed's victim is its shadow."""
+    for found, cell in wanted(worth, *cells, seeds=seeds):
+        yield found, replace(cell, part=cell.seed) if cell.train_size else cell
 
 
-def main(profile: str) -> list[Cell]:
-    """The cells behind Tables 1 and 2 and Figure 1.
+def _tables(profile: str) -> Pairs:
+    """What Tables 1 and 2 and Figure 1 are made of."""
+    robust = [one for one in variants(profile) if "cifar10" in one["dataset"] and one["train_epsilon"]]
+    sizes = {"smoke": {"known": 2, "judged": 2, "classes": 2}, "reduced": {"known": 150, "judged": 150}, "paper": {}}
+    cells = [
+        *map(_threshold, variants(profile)),
+        *(Targeted(**one, **EVAL[profile], **sizes[profile]) for one in robust),
+    ]
+    yield from _seeds("published numbers", *cells)
 
-    Raises:
-        BadValue: unknown profile.
-    """
-    cells = [cell for seed in range(_seeds(profile)) for cell in _tables(profile, seed)]
-    # Faces are large: one victim is enough to see them work.
-    return [cell for cell in cells if profile != "smoke" or "yale" not in cell.dataset or cell.train_epsilon]
 
-
-def deviations(profile: str) -> list[Cell]:
-    """The attack on the cross-entropy; the suspects; and, where training is cheap, fewer members and other budgets.
-
-    Raises:
-        BadValue: unknown profile.
-    """
-    cells: list[Cell] = []
-    for seed in range(_seeds(profile) if profile != "smoke" else 0):
-        usual = (_threshold(profile, seed, variant) for variant in variants(profile))
-        cells += [replace(cell, attack_loss="cross_entropy", shadow=False) for cell in usual]
+def _others(profile: str) -> Pairs:
+    """The attack on the cross-entropy; the suspects; and, where training is cheap, fewer members and other budgets."""
+    if profile == "smoke":
+        yield next(_other_budgets(profile))
+        return
+    alone = [_threshold(one, shadow=False) for one in variants(profile)]
+    yield from _seeds("changed settings", *(replace(one, attack_loss="cross_entropy") for one in alone))
     if profile == "paper":
-        cells += [replace(_threshold(profile, 0, variants(profile)[0]), **change) for change in SUSPECTS.values()]
-    cells += [*fewer_members(profile), *other_budgets(profile)]
-    return cells if profile != "smoke" else cells[:1]
+        yield from _seeds("changed settings", *(replace(alone[0], **change) for change in SUSPECTS.values()), seeds=1)
+    yield from _fewer_members(profile)
+    yield from _other_budgets(profile)
 
 
-def fewer_members(profile: str) -> list[Threshold]:
-    """The victims of `reduced` on a fifth of their members: few enough for robust ones to learn their adversarial images as well.
-
-    Raises:
-        BadValue: unknown profile.
-    """
-    fewer = [variant | {"train_size": variant.get("train_size", 0) // FEWER} for variant in variants(profile)]
-    seeds = range(SEEDS if profile == "reduced" else 0)
-    return [replace(_threshold(profile, seed, variant), shadow=False) for seed in seeds for variant in fewer]
+def _fewer_members(profile: str) -> Pairs:
+    """The victims of `reduced` on a fifth of their members: few enough for robust ones to fit adversarial images as well."""
+    for one in variants(profile) if profile == "reduced" else ():
+        yield from _seeds(
+            "changed settings", _threshold(one | {"train_size": one["train_size"] // FEWER}, shadow=False)
+        )
 
 
-def other_budgets(profile: str) -> list[Threshold]:
-    """Robust victims trained with a quarter and with half of the budget, and with steps of the attack as much shorter.
-
-    Raises:
-        BadValue: unknown profile.
-    """
-    cells = []
-    robust = [one for one in variants(profile) if one["train_epsilon"] and "yale" not in one["dataset"]]
-    for seed in range(_seeds(profile) if profile != "paper" else 0):
-        for variant in robust:
+def _other_budgets(profile: str) -> Pairs:
+    """Robust victims trained with a quarter and with half of the budget, and with steps of the attack as much shorter."""
+    for one in variants(profile):
+        if one["train_epsilon"] and "yale" not in one["dataset"] and profile != "paper":
             for part in (0.25, 0.5):
-                scaled = {name: part * variant[name] for name in ("train_epsilon", "step_size")}
-                cells.append(replace(_threshold(profile, seed, variant | scaled), shadow=False))
-    return cells
+                scaled = {name: part * one[name] for name in ("train_epsilon", "step_size")}
+                yield from _seeds("changed settings", _threshold(one | scaled, shadow=False))
 
 
-def _seeds(profile: str) -> int:
-    return 1 if profile == "smoke" else SEEDS
-
-
-def _tables(profile: str, seed: int) -> Iterator[Cell]:
-    for variant in variants(profile):
-        yield _threshold(profile, seed, variant)
-    for variant in variants(profile):
-        if "cifar10" in variant["dataset"] and variant["train_epsilon"]:
-            yield Targeted(profile=profile, seed=seed, part=_part(seed, variant), **variant, **_points(profile))
-
-
-def _threshold(profile: str, seed: int, variant: dict[str, Any]) -> Threshold:
-    shadow = profile == "reduced" or (profile == "smoke" and "fashion" in variant["dataset"])
+def _threshold(one: dict[str, Any], **own: Any) -> Threshold:
+    """With a shadow where images are left for one."""
     sizes: dict[str, Any] = {
-        "smoke": {"eval_steps": 2, "judged": 20 if "yale" in variant["dataset"] else 100},
-        "reduced": {"eval_steps": 10, "judged": variant.get("train_size", 0)},
-    }.get(profile, {})
-    return Threshold(profile=profile, seed=seed, part=_part(seed, variant), shadow=shadow, **variant, **sizes)
+        "paper": {},
+        "reduced": {"judged": one.get("train_size", 0), "shadow": True},
+        "smoke": {"judged": 20 if "yale" in one["dataset"] else 100, "shadow": "fashion" in one["dataset"]},
+    }[one["profile"]]
+    return Threshold(**{**one, **EVAL[one["profile"]], **sizes, **own})
 
 
-def _part(seed: int, variant: dict[str, Any]) -> int:
-    """Each seed has a part of its own, so that the next seed's victim is its shadow."""
-    return seed if variant.get("train_size") else 0
+def _kept(cell: Cell) -> bool:
+    """Faces are large: in `smoke` one victim is enough to see them work."""
+    return cell.profile != "smoke" or "yale" not in cell.dataset or bool(cell.train_epsilon)
 
 
-def _points(profile: str) -> dict[str, Any]:
-    return {
-        "smoke": {"known": 2, "judged": 2, "eval_steps": 2, "classes": 2},
-        "reduced": {"known": 150, "judged": 150, "eval_steps": 10},
-    }.get(profile, {})
+def _heavy(cell: Cell) -> bool:
+    return cell.profile == "paper" and "yale" not in cell.dataset
+
+
+_GRID = Grid("song", _tables, _others, kept=_kept, heavy=_heavy)
+promised, grid, main = _GRID.promised, _GRID.cells, _GRID.main
+deviations, fewer_members, other_budgets = (
+    partial(_GRID.only, part) for part in (_others, _fewer_members, _other_budgets)
+)
