@@ -19,7 +19,7 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if
 
 
 class Paper(Protocol):
-    """What a paper's package offers. `grid` is all that is computed, with what it is worth in `promised`; `main` is what tables are of."""
+    """What a paper's package offers: all cells that are computed, with their worth; the same; and those that tables are of."""
 
     TITLE: str
     SEEDS: int

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import command_line, equivalence, execution, papers, records, verification
+from experiments import command_line, equivalence, execution, grid, papers, records, verification
 from experiments.equivalence import Pair, kind_of
 from experiments.find import row
 from experiments.papers import harakeh
@@ -152,12 +152,12 @@ def test_a_condition_that_one_of_the_default_profiles_meets_is_met(cli: Cli, sto
     both = [cell for profile in ("reduced", "paper") for cell in harakeh.grid(profile)]
     expected = [key_of(cell) for cell in both if cell.network == "fully_convolutional"]
     assert expected and {cell.network for cell in harakeh.grid("reduced")} != {cell.network for cell in both}
-    assert outcome.rc == 0 and [line.split()[0] for line in outcome.stdout.splitlines()[:-1]] == expected
+    assert outcome.rc == 0 and [line.split()[0] for line in planned(outcome)[0]] == expected
 
 
 def test_a_condition_on_a_field_that_one_paper_has_is_met(cli: Cli, store: Store) -> None:
     outcome = cli("plan", "--only", "train_epsilon=0.1", "--results", store.root)
-    assert outcome.rc == 0 and all(" song " in line for line in outcome.stdout.splitlines()[:-1])
+    assert outcome.rc == 0 and all(" song " in line for line in planned(outcome)[0])
     outcome = cli("plan", "--only", "colour=red", "--results", store.root)
     assert outcome.rc == 2 and "--only colour: unknown field" in outcome.stderr
 
@@ -221,9 +221,15 @@ def test_a_damaged_record_is_named(
 # --- plan -------------------------------------------------------------------------------------------------------------
 
 
+def planned(outcome: Any) -> tuple[list[str], str, list[list[str]]]:
+    """The lines of the cells of a plan, its total, and its tables by paper and by worth."""
+    cells, *tables = (part.splitlines() for part in outcome.stdout.split("\n\n"))
+    return cells[:-1], cells[-1], tables
+
+
 def test_plan_lists_what_is_missing(cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]) -> None:
     outcome = cli("plan", *SMOKE, *tiny_options, "--results", store.root)
-    *lines, total = outcome.stdout.splitlines()
+    lines, total, _ = planned(outcome)
     assert outcome.rc == 0 and [line.split()[0] for line in lines] == [key_of(cell) for cell in cells]
     assert all(line.endswith("no price") for line in lines)
     n = len(cells)
@@ -235,7 +241,7 @@ def test_plan_prices_from_what_is_recorded(cli: Cli, store: Store, cells: list[A
     """One cell is recorded, at 66 seconds: the others of its network follow by their work, the rest have no price."""
     fill(store, cells[:1], seconds=66)
     outcome = cli("plan", *SMOKE, *tiny_options, "--results", store.root)
-    *lines, total = outcome.stdout.splitlines()
+    lines, total, _ = planned(outcome)
     priced = [cell.network == cells[0].network for cell in cells[1:]]
     prices = [66 * cell.work() / cells[0].work() for cell in cells[1:]]
     expected = [f"{p / 60:.1f} min" if known else "no price" for p, known in zip(prices, priced, strict=True)]
@@ -250,28 +256,40 @@ def test_a_plan_for_a_gpu_takes_no_price_from_a_processor(
 ) -> None:
     fill(store, cells[:1], seconds=66)
     outcome = cli("plan", *SMOKE, *tiny_options, "--device", "cuda", "--results", store.root)
-    assert outcome.rc == 0 and all(line.endswith("no price") for line in outcome.stdout.splitlines()[:-1])
+    assert outcome.rc == 0 and all(line.endswith("no price") for line in planned(outcome)[0])
     outcome = cli("plan", *SMOKE, "--device", "tpu", "--results", store.root)
     assert outcome.rc == 2 and "--device: unknown 'tpu'; expected one of cpu, cuda" in outcome.stderr
 
 
 def test_without_a_profile_the_plan_is_for_the_results_of_the_book(cli: Cli, store: Store) -> None:
     outcome = cli("plan", "--paper", "harakeh", "--results", store.root)
-    keys = [line.split()[0] for line in outcome.stdout.splitlines()[:-1]]
-    assert keys == [key_of(cell) for profile in ("reduced", "paper") for cell in harakeh.grid(profile)]
+    keys = [line.split()[0] for line in planned(outcome)[0]]
+    wanted = {cell: worth for profile in ("reduced", "paper") for cell, worth in harakeh.promised(profile).items()}
+    assert keys == [key_of(cell) for cell in grid.ordered((worth, cell) for cell, worth in wanted.items())]
 
 
-def test_over_all_papers_the_first_seed_of_each_comes_first(cli: Cli, store: Store) -> None:
-    lines = cli("plan", "--profile", "paper", "--results", store.root).stdout.splitlines()[:-1]
-    listed = [(line.split()[1], int(line.split(" seed ")[1].split()[0])) for line in lines]
-    assert [seed for _, seed in listed] == sorted(seed for _, seed in listed)
-    assert list(dict.fromkeys(paper for paper, seed in listed if seed == 0)) == list(papers.NAMES)
+def test_over_all_papers_what_is_worth_most_comes_first_and_of_that_the_first_seeds(cli: Cli, store: Store) -> None:
+    lines, _, (by_paper, by_worth) = planned(cli("plan", "--profile", "paper", "--results", store.root))
+    keys = {
+        key_of(cell): (grid.CLASSES.index(worth), cell.seed)
+        for name in papers.NAMES
+        for cell, worth in papers.get(name).promised("paper").items()
+    }
+    assert [keys[line.split()[0]] for line in lines] == sorted(keys.values())
+    assert list(dict.fromkeys(line.split()[1] for line in lines)) == list(papers.NAMES)
+    names = [
+        list(dict.fromkeys(one))
+        for one in ((line.split()[0] for line in by_paper), (line[:18].strip() for line in by_worth))
+    ]
+    assert names == [list(papers.NAMES), [name for name in grid.CLASSES if name != grid.NEW]]
+    counts = [[int(line[18:].split()[0]) for line in table] for table in (by_paper, by_worth)]
+    assert [sum(some) for some in counts] == [len(lines)] * 2
 
 
 def test_one_seed_can_be_chosen(cli: Cli, store: Store) -> None:
     for options, seeds in ((("--seed", "3"), {"3"}), (("--seeds", "2"), {"0", "1"})):
         outcome = cli("plan", "--paper", "harakeh", "--profile", "paper", *options, "--results", store.root)
-        assert {line.split(" seed ")[1].split()[0] for line in outcome.stdout.splitlines()[:-1]} == seeds
+        assert {line.split(" seed ")[1].split()[0] for line in planned(outcome)[0]} == seeds
 
 
 # --- run --------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
@@ -255,11 +254,18 @@ def test_no_two_cells_of_a_grid_are_one(profile: str) -> None:
 
 
 @PROFILES
-def test_an_interrupted_run_leaves_whole_seeds(profile: str) -> None:
-    seeds = [cell.seed for cell in harakeh.main(profile)]
-    assert seeds == sorted(seeds) and set(seeds) == set(range(1 if profile == "smoke" else harakeh.SEEDS))
-    assert len(set(Counter(seeds).values())) == 1
-    assert harakeh.grid(profile)[: len(seeds)] == harakeh.main(profile)
+def test_the_published_cells_have_all_seeds(profile: str) -> None:
+    """Those of the paper's own networks; at `reduced` FGSM has all, the rest three."""
+    seeds: dict[Cell, set[int]] = {}
+    for cell in harakeh.main(profile):
+        seeds.setdefault(replace(cell, seed=0), set()).add(cell.seed)
+    for cell, found in seeds.items():
+        members_alone = (
+            cell.estimator == "ensemble" and getattr(cell, "form", "mean") != "mean" and cell.attack == "pgd"
+        )
+        few = profile == "reduced" and (cell.attack != "fgsm" or cell.estimator == "ensemble")
+        count = 1 if profile == "smoke" or members_alone else 3 if few else harakeh.SEEDS
+        assert found == set(range(count)), cell
 
 
 @PROFILES

@@ -266,8 +266,12 @@ def test_the_cells_of_the_paper_have_its_settings() -> None:
         assert cell.estimator == ("robust" if cell.train_epsilon else "natural")
     both = {(cell.dataset, cell.train_epsilon > 0, cell.seed) for cell in cells if isinstance(cell, Threshold)}
     assert both == {(name, robust, seed) for name in FROM_THE_PAPER for robust in (False, True) for seed in range(3)}
+    by_loss = [cell for cell in cells if getattr(cell, "attack_loss", "") == "cross_entropy"]
+    assert {cell.dataset for cell in by_loss} == {"yale"} and len(
+        by_loss
+    ) == 3 * 2  # that of the others would wait for a GPU
     assert (
-        len(song.main("paper")) == 3 * (6 + 1) and len(cells) == 3 * (6 + 1 + 6) == len(set(cells)) and song.SEEDS == 3
+        len(song.main("paper")) == 3 * (6 + 1) and len(cells) == 3 * (6 + 1 + 2) == len(set(cells)) and song.SEEDS == 3
     )
     table2 = [cell for cell in cells if isinstance(cell, Targeted)]
     assert all(
@@ -301,13 +305,15 @@ def test_training_is_told_all_that_the_cell_says() -> None:
 
 
 @PROFILES
-def test_no_two_cells_of_a_grid_are_one_and_an_interrupted_run_leaves_whole_seeds(profile: str) -> None:
+def test_no_two_cells_of_a_grid_are_one_and_the_published_ones_have_all_seeds(profile: str) -> None:
     cells, main = song.grid(profile), song.main(profile)
     assert len({key_of(cell) for cell in cells}) == len(set(cells)) == len(cells) > 0
     assert {(cell.paper, cell.profile) for cell in cells} == {("song", profile)}
-    assert cells[: len(main)] == main
-    order = [cell.seed for cell in main]
-    assert order == sorted(order) and set(order) == set(range(1 if profile == "smoke" else song.SEEDS))
+    assert set(main) <= set(cells)
+    seeds: dict[Cell, set[int]] = {}
+    for cell in main:
+        seeds.setdefault(replace(cell, seed=0, part=0), set()).add(cell.seed)
+    assert all(found == set(range(1 if profile == "smoke" else song.SEEDS)) for found in seeds.values())
 
 
 def test_reduced_has_the_paper_s_budgets_and_a_shadow_for_every_victim() -> None:
@@ -331,7 +337,8 @@ def test_reduced_has_the_paper_s_budgets_and_a_shadow_for_every_victim() -> None
 def test_a_deviation_changes_the_loss_the_members_the_budget_or_a_suspect_of_a_main_cell(profile: str) -> None:
     """With a smaller budget in training its attack's steps are smaller by as much; the attack on the victim is the same."""
     main = {replace(cell, shadow=False) for cell in song.main(profile) if isinstance(cell, Threshold)}
-    by_loss = {replace(cell, attack_loss="cross_entropy") for cell in main}
+    light = {cell for cell in main if profile != "paper" or cell.dataset == "yale"}
+    by_loss = {replace(cell, attack_loss="cross_entropy") for cell in light}
     found = song.deviations(profile)
     assert found and len(found) == len(set(found))
     assert by_loss <= set(found) if profile != "smoke" else not by_loss & set(found)

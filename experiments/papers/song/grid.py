@@ -53,7 +53,7 @@ LESS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 
-EVAL: dict[str, dict[str, int]] = {"paper": {}, "reduced": {"eval_steps": 10}, "smoke": {"eval_steps": 2}}
+EVAL: dict[str, dict[str, Any]] = {"paper": {}, "reduced": {"eval_steps": 10}, "smoke": {"eval_steps": 2}}
 # What could let the test accuracy of the natural Yale Face victim fall while it trains, each alone.
 SUSPECTS: dict[str, dict[str, Any]] = {
     "without weight decay": {"l2": 0.0},
@@ -88,7 +88,11 @@ def _seeds(worth: str, *cells: Cell, seeds: int = SEEDS) -> Pairs:
 def _tables(profile: str) -> Pairs:
     """What Tables 1 and 2 and Figure 1 are made of."""
     robust = [one for one in variants(profile) if "cifar10" in one["dataset"] and one["train_epsilon"]]
-    sizes = {"smoke": {"known": 2, "judged": 2, "classes": 2}, "reduced": {"known": 150, "judged": 150}, "paper": {}}
+    sizes: dict[str, dict[str, Any]] = {
+        "smoke": {"known": 2, "judged": 2, "classes": 2},
+        "reduced": {"known": 150, "judged": 150},
+        "paper": {},
+    }
     cells = [
         *map(_threshold, variants(profile)),
         *(Targeted(**one, **EVAL[profile], **sizes[profile]) for one in robust),
