@@ -76,6 +76,7 @@ def _values(paper: str, name: str) -> set[Any]:
     return {getattr(cell, name) for cell in cells if hasattr(cell, name) and not callable(getattr(cell, name))}
 
 
+@cache
 def types_of(paper: str) -> dict[str, type]:
     """The type of every field of the cells of a paper."""
     cells = [cells[0] for profile in PROFILES for cells in _rows(paper, profile)]

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from experiments import papers
-from experiments.find import NoCell, setting
+from experiments.find import NoCell, setting, types_of
 from lib.errors import BadValue, check_count
 
 # Settings that are named where they are not what they are in most cells.
@@ -35,16 +35,10 @@ def select(
     Raises:
         BadValue: unknown paper, profile or field; a value of the wrong type or out of range; conditions no cell meets.
     """
-    module = papers.get(paper)
-    cells = module.grid(profile)
-    # Cells of different experiments have different fields; one that lacks a field meets no condition on it.
-    types = {field.name: type(getattr(cell, field.name)) for cell in cells for field in fields(cell)}
-    conditions = [setting(condition, types, what="--only") for condition in only]
-    chosen = [
-        cell
-        for cell in cells
-        if all(hasattr(cell, name) and getattr(cell, name) == value for name, value in conditions)
-    ]
+    chosen, types = papers.get(paper).grid(profile), types_of(paper)
+    for name, value in (setting(condition, types, what="--only") for condition in only):
+        # Cells of different experiments have different fields; one that lacks a field meets no condition on it.
+        chosen = [cell for cell in chosen if hasattr(cell, name) and getattr(cell, name) == value]
     if seeds is not None:
         check_count("seeds", seeds)
         chosen = [cell for cell in chosen if cell.seed < seeds]

@@ -37,6 +37,7 @@ from experiments.records import Store
 from experiments.verdicts import Word, judge
 from lib.errors import BadValue, check_choice
 from report.numbers import NOT_RUN, evidence, one_number, over_seeds, percent
+from report.tables import values_at
 
 TOKEN = re.compile(r"\{n\}`([^`]+)`")
 DERIVED = "derived"
@@ -67,21 +68,19 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
     match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
     if match:
         return _derived(store, check_choice("paper", match[1] or paper, papers.NAMES), match[2])
-    first, *second = re.split(r" (?:-|beside) ", text)
-    one = parse(first, paper)
-    other = parse(second[0], paper) if second else one
-    for address in (one, other):
+    one, *second = (parse(address, paper) for address in re.split(r" (?:-|beside) ", text))
+    for address in (one, *second):
         check_planned(address)
     if not second:
         return _told(store, one)
+    (other,) = second
     if PRINTED in (one.reading, other.reading):
         printed = published.load(one.paper)
         return f"{printed[one.id].value - printed[other.id].value:.2f}"
-    values = resolve(store, one).values, resolve(store, other).values
-    shared = [seed for seed in values[0] if seed in values[1]]
     if " - " in text:
-        return over_seeds([values[0][seed] - values[1][seed] for seed in shared])
-    return _of_values({seed: values[0][seed] for seed in shared}, one)
+        return over_seeds(values_at(store, one.paper, text))
+    shared = resolve(store, other).values
+    return _of_values({seed: value for seed, value in resolve(store, one).values.items() if seed in shared}, one)
 
 
 def _derived(store: Store, paper: str, name: str) -> str:

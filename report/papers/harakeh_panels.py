@@ -84,7 +84,7 @@ def published_ranges() -> dict[str, dict[str, tuple[float, float]]]:
             for row in [printed[f"mnist/{attack}/{estimator}/fooling_rate"]]
         }
         for victim, attack in product(VICTIMS, FOOLING)
-        if victim.startswith("MNIST, text's")
+        if VICTIMS[victim] in ("text:mnist", "reduced:mnist")
     }
 
 
