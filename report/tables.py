@@ -1,4 +1,4 @@
-"""Tables: the paper's numbers beside ours, the claims with their verdicts, the state of the grid.
+"""Tables: the paper's numbers beside ours, whatever is measured at an address, and the claims with their verdicts.
 
 A table is a list of rows of strings under a head; the same rows become the Markdown of a page and the CSV that a reader
 downloads. A cell without a record says "not run".
