@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.papers.galinkin.readings import NETWORKS as ARCHITECTURES
+from experiments.papers.galinkin.victims import ANSWERS
 from experiments.records import Record
 from report.figures.curves import begin_at_zero, curves, draw_curve, membership_rates
 from report.figures.looks import BLUE, GREEN, OPEN, ORANGE, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
@@ -28,6 +29,7 @@ VICTIMS = Looks(
         ("one_draw", False): look("one draw, naive", PURPLE, "v", "--"),
         ("one_draw", True): look("one draw, aware", GREEN, "P", "-"),
     },
+    every=[("none", False), ("off", False), *product(set(ANSWERS) - {"off"}, (False, True))],
 )
 CLAIMS = Looks("victim", {key: {**one, **OPEN} for key, one in VICTIMS.items()})
 DECEIVED = (("mean", False), ("one_draw", False))  # victims whose noise the attack takes for success
