@@ -69,7 +69,7 @@ def kind_of(cell: Any) -> str:
         for name, value in switches(cell).items()
         if value != usual[name]
     ]
-    return " ".join([cell.paper, cell.attack, *words])
+    return " ".join([cell.paper, cell.attack, *sorted(words)])
 
 
 def commit_of(record: Record) -> str:
