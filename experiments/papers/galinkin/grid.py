@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.grid import Grid, Pairs, wanted
+from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
 from experiments.papers.galinkin.evasion import Evasion
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
@@ -17,10 +17,7 @@ from lib.errors import check_choice
 
 SEEDS = 5
 # Since version 2 the last point of the Boundary attack lies a little farther out, clear of rounding.
-ATTACKS: dict[str, dict[str, Any]] = {
-    "hop_skip_jump": {"norm": "linf", "version": 1},
-    "boundary": {"norm": "l2", "version": 2},
-}
+ATTACKS: dict[str, Any] = {"hop_skip_jump": {"norm": "linf", "version": 1}, "boundary": {"norm": "l2", "version": 2}}
 DROPOUT = {"lenet5": 0.5, "resnet18": 0.4}  # of the evasion code
 RARE = 0.05  # of the membership code
 # How that trains its targets, with the rate above.
@@ -29,13 +26,8 @@ OVERFITTED: dict[str, Any] = {"epochs": 100, "patience": 0}
 # What could explain the published membership accuracies, each alone, with OVERFITTED.
 HYPOTHESES: list[dict[str, Any]] = [{"shadow": "same"}, {"inputs": "raw"}, {"nonmembers": "inverted"}]
 # How a Bayesian victim is seen otherwise: by an attacker who knows that answers are random, draw by draw, without draws.
-WAYS: list[dict[str, Any]] = [
-    {"answers": "mean", "aware": True},
-    {"answers": "one_draw"},
-    {"answers": "one_draw", "aware": True},
-    {"answers": "off"},
-]
-# What the former takes: nearer to the boundary, noise drowns the direction.
+WAYS = [("mean", True), ("one_draw", False), ("one_draw", True), ("off", False)]
+# What the first takes: nearer to the boundary, noise drowns the direction.
 AWARE: dict[str, dict[str, Any]] = {"hop_skip_jump": {"probe": 10.0}, "boundary": {"lead": 3}}
 LOOKS: list[dict[str, Any]] = [{"features": "top3_spread"}, {"answers": "one_draw"}, {"answers": "off"}]
 
@@ -70,11 +62,8 @@ def variants(profile: str) -> list[dict[str, Any]]:
     smoke = check_choice("profile", profile, PROFILES) == "smoke"
     return [
         {
-            "profile": profile,
-            "dataset": f"digits_as_{dataset}" if smoke else dataset,
-            "network": network,
-            "bayesian": bayesian,
-            **{"dropout": DROPOUT[network], **VICTIM[profile]},
+            **{"profile": profile, "dataset": f"digits_as_{dataset}" if smoke else dataset},
+            **{"network": network, "bayesian": bayesian, "dropout": DROPOUT[network], **VICTIM[profile]},
             **({"train_size": 32, "epochs": 1} if smoke and network == "resnet18" else {}),
         }
         for dataset in ("mnist", "cifar10")
@@ -90,20 +79,17 @@ def _tables(profile: str) -> Pairs:
     for one in variants(profile):
         large = one["network"] == "resnet18"
         attacks = [*_written(one), *(_scan(one, attack) for attack in ATTACKS)]
-        yield from wanted(
-            "published numbers", *attacks, seeds=SEEDS, later="more seeds" if profile == "reduced" else ""
-        )
+        yield from wanted(PUBLISHED, *attacks, seeds=SEEDS, later="more seeds" if profile == "reduced" else "")
         inference = [_membership(one), _coded(one)]
-        yield from wanted("published numbers", *inference, seeds=SEEDS, later="more seeds" if large else "")
+        yield from wanted(PUBLISHED, *inference, seeds=SEEDS, later="more seeds" if large else "")
         if one["bayesian"]:
             seeds = 1 if large else SEEDS
-            for way in WAYS:
-                aware = "aware" in way
-                cells = [_evasion(one, attack, **way, **(own if aware else {})) for attack, own in AWARE.items()]
+            for answers, aware in WAYS:
+                cells = [_evasion(one, attack, answers=answers, aware=aware) for attack in ATTACKS]
                 worth, later = ("aware attacks", "") if aware else ("other forms", "more seeds")
                 yield from wanted(worth, *cells, seeds=seeds, later=later)
-                if way == WAYS[0] and large and profile == "paper":  # claims are judged under it
-                    yield from wanted("published numbers", *cells, seeds=SEEDS)
+                if aware and answers == "mean" and large and profile == "paper":  # claims are judged under it
+                    yield from wanted(PUBLISHED, *cells, seeds=SEEDS)
             looks = (replace(_membership(one), **look) for look in LOOKS)
             yield from wanted("other forms", *looks, seeds=seeds, later="more seeds")
 
@@ -112,17 +98,13 @@ def _others(profile: str) -> Pairs:
     """One seed of each, and all of a Bayesian LeNet-5 with the dropout rate of the membership code: the text's "high probability"
     is another.
     """
-    changed = partial(wanted, "changed settings")
+    changed, smoke = partial(wanted, CHANGED), profile == "smoke"
     for one in variants(profile):
         rare, small = {**one, "dropout": RARE}, one["network"] == "lenet5"
-        if profile == "smoke":
-            yield from changed(*([*_changed(one)][::2] if small and not one["bayesian"] else []))
-            continue
-        if small:
-            yield from changed(*_changed(one))
-        if one["bayesian"]:
-            seeds = SEEDS if small else 1
-            yield from changed(*_written(rare), _membership(rare), seeds=seeds, later="more seeds")
+        if small and not (smoke and one["bayesian"]):
+            yield from changed(*[*_changed(one)][:: 2 if smoke else 1])
+        if one["bayesian"] and not smoke:
+            yield from changed(*_written(rare), _membership(rare), seeds=SEEDS if small else 1, later="more seeds")
             if not small:  # while it is watched its dropout is off, which batch norm does not bear
                 yield from changed(replace(_membership(one), patience=0))
 
@@ -151,11 +133,9 @@ def _kept(cell: Cell) -> bool:
     """Enough to see everything work in `smoke`: one attack on a ResNet-18 that is hardly trained, each look at LeNet-5 once."""
     if cell.profile != "smoke":
         return cell.profile == "paper" or not isinstance(cell, Membership)
-    if cell.network == "resnet18":
-        return cell.attack == "hop_skip_jump"
     if cell.attack.startswith("boundary") and cell.bayesian:
         return isinstance(cell, Evasion) and cell.aware and cell.answers == "one_draw"
-    return True
+    return cell.network != "resnet18" or cell.attack == "hop_skip_jump"
 
 
 def _heavy(cell: Cell) -> bool:
@@ -166,11 +146,13 @@ def _written(one: dict[str, Any]) -> list[Evasion]:
     return [_evasion(one, attack, answers="mean" if one["bayesian"] else "off") for attack in ATTACKS]
 
 
-def _evasion(one: dict[str, Any], attack: str, **own: Any) -> Evasion:
-    profile = one["profile"]
-    return Evasion(
-        attack=attack, iterations=ITERATIONS[attack][profile], **ATTACKS[attack], **EVASION[profile], **one, **own
-    )
+def _evasion(one: dict[str, Any], attack: str, *, aware: bool = False, **own: Any) -> Evasion:
+    sizes = {
+        "iterations": ITERATIONS[attack][one["profile"]],
+        **EVASION[one["profile"]],
+        **(AWARE[attack] if aware else {}),
+    }
+    return Evasion(attack=attack, aware=aware, **ATTACKS[attack], **sizes, **one, **own)
 
 
 def _scan(one: dict[str, Any], attack: str) -> Scan:

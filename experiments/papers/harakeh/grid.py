@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.grid import Grid, Pairs, wanted
+from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
 from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from experiments.papers.harakeh.gradient import Gradient
@@ -20,11 +20,7 @@ from lib.uncertainty.scores import OF_ESTIMATOR
 
 SEEDS = 5
 FEW_SEEDS = 3  # of what `reduced` has besides FGSM
-LOSS_STEPS = {
-    "paper": (1.0, 2.0, 5.0, 10.0, 20.0, 40.0),
-    "reduced": (1.0, 2.0, 5.0, 10.0, 20.0, 40.0),
-    "smoke": (1.0, 2.0),
-}
+LOSS_STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)  # after which PGD's loss is taken, through the mean
 ENSEMBLE: dict[str, Any] = {"estimator": "ensemble", "draws": 5}
 RANDOM = ("aleatoric", "epistemic")  # in the order of their cells
 
@@ -55,11 +51,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 # How much of an attack a profile runs.
 LESS: dict[str, dict[type[Cell], dict[str, Any]]] = {
     "paper": {},
-    "reduced": {
-        FGSM: {"test_size": 2000},
-        BlackBox: {"test_size": 2000, "judged": 500},
-        Gradient: {"test_size": 300},
-    },
+    "reduced": {FGSM: {"test_size": 2000}, BlackBox: {"test_size": 2000, "judged": 500}, Gradient: {"test_size": 300}},
     "smoke": {
         FGSM: {"test_size": 50, "curve_size": 30, "curve_epsilons": (0.0, 0.1, 0.3)},
         CW: {"attack_runs": 1, "iterations": 5, "judges": 5},
@@ -99,29 +91,14 @@ OPEN: list[tuple[str, str, type[Cell], dict[str, Any], dict[str, Any]]] = [
 
 
 def deviations(profile: str) -> list[Deviation]:
-    """The settings that the paper leaves open, each changed alone, where three seeds of it are cheap: MNIST at `reduced`.
-
-    Raises:
-        BadValue: unknown profile.
-    """
-    check_choice("profile", profile, PROFILES)
-    first = {"profile": profile, **VARIANTS[profile][0]}
+    """The settings that the paper leaves open, each changed alone, where three seeds of it are cheap: MNIST at `reduced`."""
+    first = {"profile": check_choice("profile", profile, PROFILES), **VARIANTS[profile][0]}
     return [
         Deviation(title, measurement, usual, replace(usual, **change))
         for title, measurement, kind, victim, change in OPEN
         for seed in range(FEW_SEEDS if profile == "reduced" else 0)
         for usual in (_cell(kind, first, seed=seed, **victim),)
     ]
-
-
-def _tables(profile: str) -> Pairs:
-    for variant in VARIANTS[profile]:
-        yield from _of_victims({"profile": profile, **variant})
-
-
-def _others(profile: str) -> Pairs:
-    for one in deviations(profile):
-        yield "changed settings", one.changed
 
 
 def _kept(cell: Cell) -> bool:
@@ -136,7 +113,7 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
     The fully connected network is not the paper's. The tutorial's is attacked by what its reading shows.
     """
     dense, cheap = one["network"] == "fully_connected", one["profile"] == "reduced"
-    first = "other forms" if dense else "published numbers"
+    first = "other forms" if dense else PUBLISHED
     later = "more seeds" if dense or cheap else ""
     yield from wanted(first, *(_cell(FGSM, one, estimator=name) for name in ESTIMATORS), seeds=SEEDS, later=later)
     if one["profile"] == "paper" and one["dataset"] != "mnist":
@@ -163,13 +140,10 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
 
 def _within_budget(one: dict[str, Any], estimator: str, forms: Iterable[str] = FORMS) -> list[Cell]:
     """FGSM and PGD in every form; of a plain network all are the same."""
-    if estimator == "none" or one["profile"] == "smoke":
-        forms = ("mean",)
-    cells = []
-    for form in forms:
-        usual = {**one, "estimator": estimator}
-        loss_steps = LOSS_STEPS[one["profile"]] if form == "mean" else ()
-        cells += [_cell(Gradient, usual, form=form, steps=1), _cell(Gradient, usual, form=form, loss_steps=loss_steps)]
+    smoke, victim, cells = one["profile"] == "smoke", {**one, "estimator": estimator}, []
+    for form in ("mean",) if estimator == "none" or smoke else forms:
+        loss_steps = LOSS_STEPS[: 2 if smoke else None] if form == "mean" else ()
+        cells += [_cell(Gradient, victim, form=form, **own) for own in ({"steps": 1}, {"loss_steps": loss_steps})]
     return cells
 
 
@@ -196,5 +170,10 @@ def _cell(kind: type[Cell], one: dict[str, Any], **own: Any) -> Cell:
     return kind(**{**one, **usual, **LESS[one["profile"]].get(kind, {}), **own})
 
 
-_GRID = Grid("harakeh", _tables, _others, kept=_kept)
+_GRID = Grid(
+    "harakeh",
+    lambda profile: (pair for one in VARIANTS[profile] for pair in _of_victims({"profile": profile, **one})),
+    lambda profile: ((CHANGED, one.changed) for one in deviations(profile)),
+    kept=_kept,
+)
 promised, grid, main = _GRID.promised, _GRID.cells, _GRID.main

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.grid import Grid, Pairs, wanted
+from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
 from experiments.papers.song.targeted import Targeted
 from experiments.papers.song.threshold import Threshold
 from experiments.papers.song.victims import Cell
@@ -53,6 +53,11 @@ LESS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 
+TARGETED: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "reduced": {"known": 150, "judged": 150},
+    "smoke": {"known": 2, "judged": 2, "classes": 2},
+}
 EVAL: dict[str, dict[str, Any]] = {"paper": {}, "reduced": {"eval_steps": 10}, "smoke": {"eval_steps": 2}}
 # What could let the test accuracy of the natural Yale Face victim fall while it trains, each alone.
 SUSPECTS: dict[str, dict[str, Any]] = {
@@ -68,8 +73,8 @@ def variants(profile: str) -> list[dict[str, Any]]:
     Raises:
         BadValue: unknown profile.
     """
-    check_choice("profile", profile, PROFILES)
     found = []
+    check_choice("profile", profile, PROFILES)
     for dataset, less in LESS[profile].items():
         one = {"profile": profile, "dataset": dataset, **PAPER[dataset], **less, "epsilon": EPSILON[dataset]}
         if profile == "smoke":
@@ -87,17 +92,9 @@ def _seeds(worth: str, *cells: Cell, seeds: int = SEEDS) -> Pairs:
 
 def _tables(profile: str) -> Pairs:
     """What Tables 1 and 2 and Figure 1 are made of."""
+    yield from _seeds(PUBLISHED, *map(_threshold, variants(profile)))
     robust = [one for one in variants(profile) if "cifar10" in one["dataset"] and one["train_epsilon"]]
-    sizes: dict[str, dict[str, Any]] = {
-        "smoke": {"known": 2, "judged": 2, "classes": 2},
-        "reduced": {"known": 150, "judged": 150},
-        "paper": {},
-    }
-    cells = [
-        *map(_threshold, variants(profile)),
-        *(Targeted(**one, **EVAL[profile], **sizes[profile]) for one in robust),
-    ]
-    yield from _seeds("published numbers", *cells)
+    yield from _seeds(PUBLISHED, *(Targeted(**one, **EVAL[profile], **TARGETED[profile]) for one in robust))
 
 
 def _others(profile: str) -> Pairs:
@@ -106,9 +103,9 @@ def _others(profile: str) -> Pairs:
         yield next(_other_budgets(profile))
         return
     alone = [_threshold(one, shadow=False) for one in variants(profile)]
-    yield from _seeds("changed settings", *(replace(one, attack_loss="cross_entropy") for one in alone))
+    yield from _seeds(CHANGED, *(replace(one, attack_loss="cross_entropy") for one in alone))
     if profile == "paper":
-        yield from _seeds("changed settings", *(replace(alone[0], **change) for change in SUSPECTS.values()), seeds=1)
+        yield from _seeds(CHANGED, *(replace(alone[0], **change) for change in SUSPECTS.values()), seeds=1)
     yield from _fewer_members(profile)
     yield from _other_budgets(profile)
 
@@ -116,9 +113,7 @@ def _others(profile: str) -> Pairs:
 def _fewer_members(profile: str) -> Pairs:
     """The victims of `reduced` on a fifth of their members: few enough for robust ones to fit adversarial images as well."""
     for one in variants(profile) if profile == "reduced" else ():
-        yield from _seeds(
-            "changed settings", _threshold(one | {"train_size": one["train_size"] // FEWER}, shadow=False)
-        )
+        yield from _seeds(CHANGED, _threshold(one | {"train_size": one["train_size"] // FEWER}, shadow=False))
 
 
 def _other_budgets(profile: str) -> Pairs:
@@ -127,7 +122,7 @@ def _other_budgets(profile: str) -> Pairs:
         if one["train_epsilon"] and "yale" not in one["dataset"] and profile != "paper":
             for part in (0.25, 0.5):
                 scaled = {name: part * one[name] for name in ("train_epsilon", "step_size")}
-                yield from _seeds("changed settings", _threshold(one | scaled, shadow=False))
+                yield from _seeds(CHANGED, _threshold(one | scaled, shadow=False))
 
 
 def _threshold(one: dict[str, Any], **own: Any) -> Threshold:
