@@ -144,9 +144,7 @@ class Common:
     TITLES: ClassVar[tuple[str, ...]] = ()  # what the pages call its attacks
     OF_SEED: ClassVar[tuple[str, ...]] = ("seed",)  # the settings in which the cells of one row differ
     RESUMES: ClassVar[bool] = False  # whether a cell is mostly training: interrupted, it goes on the next time
-    NOTED: ClassVar[
-        tuple[str, ...]
-    ] = ()  # what is recorded of the victim's training besides its seconds, see `run.NOTES`
+    NOTED: ClassVar[tuple[str, ...]] = ()  # what is recorded of its victim's training besides seconds: see `run.NOTES`
 
     paper: str
     profile: Annotated[str, OneOf(PROFILES)] = "paper"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
+from experiments.records import ROOT
+
 CODE = ("lib", "experiments")  # what a measurement depends on
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "cleverhans")
 
@@ -68,12 +70,9 @@ def device_name(device: str) -> str:
     """What `device` is called by its maker, such as "NVIDIA H100 80GB HBM3" or the processor's model name."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:(.+)$", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def peak_memory_mib(device: str) -> int:
