@@ -30,7 +30,7 @@ class Answers:
     labels: Tensor  # (n,)
 
 
-def read(path: Path) -> tuple[Answers, Answers]:
+def read(path: str | Path) -> tuple[Answers, Answers]:
     """The answers to members and to non-members in the .npz file at `path`.
 
     It holds `member` (n, k) and `nonmember` (m, k), either probabilities or logits, `member_labels` (n,) and `nonmember_labels`
@@ -42,7 +42,7 @@ def read(path: Path) -> tuple[Answers, Answers]:
             the other, or some rows of each.
     """
     try:
-        arrays = _arrays(path)
+        arrays = _arrays(Path(path))
         scales = {name: _scale(arrays, name) for name in SIDES}
         classes = {name: arrays[name].shape[1] for name in SIDES}
         _check_alike("both probabilities or both logits", scales)
@@ -56,12 +56,12 @@ def read(path: Path) -> tuple[Answers, Answers]:
     return member, nonmember
 
 
-def infer(path: Path) -> dict[str, Inference]:
+def infer(path: str | Path) -> dict[str, Inference]:
     """What each score, with the best threshold for these very points, tells of membership in the file at `path` (see `read`)."""
     return {name: by_threshold(*sides) for name, sides in _scores(*read(path)).items()}
 
 
-def report(path: Path) -> dict[str, Any]:
+def report(path: str | Path) -> dict[str, Any]:
     """The same as a dict for JSON, with sizes and 95 % intervals; None stands for no interval and for an infinite threshold.
 
     What stands at the top is inference by the confidence in the true label (Song et al. 2019, equation 7), ordered by its
