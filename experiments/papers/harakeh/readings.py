@@ -57,6 +57,6 @@ def _settings(found: Mapping[str, Any], form: str, quantity: str) -> dict[str, A
     if found["attack"] == "aware":  # of the score that its quantity judges
         return {"form": "expectation", "steps": 20, "score": quantity.removeprefix("auroc_")}
     steps = {"steps": found.get("steps", 20)} if found["attack"] == "pgd" else {}
-    if found["attack"] in ("fgsm", "black_box"):
+    if found["attack"] not in ("pgd", "cw", "jsma"):
         return steps
     return {**steps, "form": form if found["estimator"] in RANDOM else "mean"}
