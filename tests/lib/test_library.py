@@ -7,16 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from foolbox import attacks
 
-from lib import evasion, membership
+from lib import evasion
 
 ROOT = Path(__file__).resolve().parents[2]
 # What someone else's experiments would import.
@@ -28,44 +29,78 @@ SMALLER = {
     'data.load("mnist")': 'data.load("digits_as_mnist")',
     "TrainingConfig()": "TrainingConfig(epochs=1)",
     "torch.arange(100)": "torch.arange(3)",
-    'generator=seeds.generator(0, "attack"),': 'generator=seeds.generator(0, "attack"), iterations=2,',
-    "carlini_wagner(look, x, (y + 1) % 10,": "carlini_wagner(look, x, (y + 1) % 10, iterations=2, search_steps=1,",
 }
 
 
 def code(page: str) -> list[str]:
-    """The blocks of Python of a page."""
-    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    """The blocks of Python of a page; those that show a file of the project begin with its name, and are another test's."""
+    found = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    return [block for block in found if not block.startswith("# ")]
 
 
-@pytest.mark.parametrize("page", ["README.md", "book/library.md"])
-def test_the_code_shown_runs(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"np": __import__("numpy")}
-    names |= {f"z_{side}": torch.randn(20, 10).numpy() for side in ("in", "out")}
-    names |= {f"y_{side}": torch.arange(20).numpy() % 10 for side in ("in", "out")}
-    blocks = code(page)
+def test_the_code_of_the_librarys_page_runs() -> None:
+    names: dict[str, Any] = {}
+    blocks = code("book/library.md")
     assert blocks
     for block in blocks:
         for shown, run in SMALLER.items():
             block = block.replace(shown, run)
         assert "mnist" not in block or "digits_as_mnist" in block
-        exec(compile(block, page, "exec"), names)
+        exec(compile(block, "book/library.md", "exec"), names)
     assert names["adversarial"].shape == names["x"].shape == (3, 1, 28, 28)
-    if page == "README.md":
-        assert membership.read(tmp_path / "answers.npz")
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what `pip install` would put on the path, built from a copy."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    shutil.copytree(ROOT / "lib", source / "lib", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md"):
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that `pip install` makes of the project, built from a copy without network."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for folder in ("lib", "experiments", "report", "benchmarks"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source)
     how = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *how, "--target", str(target), str(source)], check=True)
-    return target
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *how, "--wheel-dir", str(target), str(source)], check=True)
+    (made,) = target.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new virtual environment with the wheel in it, which sees the packages that are installed here: its Python."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "here.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    how = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), "install", *how, str(wheel)], check=True)
+    return python
+
+
+@pytest.fixture(scope="module")
+def installed(environment: Path) -> Path:
+    """The folder that it was installed into."""
+    (packages,) = environment.parents[1].glob("lib/python*/site-packages")
+    return packages
+
+
+def test_readmes_code_runs_as_it_stands_beside_a_folder_lib_of_ones_own(environment: Path, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__init__.py").write_text("")
+    (tmp_path / "lib" / "mine.py").write_text("ANSWER = 42\n")
+    checks = """
+from importlib.util import find_spec
+from lib.mine import ANSWER
+assert ANSWER == 42 and not find_spec("experiments") and not find_spec("report") and not find_spec("benchmarks")
+assert rpu.__version__ and adversarial.shape == (10, 1, 28, 28) and rpu.membership.read("answers.npz")
+print(rpu.__file__)
+"""
+    (tmp_path / "example.py").write_text("\n".join([*code("README.md"), checks]))
+    run = subprocess.run(
+        [environment, "example.py"], cwd=tmp_path, env={"OMP_NUM_THREADS": "1"}, text=True, capture_output=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert Path(run.stdout.splitlines()[-1]).is_relative_to(environment.parents[1])
 
 
 def test_what_is_installed_is_the_whole_library_and_nothing_else(installed: Path) -> None:
@@ -73,10 +108,12 @@ def test_what_is_installed_is_the_whole_library_and_nothing_else(installed: Path
     package = installed / "robust_private_uncertain"
     found = {path.relative_to(package) for path in package.rglob("*") if path.suffix in (".py", ".typed")}
     assert found == files and Path("py.typed") in files
-    assert {path.name.split("-")[0] for path in installed.iterdir()} == {"robust_private_uncertain"}
+    assert {path.name.split("-")[0] for path in installed.iterdir()} == {"robust_private_uncertain", "here.pth"}
 
 
-def test_the_library_imports_no_more_than_it_says_that_it_needs(installed: Path, tmp_path: Path) -> None:
+def test_the_library_imports_no_more_than_it_says_that_it_needs(
+    environment: Path, installed: Path, tmp_path: Path
+) -> None:
     """With every other direct dependency of the project out of reach, and away from its root."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     named = {re.split(r"[=<>]", one)[0] for one in needed}
@@ -91,9 +128,7 @@ for name in {LIBRARY}:
 import robust_private_uncertain as rpu
 print(rpu.__file__)
 """
-    run = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, text=True, capture_output=True
-    )
+    run = subprocess.run([environment, "-c", script], cwd=tmp_path, env={}, text=True, capture_output=True)
     assert run.returncode == 0, run.stderr
     assert Path(run.stdout.strip()) == installed / "robust_private_uncertain" / "__init__.py"
     assert {"matplotlib", "papermill", "jupyterlab"} <= hidden

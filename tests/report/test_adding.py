@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE_AND_SHOW = """
 from experiments.papers.harakeh import {module}
 from experiments.records import Result, Store
+from report import cost_page, status_page
 from report.papers.harakeh import victims_table
 
 kind, store = {module}.{kind}, Store()
@@ -24,6 +25,7 @@ before = victims_table(store)
 record = store.get(smoke)
 store.put(paper, Result(record.measurements, record.curves), record.provenance)
 after = victims_table(store)
+assert status_page.grid_table(store, "harakeh") and cost_page.cells_table(store)  # no page lacks a name for it
 print(record.measurements["adversarial_accuracy"])
 for table in (before, after):
     print(*[dict(zip(table.head, row))[{column!r}] for row in table.rows if row[1] == {estimator!r}], sep="|")
@@ -98,7 +100,7 @@ def test_readmes_steps_lead_from_four_files_to_a_number_in_a_table(
     assert len(list((project / "results" / "harakeh" / "smoke").glob("*.json"))) == 1, told
     shown = FILE_AND_SHOW.format(module=module, kind=kind, column=column, estimator=estimator)
     value, before, after = run(project, "-c", shown).splitlines()
-    assert f"{float(value):.2f}" in after and f"{float(value):.2f}" not in before
+    assert f"{float(value):.1f} ×1" in after.split("|") and f"{float(value):.1f} ×1" not in before.split("|")
     # The gate, the plan and the status know the new cell too, and imports still run one way.
     assert "1 recorded" in run(project, "-m", "experiments", "status", "--profile", "smoke", "--only", only)
     lint = Path(sys.executable).parent / "lint-imports"
