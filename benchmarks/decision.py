@@ -51,7 +51,7 @@ from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.judging import judge
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 from report.benchmark_page import keep
-from report.tables import ATTACK_NAMES
+from report.names import ATTACK_NAMES
 
 Attack = Callable[[Victim, Tensor, Tensor], Tensor | Decided]
 

@@ -10,7 +10,7 @@ from itertools import product
 from experiments import papers
 from experiments.costs import Prices, cost, is_gpu
 from experiments.records import Record, Store, key_of
-from report.names import DATASET_NAMES, attack_name
+from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
 
@@ -46,7 +46,7 @@ def cells_table(store: Store) -> Table:
     for paper, profile in product(papers.NAMES, PROFILES):
         for cell in papers.get(paper).grid(profile):
             if (record := store.get(cell)) is not None:
-                kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, attack_name(cell.attack))
+                kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
                 groups.setdefault((paper.capitalize(), profile, *kind), []).append(record)
     return _summed("Paper,Profile,Data,Network,Estimator,Attack", groups)
 

@@ -33,8 +33,3 @@ QUANTITY_NAMES = {
 }
 NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18", "lenet5_coded": "the code’s LeNet"}
 VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
-
-
-def attack_name(attack: str) -> str:
-    """What an attack is called; one that nothing else is said of, by its own name in words."""
-    return ATTACK_NAMES.get(attack, attack.replace("_", " "))

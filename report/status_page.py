@@ -12,7 +12,7 @@ from experiments.costs import cost
 from experiments.equivalence import commit_of
 from experiments.records import Record, Store, key_of
 from experiments.selection import label
-from report.names import DATASET_NAMES, attack_name
+from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
 
@@ -25,7 +25,7 @@ def grid_table(store: Store, paper: str) -> Table:
     groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
-            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, attack_name(cell.attack))
+            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
             groups.setdefault(parts, []).append((cell, store.get(cell)))
     rows = []
     for kind, found in groups.items():

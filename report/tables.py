@@ -20,7 +20,7 @@ from experiments.reading import Reading
 from experiments.records import Record, Store
 from experiments.verdicts import Verdict, judge
 from lib.errors import BadValue
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, attack_name
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES
 from report.numbers import NOT_RUN, evidence, marked, over_seeds
 
 
@@ -167,7 +167,7 @@ def costs_table(store: Store, paper: str, head: str, name_of: Callable[[Any], st
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
             if (record := store.get(cell)) is not None:
-                kind = (name_of(cell), profile, attack_name(cell.attack), *(record.provenance[fact] for fact in facts))
+                kind = (name_of(cell), profile, ATTACK_NAMES[cell.attack], *(record.provenance[fact] for fact in facts))
                 groups.setdefault(kind, []).append(cost(record))
     rows = [[*kind, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for kind, seconds in groups.items()]
     whole = [head, "Profile", "Attack", *(fact.capitalize() for fact in facts), "Records", "Median time"]
