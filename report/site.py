@@ -45,15 +45,15 @@ def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
     """
     check_choice("chapter", chapter, papers.NAMES)
     parameters(given)
-    with _environment(PYTHONPATH=str(ROOT)):
+    with _environment({}):
         _execute(chapter, output, given)
 
 
 @contextmanager
-def _environment(**changes: str) -> Iterator[None]:
-    """The environment of this process, which kernels inherit, with some variables changed for a while."""
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """The environment of this process, in which kernels and Sphinx find our packages, with some variables changed for a while."""
     saved = dict(os.environ)
-    os.environ.update(changes)
+    os.environ.update(PYTHONPATH=str(ROOT), **changes)
     try:
         yield
     finally:
@@ -111,25 +111,21 @@ def build(output: Path, *, profile: str = "paper", compute: str = "never") -> Pa
     parameters(given)
     _assemble(source)
     write_pages(Store(), source / "book" / "generated")
-    _execute_all(source / "notebooks", given)
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
     command += ["-W", "-n", "--keep-going", "-q"]
-    with _environment(PYTHONPATH=str(ROOT)):  # the library's page is made of docstrings
+    with _environment({SWITCH: "0", DOWNLOADS: str(source / "notebooks" / "downloads"), "OMP_NUM_THREADS": "1"}):
+        # Side by side, each on one thread: chapters that share the cores would wait for each other's threads.
+        with ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
+            chapters = {name: source / "notebooks" / f"{name}.ipynb" for name in papers.NAMES}
+            for executed in [pool.submit(_execute, name, path, given) for name, path in chapters.items()]:
+                executed.result()
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildFailed(f"jupyter-book: {(done.stdout + done.stderr)[-4000:]}")
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(folder / "_build" / "html", site)
     return site / "index.html"
-
-
-def _execute_all(folder: Path, given: Mapping[str, Any]) -> None:
-    """Execute the chapters side by side, each on one thread: those that share the cores would wait for each other's threads."""
-    environment = {"PYTHONPATH": str(ROOT), SWITCH: "0", DOWNLOADS: str(folder / "downloads"), "OMP_NUM_THREADS": "1"}
-    with _environment(**environment), ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
-        for done in [pool.submit(_execute, name, folder / f"{name}.ipynb", given) for name in papers.NAMES]:
-            done.result()
 
 
 def _assemble(source: Path) -> None:
