@@ -1,8 +1,8 @@
 """One question to the grid and the records: which of them have these settings?
 
 A *row* is the cells of a grid that differ in nothing but their seed. `find` names a row by as many settings as tell it from
-those before it: what is left open is as in the first row of the grid that has the rest, for a grid lists what is usual first
-and each variation after what it varies.
+those before it: what is left open is as in the first row that has the rest. The rows behind the tables come first, and then
+those with something changed.
 
     find(store, "galinkin", "paper", network="lenet5", attack="membership")                  # as the text describes it
     find(store, "galinkin", "paper", network="lenet5", attack="membership", shadow="same")   # with one thing changed
@@ -61,9 +61,10 @@ def _row(paper: str, profile: str, settings: frozenset[tuple[str, Hashable]]) ->
 
 @cache
 def _rows(paper: str, profile: str) -> list[tuple[Any, ...]]:
-    """The rows of a grid in its order, each in the order of seeds."""
+    """The rows of a grid, those behind the tables first, each in the order of seeds."""
     rows: dict[Hashable, list[Any]] = {}
-    for cell in papers.get(paper).grid(profile):
+    module = papers.get(paper)
+    for cell in dict.fromkeys([*module.main(profile), *module.grid(profile)]):
         shared = tuple(getattr(cell, one.name) for one in fields(cell) if one.name not in cell.OF_SEED)
         rows.setdefault((type(cell), shared), []).append(cell)
     return [tuple(sorted(cells, key=lambda cell: int(cell.seed))) for cells in rows.values()]

@@ -13,7 +13,6 @@ from experiments.address import declared, parse, readings, sources
 from experiments.cell import PROFILES
 from experiments.find import find, row
 from experiments.records import Result, Store, settings
-from experiments.selection import select
 from lib.errors import BadValue
 
 GRIDS = [(paper, profile) for paper in papers.NAMES for profile in PROFILES]
@@ -35,25 +34,17 @@ def test_a_cell_is_found_by_all_of_its_settings_with_those_of_other_seeds(
 
 
 @pytest.mark.parametrize(("paper", "profile"), GRIDS)
-def test_every_row_can_be_told_from_those_before_it(paper: str, profile: str) -> None:
-    grid = papers.get(paper).grid(profile)
-    assert row(paper, profile)[0] == grid[0]  # nothing named: the first of the grid
+def test_the_rows_behind_the_tables_come_first(paper: str, profile: str) -> None:
+    main = papers.get(paper).main(profile)
+    assert row(paper, profile)[0] == main[0]  # nothing named
+    for named in {(cell.dataset, cell.network, cell.attack) for cell in main}:
+        assert set(row(paper, profile, **dict(zip(("dataset", "network", "attack"), named, strict=True)))) <= set(main)
 
 
 def test_what_is_left_open_is_as_in_the_first_row_that_has_the_rest() -> None:
     assert {cell.steps for cell in row("harakeh", "paper", **PLAIN, attack="pgd", steps=20)} == {20}
     usual = row("galinkin", "paper", dataset="mnist", network="lenet5", bayesian=False, attack="membership")
     assert {(cell.shadow, cell.patience) for cell in usual} == {("disjoint", 2)}
-
-
-@pytest.mark.parametrize(("paper", "profile"), GRIDS)
-@pytest.mark.parametrize("name", ["attack", "dataset", "estimator"])
-def test_the_first_of_a_selection_is_the_first_of_a_row(paper: str, profile: str, name: str) -> None:
-    for value in {str(getattr(cell, name)) for cell in papers.get(paper).grid(profile)}:
-        first = next(cell for cell in papers.get(paper).grid(profile) if getattr(cell, name) == value)
-        assert row(paper, profile, **{name: value})[0] == first
-        if name != "estimator" or paper == "harakeh":  # elsewhere what a cell says of itself, no field
-            assert select(paper, profile, only=[f"{name}={value}"])[0] == first
 
 
 def test_records_come_one_a_seed_in_the_order_of_seeds(store: Store) -> None:
