@@ -125,7 +125,7 @@ class Store:
 
     @property
     def superseded(self) -> Store:
-        """The records of settings that no grid has any more: no table counts them, but the hours were spent."""
+        """The records of settings that no grid has any more: no number is made of them, but the hours were spent."""
         return Store(self.root / "superseded")
 
     def check(self) -> None:
