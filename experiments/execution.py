@@ -72,7 +72,7 @@ def check_device(device: str) -> str:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
         raise BadValue(f"device: expected auto, cpu or cuda, got {device!r}") from error
-    if kind not in ("cpu", "cuda")[: 1 + here]:
+    if kind != "cpu" and not (kind == "cuda" and here):
         raise BadValue(f"device: {device!r} is not available here; expected auto, cpu or, with an NVIDIA GPU, cuda")
     return device
 
