@@ -26,177 +26,73 @@ Measured numbers stand with the claims they bear out, at the heads of lib/evasio
 with --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
-from __future__ import annotations
-
-import argparse
-import shlex
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmarks.evasion import line, recognised
-from experiments.records import Store
-from lib import data, models, training
-from lib.errors import BadValue, check_count
-from lib.evasion.boundary import boundary
+from benchmarks import harness
+from benchmarks.harness import Counted, Implementation, by_art, by_foolbox, installed
+from lib import evasion
 from lib.evasion.decision import NORMS, Decided
-from lib.evasion.hop_skip_jump import hop_skip_jump
 from lib.judging import judge
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
-from report.benchmark_page import keep
 from report.names import ATTACK_NAMES
-
-Attack = Callable[[Victim, Tensor, Tensor], Tensor | Decided]
 
 # What a victim that contradicts itself asks for: votes, a check, and probes far enough out to tell one side from the other.
 AWARE = {norm: {"lead": 5, "check_answers": 50, "probe": probe} for norm, probe in (("linf", 10.0), ("l2", 1.0))}
 
 
-class Implementation(NamedTuple):
-    """One of the implementations that are compared."""
-
-    name: str
-    attack: Attack
-
-
-class Counted(nn.Module):
-    """A victim that counts its calls, the images it is shown and the time it takes."""
-
-    def __init__(self, victim: Victim) -> None:
-        super().__init__()
-        self.victim, self.random, self.bounds = victim, victim.random, victim.bounds
-        self.calls = self.images = 0
-        self.seconds = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The victim's log-probabilities."""
-        start = time.process_time()
-        scores: Tensor = self.victim(x)
-        self.seconds += time.process_time() - start
-        self.calls, self.images = self.calls + 1, self.images + len(x)
-        return scores
+def ours(attack: str, victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
+    """Our attack, from a seed."""
+    generator = torch.Generator().manual_seed(0)
+    return evasion.DECISION_ATTACKS[attack](victim, x, y, generator=generator, **settings)
 
 
 def hop_skip_jumps(norm: str, iterations: int, *, noisy: bool) -> list[Implementation]:
     """The implementations of HopSkipJump that are installed, ours first."""
-    ours = partial(our_hop_skip_jump, norm=norm, iterations=iterations)
-    found = [Implementation("ours", ours)]
+    own = partial(ours, "hop_skip_jump", norm=norm, iterations=iterations)
+    theirs = partial(by_foolbox, "HopSkipJumpAttack", steps=iterations, constraint=norm)
+    found = [Implementation("ours", own)]
     if noisy:
-        found.append(Implementation("ours, aware", partial(ours, **AWARE[norm])))
-    if find_spec("foolbox") and not noisy:  # which stops the whole batch at the first contradiction
-        theirs = partial(foolbox_hop_skip_jump, norm=norm, iterations=iterations)
-        found.append(Implementation("Foolbox", theirs))
+        found.append(Implementation("ours, aware", partial(own, **AWARE[norm])))
+    else:  # Foolbox's stops the whole batch at the first contradiction
+        found.append(Implementation("Foolbox", theirs, "foolbox"))
         if norm == "l2":
-            found.append(Implementation("Foolbox, one by one", partial(theirs, at_once=1)))
-    if find_spec("art"):
-        found.append(Implementation("ART", partial(art_hop_skip_jump, norm=norm, iterations=iterations)))
-    return found
+            found.append(Implementation("Foolbox, one by one", partial(theirs, at_once=1), "foolbox"))
+    order = {"l2": 2, "linf": "inf"}[norm]
+    art = partial(by_art, "HopSkipJump", labels=True, batch_size=512, norm=order, max_iter=iterations)
+    return installed(*found, Implementation("ART", art, "art"))
 
 
 def boundaries(norm: str, iterations: int, *, noisy: bool) -> list[Implementation]:
     """The implementations of the Boundary attack that are installed, ours first; none in l_inf."""
     if norm != "l2":
         return []
-    ours = partial(our_boundary, iterations=iterations)
-    found = [Implementation("ours", ours)]
+    own = partial(ours, "boundary", iterations=iterations)
+    found = [Implementation("ours", own)]
     if noisy:
-        found.append(Implementation("ours, aware", partial(ours, lead=3, check_answers=50, budget=4000)))
-    if find_spec("foolbox") and not noisy:  # which stops the whole batch at a start that is taken back
-        found.append(Implementation("Foolbox", partial(foolbox_boundary, candidates=30 * iterations)))
-    if find_spec("art"):
-        found.append(Implementation("ART", partial(art_boundary, iterations=iterations)))
-    return found
+        found.append(Implementation("ours, aware", partial(own, lead=3, check_answers=50, budget=4000)))
+    else:  # Foolbox's stops the whole batch at a start that is taken back
+        theirs = partial(by_foolbox, "BoundaryAttack", steps=30 * iterations)
+        found.append(Implementation("Foolbox", theirs, "foolbox"))
+    art = partial(by_art, "BoundaryAttack", labels=True, targeted=False, max_iter=iterations)
+    return installed(*found, Implementation("ART", art, "art"))
 
 
 # What each attack is compared with: the implementations for a norm and a number of iterations.
 ATTACKS: dict[str, Callable[..., list[Implementation]]] = {"hop_skip_jump": hop_skip_jumps, "boundary": boundaries}
 
 
-def our_hop_skip_jump(victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
-    """Ours, from a seed."""
-    return hop_skip_jump(victim, x, y, generator=torch.Generator().manual_seed(0), **settings)
-
-
-def foolbox_hop_skip_jump(
-    victim: Victim, x: Tensor, y: Tensor, *, norm: str, iterations: int, at_once: int | None = None
-) -> Tensor:
-    """Foolbox's."""
-    import foolbox
-
-    torch.manual_seed(0)
-    attack = foolbox.attacks.HopSkipJumpAttack(steps=iterations, constraint=norm)
-    model = foolbox.PyTorchModel(victim, bounds=victim.bounds)
-    parts = zip(x.split(at_once or len(x)), y.split(at_once or len(x)), strict=True)
-    return torch.cat(
-        [attack.run(model, images, foolbox.criteria.Misclassification(labels)) for images, labels in parts]
-    )
-
-
-def art_hop_skip_jump(victim: Victim, x: Tensor, y: Tensor, *, norm: str, iterations: int) -> Tensor:
-    """The adversarial-robustness-toolbox's: an image at a time, its directions at once."""
-    from art.attacks.evasion import HopSkipJump
-
-    attack = HopSkipJump(
-        art_classifier(victim, x),
-        batch_size=512,
-        norm=2 if norm == "l2" else np.inf,
-        max_iter=iterations,
-        verbose=False,
-    )
-    np.random.seed(0)
-    return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
-
-
-def our_boundary(victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
-    """Ours, from a seed."""
-    return boundary(victim, x, y, generator=torch.Generator().manual_seed(0), **settings)
-
-
-def foolbox_boundary(victim: Victim, x: Tensor, y: Tensor, *, candidates: int) -> Tensor:
-    """Foolbox's: the whole batch at once."""
-    import foolbox
-
-    torch.manual_seed(0)
-    attack = foolbox.attacks.BoundaryAttack(steps=candidates)
-    model = foolbox.PyTorchModel(victim, bounds=victim.bounds)
-    adversarial: Tensor = attack.run(model, x, foolbox.criteria.Misclassification(y))
-    return adversarial
-
-
-def art_boundary(victim: Victim, x: Tensor, y: Tensor, *, iterations: int) -> Tensor:
-    """The adversarial-robustness-toolbox's: an image at a time, 20 candidates at once."""
-    from art.attacks.evasion import BoundaryAttack
-
-    attack = BoundaryAttack(art_classifier(victim, x), targeted=False, max_iter=iterations, verbose=False)
-    np.random.seed(0)
-    return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
-
-
-def art_classifier(victim: Victim, x: Tensor) -> Any:
-    """The victim as ART wants it, from arrays to arrays: its own wrapper of PyTorch fails the attack under NumPy 2."""
-    from art.estimators.classification import BlackBoxClassifier
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return victim(torch.from_numpy(np.asarray(images, dtype=np.float32))).numpy()
-
-    return BlackBoxClassifier(predict, tuple(x.shape[1:]), 10, clip_values=victim.bounds)
-
-
 def compare(
-    implementations: list[Implementation], title: str, *, victim: Victim, x: Tensor, y: Tensor, norm: str
-) -> list[list[str]]:
-    """Print a table with a row for each implementation, and return its rows."""
-    line([title, "", "s", "inside", "calls", "queries", "found", "success", "distance", "equal"])
-    curve, rows = None, []
-    for name, attack in implementations:
+    implementations: list[Implementation], *, victim: Victim, x: Tensor, y: Tensor, norm: str
+) -> Iterator[list[str]]:
+    """A row for each implementation."""
+    curve = None
+    for name, attack, *_ in implementations:
         counted = Counted(victim).eval()
         start = time.process_time()
         made = attack(counted, x.clone(), y)
@@ -213,48 +109,36 @@ def compare(
             equal = f"{curve[1][curve[0] <= queries][-1]:.4f}"
         cost = [f"{seconds:.1f}", f"{counted.seconds / seconds:.2f}", str(counted.calls), f"{queries:.0f}"]
         shares = [f"{found.double().mean():.2f}", f"{success:.2f}", f"{change[found].median():.4f}"]
-        rows.append([title, name, *cost, *shares, equal])
-        line(rows[-1])
-    return rows
+        yield [name, *cost, *shares, equal]
 
 
 def main() -> None:
     """Train the victim, then print a table for each attack and norm."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--iterations", type=int, default=10)
-    parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=list(ATTACKS))
-    parser.add_argument("--norm", nargs="+", choices=NORMS, default=["linf", "l2"])
-    parser.add_argument("--noisy", action="store_true")
-    parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    try:
-        check_count("images", options.images)
-        check_count("iterations", options.iterations)
-        mnist = data.load("mnist")
-        dropout = 0.5 if options.noisy else 0.0
-        network = models.build("lenet5", shape=mnist.shape, classes=10, seed=0, width=6, dropout=dropout)
-        epochs = 12 if options.noisy else 2
-        training.fit(network, mnist.train.first(10_000), training.TrainingConfig(epochs=epochs), seed=0)
-        x, y = recognised(network.eval(), mnist.test, 2 * options.images if options.noisy else options.images)
-    except BadValue as error:
-        parser.error(str(error))
+    options = harness.command_line(
+        __doc__,
+        counts={"images": 64, "iterations": 10},
+        attack={"nargs": "+", "choices": list(ATTACKS), "default": list(ATTACKS)},
+        norm={"nargs": "+", "choices": list(NORMS), "default": ["linf", "l2"]},
+        noisy={"action": "store_true"},
+        keep={"action": "store_true"},
+    )
+    how = {"epochs": 12, "dropout": 0.5} if options.noisy else {"epochs": 2}
+    network, x, y = harness.mnist_victim("lenet5", n=options.images * (2 if options.noisy else 1), **how)
     victim: Victim = Deterministic(network)
     if options.noisy:
         victim = MonteCarloDropout(network, generator=torch.Generator().manual_seed(0), draws=1)
         right = judge(victim, x).vote == y  # the label to leave is what most of its own answers say
         x, y = x[right][: options.images], y[right][: options.images]
+    head = "s inside calls queries found success distance equal"
     for attack in options.attack:
         rows = []
         for norm in options.norm:
-            implementations = ATTACKS[attack](norm, options.iterations, noisy=options.noisy)
-            if implementations:
+            if implementations := ATTACKS[attack](norm, options.iterations, noisy=options.noisy):
                 title = f"{ATTACK_NAMES[attack]}, {norm}, {options.iterations} iterations, {len(x)} images"
-                rows += compare(implementations, title, victim=victim, x=x, y=y, norm=norm)
+                rows += harness.printed(title, head, compare(implementations, victim=victim, x=x, y=y, norm=norm))
         if options.keep:
-            keep(Store(), f"{attack}-noisy" if options.noisy else attack, rows, command=shlex.join(sys.orig_argv[1:]))
+            harness.keep(f"{attack}-noisy" if options.noisy else attack, rows)
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(main)

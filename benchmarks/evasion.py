@@ -20,116 +20,51 @@ Measured numbers stand with the claims they bear out, at the heads of lib/evasio
 with --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
-from __future__ import annotations
-
-import argparse
-import shlex
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from statistics import median
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from experiments.records import Store
-from lib import data, evasion, models, training
-from lib.errors import BadValue, check_count
-from report.benchmark_page import keep
+from benchmarks import harness
+from benchmarks.harness import Counted, Implementation, by_art, by_foolbox, installed
+from lib import evasion
 
 GAMMA = 80 / 784  # a whole number of pairs, for gamma 0.1 allows 39.2, which some round up
-
-Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
-
-
-class Implementation(NamedTuple):
-    """One of the implementations that are compared."""
-
-    name: str
-    attack: Attack
-    one_by_one: bool = False  # an image at a time, whatever the batch
-
-
-class Counted(nn.Module):
-    """A network that counts the images it is shown and those whose logits are differentiated."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.forwards = self.backwards = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The logits."""
-        logits: Tensor = self.network(x)
-        self.forwards += len(x)
-        if logits.requires_grad:
-            logits.register_hook(self._differentiated)
-        return logits
-
-    def _differentiated(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
 
 
 def carlini_wagner(*, targeted: bool) -> list[Implementation]:
     """The implementations of CW that are installed, ours first."""
-    found = [Implementation("ours", partial(evasion.carlini_wagner, targeted=targeted))]
-    if find_spec("foolbox"):
-        for ending, early in (("", False), (", abort early", True)):
-            found.append(Implementation("Foolbox" + ending, partial(foolbox_cw, targeted=targeted, abort_early=early)))
-    if find_spec("cleverhans"):
-        found.append(Implementation("CleverHans, one by one", partial(cleverhans_cw, targeted=targeted), True))
-    if find_spec("art"):
-        found.append(Implementation("ART", partial(art_cw, targeted=targeted)))
-    return found
-
-
-def foolbox_cw(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool, abort_early: bool) -> Tensor:
-    """Foolbox's: the whole batch at once."""
-    import foolbox
-
-    attack = foolbox.attacks.L2CarliniWagnerAttack(
-        binary_search_steps=1, steps=100, stepsize=0.2, confidence=0, initial_const=10, abort_early=abort_early
+    same = {"confidence": 0, "initial_const": 10, "binary_search_steps": 1, "targeted": targeted}
+    foolbox = partial(by_foolbox, "L2CarliniWagnerAttack", steps=100, stepsize=0.2, **same)
+    art = partial(by_art, "CarliniL2Method", max_iter=100, learning_rate=0.2, **same)
+    return installed(
+        Implementation("ours", partial(evasion.carlini_wagner, targeted=targeted)),
+        Implementation("Foolbox", partial(foolbox, abort_early=False), "foolbox"),
+        Implementation("Foolbox, abort early", partial(foolbox, abort_early=True), "foolbox"),
+        Implementation("CleverHans, one by one", partial(cleverhans_cw, targeted=targeted), "cleverhans", True),
+        Implementation("ART", art, "art"),
     )
-    criterion = foolbox.criteria.TargetedMisclassification if targeted else foolbox.criteria.Misclassification
-    adversarial: Tensor = attack.run(foolbox.PyTorchModel(victim, bounds=(0, 1)), x, criterion(y))
-    return adversarial
+
+
+def jsma() -> list[Implementation]:
+    """The implementations of JSMA that are installed, ours first."""
+    return installed(
+        Implementation("ours", partial(evasion.jsma, theta=1.0, gamma=GAMMA)),
+        Implementation("torchattacks, one by one", torchattacks_jsma, "torchattacks", True),
+        Implementation("ART", partial(by_art, "SaliencyMapMethod", theta=1.0, gamma=GAMMA), "art"),
+    )
 
 
 def cleverhans_cw(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool) -> Tensor:
     """CleverHans's, an image at a time: in a batch it weighs every image's loss by every image's constant."""
     from cleverhans.torch.attacks.carlini_wagner_l2 import carlini_wagner_l2
 
-    def one(image: Tensor, label: Tensor) -> Tensor:
-        adversarial: Tensor = carlini_wagner_l2(
-            victim, image, 10, label, targeted, lr=0.2, initial_const=10, binary_search_steps=1, max_iterations=100
-        )
-        return adversarial
-
-    return torch.cat([one(*pair) for pair in zip(x.split(1), y.split(1), strict=True)])
-
-
-def art_cw(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool) -> Tensor:
-    """The adversarial-robustness-toolbox's: the whole batch at once."""
-    from art.attacks.evasion import CarliniL2Method
-
-    attack = CarliniL2Method(
-        art_classifier(victim, x), 0.0, targeted, 0.2, binary_search_steps=1, max_iter=100, initial_const=10,
-        batch_size=len(x), verbose=False,
-    )  # fmt: skip
-    return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
-
-
-def jsma() -> list[Implementation]:
-    """The implementations of JSMA that are installed, ours first."""
-    found = [Implementation("ours", partial(evasion.jsma, theta=1.0, gamma=GAMMA))]
-    if find_spec("torchattacks"):
-        found.append(Implementation("torchattacks, one by one", torchattacks_jsma, True))
-    if find_spec("art"):
-        found.append(Implementation("ART", art_jsma))
-    return found
+    how = {"lr": 0.2, "initial_const": 10, "binary_search_steps": 1, "max_iterations": 100}
+    pairs = zip(x.split(1), y.split(1), strict=True)
+    return torch.cat([carlini_wagner_l2(victim, image, 10, label, targeted, **how) for image, label in pairs])
 
 
 def torchattacks_jsma(victim: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -142,49 +77,14 @@ def torchattacks_jsma(victim: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     return adversarial
 
 
-def art_jsma(victim: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """The adversarial-robustness-toolbox's: the whole batch at once."""
-    from art.attacks.evasion import SaliencyMapMethod
-
-    attack = SaliencyMapMethod(art_classifier(victim, x), theta=1.0, gamma=GAMMA, batch_size=len(x), verbose=False)
-    return torch.from_numpy(attack.generate(x.numpy(), target.numpy()))
-
-
-def art_classifier(victim: nn.Module, x: Tensor) -> Any:
-    """The victim as ART wants it."""
-    from art.estimators.classification import PyTorchClassifier
-
-    return PyTorchClassifier(
-        victim, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=(0, 1), device_type="cpu"
-    )
-
-
-def recognised(network: nn.Module, test: data.Split, n: int) -> tuple[Tensor, Tensor]:
-    """The first `n` images that `network` gives their own label, and that label."""
-    x, y = test.take(torch.arange(min(len(test), 4 * n)))
-    with torch.no_grad():
-        right = network(x).argmax(1) == y
-    if right.sum() < n:
-        raise BadValue(f"images: the network recognises {right.sum()} of {len(y)}, expected at least {n}")
-    return x[right][:n], y[right][:n]
-
-
 def compare(
-    implementations: list[Implementation],
-    title: str,
-    *,
-    network: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    norm: int,
-    targeted: bool,
-    repetitions: int,
-) -> list[list[str]]:
-    """Print a table with a row for each implementation, all run in turn, `repetitions` times, and return its rows."""
+    attacks: list[Implementation], *, network: nn.Module, x: Tensor, y: Tensor, norm: int, targeted: bool, times: int
+) -> Iterator[list[str]]:
+    """A row for each implementation, all run in turn, so many times."""
     seconds: dict[str, list[float]] = {}
     measured: dict[str, list[str]] = {}
-    for repetition in range(repetitions):
-        for name, attack, one_by_one in implementations:
+    for repetition in range(times):
+        for name, attack, _, one_by_one in attacks:
             if one_by_one and repetition > 0:
                 continue
             victim = Counted(network).eval()
@@ -195,59 +95,41 @@ def compare(
                 answer = network(adversarial).argmax(1)
             success = answer == y if targeted else answer != y
             change = torch.linalg.vector_norm((adversarial - x).flatten(1), norm, dim=1)[success].mean()
-            passes = [f"{victim.forwards / len(x):.1f}", f"{victim.backwards / len(x):.1f}"]
+            passes = [f"{victim.images / len(x):.1f}", f"{victim.backwards / len(x):.1f}"]
             measured[name] = [f"{success.double().mean():.2f}", f"{change:.3f}", *passes]
-    line([title, "", "ms", "times", "success", "change", "forward", "backward"])
-    rows = []
     for name, found in measured.items():
-        times = median(theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=False))
-        rows.append([title, name, f"{1000 * median(seconds[name]):.1f}", f"{times:.2f}", *found])
-        line(rows[-1])
-    return rows
-
-
-def line(cells: list[str]) -> None:
-    """Print one row: names wide, numbers at the right."""
-    first, second, *numbers = cells
-    print(f"{first:<48} {second:<24}" + "".join(f"{number:>10}" for number in numbers), flush=True)
+        ratio = median(theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=False))
+        yield [name, f"{1000 * median(seconds[name]):.1f}", f"{ratio:.2f}", *found]
 
 
 def main() -> None:
     """Train the victim, then print a table for each attack."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--attack", nargs="+", choices=["carlini_wagner", "jsma"], default=["carlini_wagner", "jsma"])
-    parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    try:
-        check_count("images", options.images)
-        check_count("repetitions", options.repetitions)
-        mnist = data.load("mnist")
-        network = models.build("basic_cnn_tutorial", shape=mnist.shape, classes=10, seed=0)
-        training.fit(network, mnist.train.first(10_000), training.TrainingConfig(epochs=2), seed=0)
-        x, y = recognised(network, mnist.test, options.images)
-    except BadValue as error:
-        parser.error(str(error))
+    names = ["carlini_wagner", "jsma"]
+    options = harness.command_line(
+        __doc__,
+        counts={"images": 64, "repetitions": 3},
+        attack={"nargs": "+", "choices": names, "default": names},
+        keep={"action": "store_true"},
+    )
+    network, x, y = harness.mnist_victim("basic_cnn_tutorial", epochs=2, n=options.images)
     white, next_class = torch.where(x > 0.98, 1.0, x), (y + 1) % 10
+    away, towards = {"x": x, "y": y, "targeted": False}, {"y": next_class, "targeted": True}
     comparisons = {
         "carlini_wagner": [
-            ("CW, untargeted", carlini_wagner(targeted=False), {"x": x, "y": y, "norm": 2, "targeted": False}),
-            ("CW, targeted", carlini_wagner(targeted=True), {"x": x, "y": next_class, "norm": 2, "targeted": True}),
+            ("CW, untargeted", carlini_wagner(targeted=False), {**away, "norm": 2}),
+            ("CW, targeted", carlini_wagner(targeted=True), {**towards, "x": x, "norm": 2}),
         ],
-        "jsma": [("JSMA", jsma(), {"x": white, "y": next_class, "norm": 0, "targeted": True})],
+        "jsma": [("JSMA", jsma(), {**towards, "x": white, "norm": 0})],
     }
-    report = partial(compare, network=network, repetitions=options.repetitions)
     for name in options.attack:
-        rows = [
-            row
-            for title, attacks, problem in comparisons[name]
-            for row in report(attacks, f"{title}, {len(x)} images", **problem)
-        ]
+        rows = []
+        for title, attacks, problem in comparisons[name]:
+            found = compare(attacks, network=network, times=options.repetitions, **problem)
+            head = "ms times success change forward backward"
+            rows += harness.printed(f"{title}, {len(x)} images", head, found)
         if options.keep:
-            keep(Store(), name, rows, command=shlex.join(sys.orig_argv[1:]))
+            harness.keep(name, rows)
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(main)

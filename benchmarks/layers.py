@@ -3,10 +3,6 @@
 python -m benchmarks.layers [--threads 2] [--seconds 5]
 """
 
-from __future__ import annotations
-
-import argparse
-import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -15,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks import harness
+from benchmarks.harness import seconds_of
 from lib import layers, models
 
 
@@ -30,12 +28,7 @@ def rate(network: nn.Module, *, seconds: float) -> float:
         F.cross_entropy(logits.float(), y).backward()
         optimizer.step()
 
-    step(), step()
-    steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        step()
-        steps += 1
-    return 128 * steps / (time.perf_counter() - start)
+    return len(x) / seconds_of(step, seconds=seconds)
 
 
 def dropouts() -> Iterator[tuple[str, nn.Module]]:
@@ -51,7 +44,7 @@ def dropouts() -> Iterator[tuple[str, nn.Module]]:
 def convolutions() -> Iterator[tuple[str, nn.Module]]:
     """ResNet-18 with our convolutions and with PyTorch's."""
     for name in ("lib.layers.Conv2d", "torch.nn.Conv2d"):
-        network = models.build("resnet18", shape=(1, 28, 28), classes=10, seed=0, width=64)
+        network = models.build("resnet18", shape=(1, 28, 28), classes=10, seed=0)
         for layer in network.modules():
             if isinstance(layer, layers.Conv2d) and name.startswith("torch"):
                 layer.forward = partial(nn.Conv2d.forward, layer)  # type: ignore[method-assign]
@@ -60,14 +53,10 @@ def convolutions() -> Iterator[tuple[str, nn.Module]]:
 
 def main() -> None:
     """Print the five rates."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = harness.command_line(__doc__, counts={"threads": 2}, seconds={"type": float, "default": 5.0})
     for name, network in chain(dropouts(), convolutions()):
         print(f"{name:<20} {rate(network, seconds=options.seconds):8.0f} images/s on {options.threads} threads")
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(main)

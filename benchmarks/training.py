@@ -6,17 +6,14 @@ The peak is measured here, as the best of a few square matrix products; the work
 forward, once more for each pass back. Aim: 40 % of the peak of an H100 for the wide residual network. Not measured there yet.
 """
 
-from __future__ import annotations
-
-import argparse
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import harness
+from benchmarks.harness import seconds_of
 from experiments.papers import song
 from experiments.papers.song.victims import training_config
 from lib import data, models
@@ -24,21 +21,6 @@ from lib.data import Split
 from lib.training.robust import Run, can_compile
 
 SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
-
-
-def seconds_of(work: Callable[[], object], *, device: str, seconds: float) -> float:
-    """Mean seconds of `work` over at least `seconds`, after two calls of warm-up."""
-
-    def wait() -> None:
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    work(), work(), wait()
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        work(), wait()
-        count += 1
-    return (time.perf_counter() - start) / count
 
 
 def peak(device: str) -> float:
@@ -83,19 +65,19 @@ def report(network: str, *, device: str, seconds: float, highest: float) -> None
 
 def main() -> None:
     """Print the peak and a line for each network and training."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--network", action="append", choices=["yale_cnn", "fashion_cnn", "wide_resnet"])
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--threads", type=int, default=None)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    networks = ["yale_cnn", "fashion_cnn", "wide_resnet"]
+    options = harness.command_line(
+        __doc__,
+        counts={"threads": torch.get_num_threads()},
+        device={"default": "cuda" if torch.cuda.is_available() else "cpu", "choices": ["cpu", "cuda"]},
+        network={"nargs": "+", "choices": networks, "default": networks},
+        seconds={"type": float, "default": 20.0},
+    )
     highest = peak(options.device)
     print(f"bfloat16 matrix products on {options.device}: {highest / 1e12:.2f} TFLOP/s")
-    for network in options.network or ["yale_cnn", "fashion_cnn", "wide_resnet"]:
+    for network in options.network:
         report(network, device=options.device, seconds=options.seconds, highest=highest)
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(main)
