@@ -29,6 +29,7 @@ from experiments import papers, published, verification
 from experiments.records import Store, read
 from report import benchmark_page, status_page, tables
 from report.papers import harakeh
+from report.prose import TOKEN, fill
 
 LIMIT = 120.0 * len(papers.NAMES)  # seconds of processor time, of which a busy machine takes more than an idle one
 FORK = "somebody/fork"
@@ -203,9 +204,14 @@ def test_the_chapter_launches_the_committed_notebook(site: Site) -> None:
         assert f"../_sources/{notebook}" in links
         assert (ROOT / notebook).is_file()
         shown = nbformat.read(site.html / "_sources" / notebook, 4)
-        ours = [c.source for c in nbformat.read(site.project / notebook, 4).cells]
+        store, paper = Store(site.project / "results"), Path(notebook).stem
+        ours = [
+            fill(c.source, store, paper=paper, where=notebook) if c.cell_type == "markdown" else c.source
+            for c in nbformat.read(site.project / notebook, 4).cells
+        ]
         added = [c for c in shown.cells if "injected-parameters" in c.metadata.get("tags", [])]
         assert [c.source for c in shown.cells if c not in added] == ours
+        assert not any(TOKEN.search(source) for source in ours)
 
 
 def test_the_parameters_of_the_build_are_not_on_the_page(site: Site) -> None:
