@@ -33,3 +33,4 @@ QUANTITY_NAMES = {
 }
 NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18", "lenet5_coded": "the code’s LeNet"}
 VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
+SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}

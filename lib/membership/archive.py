@@ -3,7 +3,7 @@
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,8 @@ def report(path: str | Path) -> dict[str, Any]:
     member, nonmember = read(path)
     found = {}
     for name, sides in _scores(member, nonmember).items():
-        intervals = {
-            "auc": auc_interval(*sides),
-            "tpr_at_1pct": tpr_interval(*sides, 0.01),
-            "tpr_at_01pct": tpr_interval(*sides, 0.001),
-        }
+        rates = {"tpr_at_1pct": 0.01, "tpr_at_01pct": 0.001}
+        intervals = {"auc": auc_interval(*sides)} | {key: tpr_interval(*sides, rate) for key, rate in rates.items()}
         ends = {f"{key}_interval": [interval.low, interval.high] for key, interval in intervals.items()}
         found[name] = asdict(by_threshold(*sides)) | ends
     by_confidence = found.pop("log_odds")
@@ -86,10 +83,10 @@ def report(path: str | Path) -> dict[str, Any]:
 
 
 def _scores(member: Answers, nonmember: Answers) -> dict[str, tuple[Tensor, Tensor]]:
-    def both(score: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        return score(member.scores, member.labels), score(nonmember.scores, nonmember.labels)
-
-    return {name: both(SCORES[name]) for name in REPORTED}
+    """Each score of the members and of the others."""
+    sides = member, nonmember
+    found = {name: [SCORES[name](side.scores, side.labels) for side in sides] for name in REPORTED}
+    return {name: (inside, outside) for name, (inside, outside) in found.items()}
 
 
 def _arrays(path: Path) -> dict[str, Tensor]:

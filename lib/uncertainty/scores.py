@@ -31,9 +31,6 @@ SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
     "mutual_information": disagreement,
     "variance": aleatoric_variance,
 }
-
-
-NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
 OF_ESTIMATOR = {
     "none": ("entropy",),
     "epistemic": ("entropy", "mutual_information"),

@@ -170,8 +170,7 @@ class Heteroscedastic(RandomVictim):
     def sigma(self, x: Tensor) -> Tensor:
         """The standard deviation of each logit (n, k)."""
         with self.autocast(x):
-            _, sigma = self.network.logits_and_sigma(x)
-        return sigma.float()
+            return self.network.logits_and_sigma(x)[1].float()
 
     def _draw(self, x: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
         """f (n, k), sigma (n, k) and standard normal noise (draws, n, k)."""

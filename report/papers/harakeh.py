@@ -16,9 +16,8 @@ from experiments.papers import harakeh
 from experiments.reading import Reading
 from experiments.records import Record, Store
 from lib.uncertainty import ESTIMATORS
-from lib.uncertainty.scores import NAMES as SCORE_NAMES
 from lib.uncertainty.scores import OF_ESTIMATOR
-from report.names import DATASET_NAMES
+from report.names import DATASET_NAMES, SCORE_NAMES
 from report.numbers import NOT_RUN, over_seeds
 from report.tables import Column, Row, Table, beside, mean_as, records_at, row, table, values_at
 

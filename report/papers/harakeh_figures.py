@@ -15,11 +15,11 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from lib.evasion import FORMS
-from lib.uncertainty.scores import NAMES as SCORE_NAMES
 from lib.uncertainty.scores import SCORES
 from report.figures.curves import curves
 from report.figures.looks import ESTIMATORS, OPEN, REFERENCE, Look, Looks, look, style
 from report.figures.panels import TO_100, Lines, draw_mean, in_panels, name_places
+from report.names import SCORE_NAMES
 from report.tables import Panels
 
 # The forms of an attack, told apart by their marks; the colour is the victim's.

@@ -25,10 +25,10 @@ from lib import detection
 from lib.errors import BadValue
 from lib.evasion import FORMS
 from lib.metrics import mean_interval
-from lib.uncertainty.scores import NAMES as SCORE_NAMES
 from lib.uncertainty.scores import SCORES
 from report.figures import looks
 from report.figures.looks import ESTIMATORS, Looks, look
+from report.names import SCORE_NAMES
 from report.papers.harakeh_figures import (
     ATTACKS,
     JUDGED,
