@@ -107,11 +107,10 @@ def _ask(tree: Path, cells: Path, out: Path) -> subprocess.Popen[str]:
 def _judged(cell: Any, then: Mapping[str, Any], now: Mapping[str, Any]) -> Outcome:
     if "unknown" in then:
         return Outcome(cell, "new", then["unknown"])
-    if "version" in then:
-        word: Word = "raised" if then["version"] < cell.version else "changed"
-        return Outcome(cell, word, f"version {then['version']}, now {cell.version}")
     before, after = ({**side["measurements"], **side["curves"]} for side in (then, now))
     differs = [name for name, value in before.items() if after.get(name) != value]
+    if differs and then["version"] < cell.version:
+        return Outcome(cell, "raised", f"version {then['version']}, now {cell.version}")
     if differs:
         return Outcome(cell, "changed", f"{differs[0]} {before[differs[0]]}, now {after.get(differs[0], 'absent')}")
     more = ", ".join(sorted(after.keys() - before.keys()))

@@ -2,10 +2,10 @@
 
     cd CHECKOUT && python PROBE.py CELLS.json OUT.json
 
-`CELLS.json` is a list of settings, `OUT.json` a list of answers in the same order: {"measurements": ..., "curves": ...} without
-what is time; {"version": v} where the checkout's own smoke grid has the cell under another version; {"unknown": why} where it has
-no such cell. A file on its own, so that a checkout of any age can be asked: it needs of it `papers` (`get`, `revive`) and
-`execution` (`compute`, `Job`), in `experiments` or, before there was one, in `lib`.
+`CELLS.json` is a list of settings, `OUT.json` a list of answers in the same order: measurements and curves without what is time,
+and the version that the cell has in the checkout's own smoke grid, if it has the cell; or {"unknown": why}. A file on its own, so
+that a checkout of any age can be asked: it needs of it `papers` (`get`, `revive`) and `execution` (`compute`, `Job`), in
+`experiments` or, before there was one, in `lib`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def answer(settings: Mapping[str, Any], room: str, cache: Path) -> dict[str, Any
     cell = papers.revive(settings["paper"], settings)
     if cell is None:
         return {"unknown": "no experiment has these settings"}
-    for own in papers.get(cell.paper).grid(cell.profile):
-        if own != cell and {**vars(own), "version": 0} == {**vars(cell), "version": 0}:
-            return {"version": own.version}
+    grid = papers.get(cell.paper).grid(cell.profile)
+    versions = [own.version for own in grid if {**vars(own), "version": 0} == {**vars(cell), "version": 0}]
     result, _ = execution.compute(cell, execution.Job(device="cpu", threads=1, cache=cache))
     kept = {name: value for name, value in result.measurements.items() if not name.endswith(TIMES)}
-    return {"measurements": kept, "curves": {name: list(curve) for name, curve in result.curves.items()}}
+    curves = {name: list(curve) for name, curve in result.curves.items()}
+    return {"measurements": kept, "curves": curves, "version": max(versions, default=cell.version)}
 
 
 def main(cells: Path, out: Path) -> None:
