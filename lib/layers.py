@@ -7,7 +7,6 @@ number per element (two cores, mean of 2 runs of 4 s each); ResNet-18 on images 
 and at 120 with `torch.nn.Conv2d` (one thread of a core shared with other jobs, one run of 5 s).
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -157,10 +156,11 @@ class SeededFunctions(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in DROPOUTS:
             return self._drop(*args, channels=DROPOUTS[func], **kwargs)
-        at = OTHER_DROPOUTS.get(func, math.inf)
-        rate = kwargs.get("p", kwargs.get("dropout_p", args[at] if at < len(args) else 0.0))
-        if func in OTHER_DROPOUTS and rate > 0:
-            raise BadValue(f"network: the masks of {func.__name__} cannot come from a generator")
+        if func in OTHER_DROPOUTS:
+            at = OTHER_DROPOUTS[func]
+            rate = kwargs.get("p", kwargs.get("dropout_p", args[at] if at < len(args) else 0.0))
+            if rate > 0:
+                raise BadValue(f"network: the masks of {func.__name__} cannot come from a generator")
         return func(*args, **kwargs)
 
     def _drop(
