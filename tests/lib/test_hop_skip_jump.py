@@ -38,7 +38,7 @@ class Stubborn(Halfspace):
 
 
 def attack(victim: Any, x: Tensor, y: Tensor, seed: int = 0, **changes: Any) -> Decided:
-    usual = {"iterations": 5, "initial_evaluations": 20, "generator": generator(seed)}
+    usual = {"iterations": 5, "initial_evaluations": 20, "generator": generator(seed), "step_outward": False}
     return hop_skip_jump(victim, x, y, **{**usual, **changes})
 
 
@@ -217,7 +217,7 @@ def test_the_last_point_moves_outward_where_that_is_adversarial_too(norm: str) -
     victim = halfspace()
     x, y = problem(6, victim)
     usual = {"norm": norm, "initial_evaluations": 100}
-    out, on = attack(victim, x, y, **usual), attack(victim, x, y, step_outward=False, **usual)
+    out, on = attack(victim, x, y, step_outward=True, **usual), attack(victim, x, y, **usual)
     torch.testing.assert_close(out.adversarial, torch.lerp(x, on.adversarial, 1.001), atol=1e-6, rtol=0)
     torch.testing.assert_close(out.distance, 1.001 * on.distance, rtol=1e-4, atol=0)
     assert torch.equal(out.answers, on.answers + 1) and torch.equal(out.trace_distance[:-1], on.trace_distance[:-1])
