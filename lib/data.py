@@ -84,7 +84,7 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images at `indices` as floats in [0, 1], channels last, and their labels."""
+        """Images at `indices` as floats in [0, 1], in plain storage, and their labels."""
         return to_float(self.images[indices]), self.labels[indices]
 
     def first(self, n: int | None) -> Split:
@@ -114,8 +114,8 @@ class Dataset:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 images as float32 in [0, 1], channels last."""
-    return images.to(memory_format=torch.channels_last).float().div_(255)
+    """uint8 images as float32 in [0, 1], row by row whatever the layout of `images`: any network may flatten them by a view."""
+    return images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
 def default_root() -> Path:

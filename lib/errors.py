@@ -12,6 +12,10 @@ class BadValue(ValueError):
     """A setting, name or file is wrong; the message names it and says what was expected. The command line exits with 2."""
 
 
+class VictimWarning(UserWarning):
+    """A victim is not what an attack or a measurement takes it for, so that the result may say less than it seems to."""
+
+
 def check_number(name: str, value: object, *, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a float, if it is a finite number in [low, high].
 

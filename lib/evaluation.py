@@ -77,8 +77,8 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
 
 
 def images_at_once(device: str | torch.device, draws: int) -> int:
-    """How many images go through the network together when each takes `draws` passes."""
-    return max(1, ATTACK_BATCH[torch.device(device).type] // draws)
+    """How many images go through the network together when each takes `draws` passes; any accelerator counts as CUDA."""
+    return max(1, ATTACK_BATCH["cpu" if torch.device(device).type == "cpu" else "cuda"] // draws)
 
 
 def _batches(test: Split, victim: Victim) -> tuple[Tensor, ...]:

@@ -7,16 +7,19 @@ number per element (two cores, mean of 2 runs of 4 s each); ResNet-18 on images 
 and at 120 with `torch.nn.Conv2d` (one thread of a core shared with other jobs, one run of 5 s).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
+from torch.overrides import TorchFunctionMode
 
 from .errors import BadValue, check_number
+from .inspection import calls_dropout, heeds_mode, is_foreign
 
 
 class Dropout(nn.Module):
@@ -67,6 +70,14 @@ class Flatten(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
+def plain(x: Tensor) -> Tensor:
+    """The same numbers row by row, in the strides that a module expects which flattens by a view.
+
+    PyTorch's `contiguous` leaves images of one channel in the strides of channels last, and convolutions go by these.
+    """
+    return x.contiguous().flatten().view(x.shape)
+
+
 class Conv2d(nn.Conv2d):
     """A convolution that is computed as the dense layer it is where every pixel of its output sees every pixel of its image.
 
@@ -110,28 +121,94 @@ OTHER_IN_TRAINING = (Dropout, _DropoutNd, _NormBase, nn.MultiheadAttention, nn.R
 
 
 def check_evaluating(network: nn.Module) -> None:
-    """See that no layer of `network` answers as in training.
-
-    A layer from elsewhere counts if its `forward` reads `training`, as one with `functional.dropout` does.
+    """See that no layer of `network` is in training mode, unless that changes nothing as far as its kind or its code tells.
 
     Raises:
-        BadValue: one does.
+        BadValue: one is.
     """
-    for layer in network.modules():
-        code = getattr(type(layer).forward, "__code__", None)
-        reads = code is not None and "training" in code.co_names
-        if layer.training and (isinstance(layer, OTHER_IN_TRAINING) or reads) and getattr(layer, "p", 1.0) > 0:
-            raise BadValue("victim: expected a network in evaluation mode, got one in training mode: call eval() first")
+    for name, layer in network.named_modules():
+        known = isinstance(layer, OTHER_IN_TRAINING) and getattr(layer, "p", 1.0) > 0
+        if getattr(layer, "training", False) and (known or (is_foreign(layer) and heeds_mode(layer))):
+            which = f"{name or 'network'} ({type(layer).__name__})"
+            told = (
+                "call eval() first; if dropout is to stay on, make a victim by uncertainty.estimate('epistemic', ...)"
+            )
+            raise BadValue(f"victim: expected a network in evaluation mode, got {which} in training mode: {told}")
+
+
+class SeededFunctions(TorchFunctionMode):
+    """Inside, dropout that code calls as a function is on, whatever mode it was told, and its masks come from `generator`.
+
+    Attributes:
+        drew: whether any was called, at a rate above 0.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator, self.drew = generator, False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called by PyTorch in place of each of its functions.
+
+        Raises:
+            BadValue: a function that drops by masks of its own.
+        """
+        kwargs = kwargs or {}
+        if func in DROPOUTS:
+            return self._drop(*args, channels=DROPOUTS[func], **kwargs)
+        if func in OTHER_DROPOUTS:
+            at = OTHER_DROPOUTS[func]
+            rate = kwargs.get("p", kwargs.get("dropout_p", args[at] if at < len(args) else 0.0))
+            if rate > 0:
+                raise BadValue(f"network: the masks of {func.__name__} cannot come from a generator")
+        return func(*args, **kwargs)
+
+    def _drop(
+        self,
+        input: Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+        *,
+        channels: bool,
+        train: bool = True,
+    ) -> Tensor:
+        layer = Dropout(p, channels=channels)
+        layer.generator = self.generator
+        self.drew |= p > 0
+        return input.copy_(layer(input)) if inplace else layer(input)
+
+
+# Functions that drop, and whether whole channels.
+DROPOUTS: dict[Callable[..., Tensor], bool] = {
+    F.dropout: False, torch.dropout: False,
+    F.dropout1d: True, F.dropout2d: True, F.dropout3d: True, torch.feature_dropout: True,
+}  # fmt: skip
+# Those that do so otherwise, and the place of the rate among what they are given.
+OTHER_DROPOUTS: dict[Callable[..., Any], int] = {
+    F.alpha_dropout: 1, torch.alpha_dropout: 1, F.feature_alpha_dropout: 1, torch.feature_alpha_dropout: 1,
+    F.scaled_dot_product_attention: 4, F.multi_head_attention_forward: 10,
+}  # fmt: skip
 
 
 @contextmanager
 def sampling(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """Inside, every `Dropout` of `network` is on; whoever calls the network afterwards finds it as it was, whatever happened."""
+    """Inside, every dropout of `network` is on; whoever calls the network afterwards finds it as it was, whatever happened.
+
+    Raises:
+        BadValue: dropout whose masks cannot come from a generator; in the end, a module from elsewhere that called none.
+    """
+    layers = list(network.modules())
+    functions = SeededFunctions(generator)
     set_sampling(network, sampling=True, generator=generator)
     try:
-        yield
+        with functions if any(map(is_foreign, layers)) else nullcontext():
+            yield
     finally:
         set_sampling(network, sampling=False)
+    seeded = functions.drew or any(isinstance(layer, Dropout) and layer.p > 0 for layer in layers)
+    if not seeded and any(map(calls_dropout, layers)):
+        raise BadValue("estimator: epistemic needs a network with dropout, and this one called none: is its rate 0?")
 
 
 @contextmanager

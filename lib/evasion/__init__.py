@@ -6,7 +6,8 @@
 from or, for a targeted attack, to reach (JSMA is always one). What comes back has the shape of `x`, lies inside the victim's
 bounds and the stated budget, and, for a victim that is not random, does not depend on the batch it was computed in. (CleverHans
 averages the loss of FGSM and PGD over the batch, so that where a victim is surer than log-odds of some 95, a gradient underflows
-sooner in a larger one.)
+sooner in a larger one; and so do FGSM and PGD here, with `loss="cross_entropy"`.) A budget is kept up to the rounding of float32:
+within the bounds 0 and 1 no feature moves farther than epsilon + 2^-24 (6e-8), in others than that times the largest of them.
 
 A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack trains a substitute on the
 victim's labels (`train_substitute`), which any of these then attacks.

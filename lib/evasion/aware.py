@@ -7,7 +7,7 @@ from ..errors import check_count, check_number
 from ..layers import only_input_gradients
 from ..uncertainty import Victim, check_victim
 from ..uncertainty.scores import SCORES, check_score
-from .checks import check_classes, check_images, check_steps
+from .checks import check_classes, check_images, check_steps, tell_of_probabilities
 from .forms import cross_entropies
 
 
@@ -32,7 +32,7 @@ def pgd_aware(
         victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to move away from.
-        epsilon: l_inf budget, in the units of `x`.
+        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `lib.evasion`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps, from `x` itself.
         score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them.
@@ -54,7 +54,9 @@ def pgd_aware(
     if len(x) == 0:
         return adversarial
     with torch.no_grad():
-        answer = victim.combine(victim.sample(x, draws))
+        samples = victim.sample(x, draws)
+        tell_of_probabilities(samples)
+        answer = victim.combine(samples)
         check_classes(y, answer.shape[1])
         target = answer.scatter(1, y[:, None], -torch.inf).argmax(1)
     with only_input_gradients(victim):

@@ -42,6 +42,7 @@ from .decision import (
     check_request,
     distances,
     for_each,
+    outward,
     share_for_each,
     starting_points,
     streams,
@@ -56,7 +57,6 @@ BLOCK = 16  # candidates whose random numbers are drawn at once
 NEWS = 0.1  # by what share the walk must have come closer to be checked
 BISECTIONS = 5  # of the line back to the last point that passed
 COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
-OUTWARD = 1e-3  # of its distance: far above rounding in float32, far below what tells attacks apart
 STILL = 1e-12  # of the distance: float32 does not tell such a step from none, and no run of luck leads back from it
 
 
@@ -176,9 +176,7 @@ def boundary(
         trace_answers[done[on], on], trace_distance[done[on], on] = oracle.answers[on], least[on]
     keep(started)
     if not oracle.random:
-        outside = torch.lerp(x[started], kept[started], 1 + OUTWARD).clamp(low, high)
-        safe = oracle(outside, started)
-        kept[started[safe]] = outside[safe]
+        kept[started] = outward(oracle, x[started], kept[started], started)
         least[started] = distances(x[started], kept[started])
     # An image that has ended repeats its last entries; what it cost and came to after its last step belongs to these.
     trace_answers[done, everyone], trace_distance[done, everyone] = oracle.answers, least

@@ -1,14 +1,18 @@
 """What every attack asks of its victim, images, labels and settings before it begins."""
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadValue, check_count, check_number
+from ..errors import BadValue, VictimWarning, check_count, check_number
 from ..layers import check_evaluating
 
 
-def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = True) -> tuple[float, float]:
     """The victim's bounds, once `x` and `y` are known to be images inside them and one label each, and it is not training.
+
+    It must take images in float32 and, where the attack follows `gradients`, nothing may come from or happen in inference mode.
 
     Raises:
         BadValue: otherwise.
@@ -30,7 +34,39 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]
         raise BadValue(f"y: expected labels of at least 0, got {int(y.min())}")
     if len(x) > 0 and (not torch.isfinite(x).all() or x.min() < low or x.max() > high):
         raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
+    if gradients:
+        _check_inference_mode(victim, x, y)
+    _check_precision(victim, x)
     return low, high
+
+
+def _check_inference_mode(victim: nn.Module, x: Tensor, y: Tensor) -> None:
+    """See that gradients can be had: `torch.inference_mode` turns them off for good, `torch.no_grad` does not matter."""
+    if torch.is_inference_mode_enabled():
+        raise BadValue(
+            "victim: expected to follow its gradients, got a call inside torch.inference_mode(): use no_grad()"
+        )
+    weights = {f"victim: {name}": weight for name, weight in victim.named_parameters()}
+    for name, value in {"x": x, "y": y, **weights}.items():
+        if value.is_inference():
+            raise BadValue(
+                f"{name}: expected a tensor that gradients can flow by, got one made in torch.inference_mode()"
+            )
+
+
+def _check_precision(victim: nn.Module, x: Tensor) -> None:
+    """See that a victim without float32 weights casts images itself: only then it is asked, about one image."""
+    types = {weight.dtype for weight in victim.parameters() if weight.is_floating_point()}
+    if len(x) == 0 or not types or torch.float32 in types:
+        return
+    try:
+        with torch.no_grad():
+            victim(x[:1])
+    except RuntimeError as error:
+        got = ", ".join(sorted(map(str, types)))
+        raise BadValue(
+            f"victim: expected one that takes images in torch.float32, got weights in {got}: call float()"
+        ) from error
 
 
 def check_scores(scores: object) -> Tensor:
@@ -43,6 +79,29 @@ def check_scores(scores: object) -> Tensor:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise BadValue(f"victim: expected it to answer with scores (n, k) of two classes or more, got {got}")
     return scores
+
+
+def check_logits(scores: object) -> Tensor:
+    """The same, with a warning where they are probabilities: of these losses and margins are not what attacks take them for.
+
+    Raises:
+        BadValue: as `check_scores`.
+    """
+    scores = check_scores(scores)
+    tell_of_probabilities(scores)
+    return scores
+
+
+def tell_of_probabilities(scores: Tensor) -> None:
+    """Warn if all of `scores` (..., k) are in [0, 1] and their rows sum to 1, by AutoAttack's check of the range of outputs."""
+    shown = scores.detach()
+    if shown.numel() and shown.min() >= 0 and shown.max() <= 1 and ((shown.sum(-1) - 1).abs() < 1e-4).all():
+        warnings.warn(
+            "victim: expected logits or log-probabilities, and its answers look like probabilities, in [0, 1] and of sum 1: "
+            "attacks on these fail more often; attack the network before its softmax, or take the logarithm",
+            VictimWarning,
+            stacklevel=3,
+        )
 
 
 def check_classes(y: Tensor, classes: int) -> None:

@@ -17,6 +17,7 @@ from .oracle import DecisionOracle
 
 NORMS = {"l2": 2.0, "linf": math.inf}
 RESTARTS = 10  # where a random start does not pass
+OUTWARD = 1e-3  # of the distance: far above rounding in float32, far below what tells attacks apart
 SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
 
 
@@ -51,7 +52,7 @@ def check_request(
     Raises:
         BadValue: one of them does not.
     """
-    low, high = check_images(victim, x, y)
+    low, high = check_images(victim, x, y, gradients=False)
     check_generator(generator)
     fits = start is None or (start.shape == x.shape and start.dtype == x.dtype)
     if start is not None and not (fits and ((start >= low) & (start <= high)).all()):
@@ -178,12 +179,23 @@ def sure_starts(
     return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
 
 
+def bisections(tolerance: float) -> int:
+    """How many questions the way to the boundary takes, to a share `tolerance` of it."""
+    return math.ceil(math.log2(1 / tolerance))
+
+
+def outward(oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor) -> Tensor:
+    """Each `point` (m, c, h, w), farther from `x` by a share OUTWARD of its distance if it is adversarial there too."""
+    outside = torch.lerp(x, point, 1 + OUTWARD).clamp(*oracle.bounds)
+    return torch.where(oracle(outside, owner).view(-1, 1, 1, 1), outside, point)
+
+
 def to_boundary(
     oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
 ) -> Tensor:
     """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
     low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
-    for _ in range(math.ceil(math.log2(1 / tolerance)) if len(x) else 0):
+    for _ in range(bisections(tolerance) if len(x) else 0):
         middle = (low + high) / 2
         adversarial = oracle(between(x, point, middle, order), owner)
         low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)

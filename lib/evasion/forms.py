@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import check_choice, check_count
 from ..uncertainty import Victim, check_victim
-from .checks import check_scores
+from .checks import check_logits, tell_of_probabilities
 
 FORMS = ("one_draw", "mean", "expectation")
 
@@ -33,6 +33,7 @@ class Look(nn.Module):
     def looks(self, x: Tensor) -> Tensor:
         """What one look shows: logits (m, n, k) of m = 1 answer, or of m = K draws whose losses are to be averaged."""
         samples = self.victim.sample(x, 1 if self.form == "one_draw" else self.draws)
+        tell_of_probabilities(samples)
         return self.victim.combine(samples)[None] if self.form == "mean" else samples
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,8 +46,10 @@ def looks(victim: nn.Module, x: Tensor) -> Tensor:
     if isinstance(victim, Look):
         return victim.looks(x)
     if isinstance(victim, Victim):
-        return victim.combine(victim.sample(x, victim.draws))[None]
-    return check_scores(victim(x))[None]
+        samples = victim.sample(x, victim.draws)
+        tell_of_probabilities(samples)
+        return victim.combine(samples)[None]
+    return check_logits(victim(x))[None]
 
 
 def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:

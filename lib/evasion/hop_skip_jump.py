@@ -30,8 +30,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import check_choice, check_count, check_number
-from .decision import NORMS, Decided, check_request, distances, for_each, starting_points, streams, to_boundary
+from ..errors import check_choice, check_count, check_flag, check_number
+from .decision import (
+    NORMS,
+    Decided,
+    bisections,
+    check_request,
+    distances,
+    for_each,
+    outward,
+    starting_points,
+    streams,
+    to_boundary,
+)  # fmt: skip
 from .oracle import DecisionOracle
 
 HALVINGS = 30  # of a step's length, after which the image stays where it is
@@ -57,6 +68,7 @@ def hop_skip_jump(
     lead: int = 1,
     check_answers: int = 0,
     budget: int | Tensor | None = None,
+    step_outward: bool = True,
     ids: Tensor | None = None,
     max_batch: int = 512,
 ) -> Decided:
@@ -81,7 +93,10 @@ def hop_skip_jump(
             first. The answers that make a direction are averaged anyway.
         check_answers: how many fresh answers must call a start and the last point clearly adversarial; 0 checks nothing. No use
             where nothing is random.
-        budget: an image begins no iteration once it has had this many answers.
+        budget: an image begins no iteration once it has had this many answers, and the last direction takes what the step and
+            the way back leave: these may ask a few more.
+        step_outward: whether, where nothing is random, the last point moves outward by a thousandth of its distance if it is
+            adversarial there too. On the very boundary an answer may change with the rounding of another batch.
         ids: (n,) what its random numbers know an image by; its place if None.
         max_batch: images shown to the victim at once; a GPU takes more.
 
@@ -95,6 +110,7 @@ def hop_skip_jump(
     features = x[0].numel() if n else 1
     check_number("probe", probe, low=1e-6, high=math.sqrt(features))
     check_count("check_answers", check_answers, low=0)
+    check_flag("step_outward", step_outward)
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
@@ -106,6 +122,8 @@ def hop_skip_jump(
     tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
     begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources, check_answers=check_answers)
     point = begun.clone()
+    leaving = step_outward and not oracle.random
+    reserved = oracle.lead * (1 + bisections(tolerance)) + leaving  # a step, the way back, and the step outward
     everyone = torch.arange(n, device=x.device)
 
     started = everyone[found & (begun != x).flatten(1).any(1)]
@@ -120,6 +138,8 @@ def hop_skip_jump(
         at, away = point[going], distance[going]
         radius = probe * away if iteration else (probe * away).clamp_min(0.1 * (high - low))
         evaluations = torch.minimum((first[going] * math.sqrt(iteration + 1)).long(), most[going])
+        left = limit[going] - oracle.answers[going] - reserved
+        evaluations = torch.minimum(evaluations, left).clamp_min(1)
         direction = directions(oracle, at, going, radius, evaluations, [sources[i] for i in going.tolist()], order)
         moved = step(oracle, at, direction, going, away / math.sqrt(iteration + 1), (low, high))
         at = to_boundary(oracle, x[going], moved, going, order, tolerance)
@@ -132,6 +152,10 @@ def hop_skip_jump(
         closest[started] = checked(oracle, x[started], point, begun, started, check_answers, (low, high))
         least[started] = distances(x[started], closest[started], order)
         trace.append((oracle.answers.clone(), least.clone()))
+    if leaving:
+        closest[started] = outward(oracle, x[started], closest[started], started)
+        least[started] = distances(x[started], closest[started], order)
+        trace[-1] = (oracle.answers.clone(), least.clone())
     traces = (torch.stack(rows) for rows in zip(*trace, strict=True))  # of answers, of distances
     return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, *traces)
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .. import seeds
 from ..errors import BadValue, check_choice, check_count
+from ..inspection import calls_dropout
 from ..layers import Dropout
 from . import galinkin, harakeh, song
 from .adopted import adopted
@@ -63,8 +64,8 @@ class Network(nn.Module):
 
 
 def draws(network: nn.Module) -> bool:
-    """Whether there is dropout in it."""
-    return any(isinstance(layer, Dropout) and layer.p > 0 for layer in network.modules())
+    """Whether there is dropout in it, or code from elsewhere that calls it as a function."""
+    return any((isinstance(layer, Dropout) and layer.p > 0) or calls_dropout(layer) for layer in network.modules())
 
 
 ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
@@ -141,8 +142,9 @@ def adopt(module: nn.Module, *, mean: float | Sequence[float] = (), std: float |
     """Your own classifier as a network: it shares the weights of `module`, which stays as it is, but its dropout can be seeded.
 
     Args:
-        module: images (n, c, h, w) to logits (n, k). Dropout that it calls as a function, not as a layer, stays off if it heeds
-            the module's mode, and is never seeded; so is what the module reaches by a closure.
+        module: images (n, c, h, w) to logits (n, k), or to an object that has them as `logits`. A random victim draws dropout
+            that it calls as a function, not as a layer, from the generator too, but what stands behind an `if self.training`
+            stays off, and what the module reaches by a closure is not seeded.
         mean: what is subtracted from each channel of an image, in [0, 1] or the module's own `bounds`, before `module` sees it,
             a number each or one for all; nothing if empty.
         std: what it is then divided by.

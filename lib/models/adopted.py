@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..errors import BadValue
-from ..layers import Dropout
+from ..layers import Dropout, plain
 
 # Dropout of single units, and of whole channels. Any other draws its masks where no generator can be handed in.
 UNITS, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -40,14 +40,35 @@ class Entrance(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(x - mean) / std of images (n, c, h, w), contiguous: a module may flatten them by a view."""
+        """(x - mean) / std of images (n, c, h, w), in plain storage: a module may flatten them by a view."""
         numbers = self.mean.shape[1]
         if numbers not in (0, 1, x.shape[1]):
             raise BadValue(f"mean, std: expected 1 or {x.shape[1]} numbers for as many channels, got {numbers}")
-        return ((x - self.mean) / self.std if numbers else x).contiguous()
+        return plain((x - self.mean) / self.std if numbers else x)
 
 
-def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Sequence[float]) -> nn.Sequential:
+class Adopted(nn.Module):
+    """Someone else's module behind its `Entrance`."""
+
+    def __init__(self, entrance: Entrance, module: nn.Module) -> None:
+        super().__init__()
+        self.entrance, self.module = entrance, module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits (n, k) of images (n, c, h, w): what the module answers, or the `logits` of that.
+
+        Raises:
+            BadValue: it answers with anything else.
+        """
+        answer = self.module(self.entrance(x))
+        logits = getattr(answer, "logits", answer)
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(x):
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise BadValue(f"network: expected logits ({len(x)}, k) of {len(x)} images, one row each, got {got}")
+        return logits
+
+
+def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Sequence[float]) -> Adopted:
     """`module` behind an `Entrance`: its weights shared, each dropout layer replaced by one that can be seeded.
 
     Raises:
@@ -69,7 +90,7 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
         elif isinstance(layer, OTHERS) and _rate(layer) > 0:
             raise BadValue(f"{name or 'network'}: the masks of {type(layer).__name__} cannot come from a generator")
     try:
-        return nn.Sequential(first, copy.deepcopy(module, instead))
+        return Adopted(first, copy.deepcopy(module, instead))
     except (RuntimeError, TypeError) as error:
         # An old weight_norm, for example, for which torch has parametrizations now, or a lock.
         raise BadValue(f"network: {type(module).__name__} cannot be copied ({error})") from error

@@ -19,7 +19,6 @@ from lib.errors import BadValue
 from lib.evasion.boundary import (
     CLOSER,
     ORTHOGONAL,
-    OUTWARD,
     STILL,
     SURE,
     adapted,
@@ -28,7 +27,7 @@ from lib.evasion.boundary import (
     distances,
     orthogonal,
 )
-from lib.evasion.decision import Decided
+from lib.evasion.decision import OUTWARD, Decided
 from lib.evasion.oracle import DecisionOracle
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from cleverhans.torch.attacks.fast_gradient_method import fast_gradient_method
+from cleverhans.torch.attacks.projected_gradient_descent import projected_gradient_descent
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.errors import BadValue
-from lib.evasion import fgsm, pgd
+from lib.errors import BadValue, VictimWarning
+from lib.evasion import Look, carlini_wagner, fgsm, jsma, pgd, pgd_aware
+from lib.evasion.gradient import LOSSES, dlr
+from lib.evasion.perturb import perturb
 from lib.models import Network
-from lib.uncertainty import Deterministic, MonteCarloDropout
+from lib.uncertainty import Deterministic, MonteCarloDropout, estimate
 
 ROUNDING = 1e-6  # x + epsilon and back, in float32
 
@@ -151,6 +156,9 @@ def test_a_random_victim_is_attacked_through_the_mean_of_its_draws(untrained: Ca
 # --- what holds of every attack ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings(
+    "ignore::lib.errors.VictimWarning"
+)  # weights of 0 have no gradient, which it is right to tell
 @BOTH
 @given(
     epsilon=st.floats(0, 1),
@@ -375,3 +383,220 @@ def test_steps_of_no_length_are_refused() -> None:
     x, y = problem(2, SHAPE, 3)
     with pytest.raises(BadValue, match=r"^step_size: "):
         pgd(linear(3, SHAPE), x, y, epsilon=0.1, step_size=0.0, steps=3, generator=generator())
+
+
+# --- CleverHans, to the last bit --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("start", [None, 3])
+def test_they_are_cleverhanss(targeted: bool, start: int | None, trained: Network, digits: Any) -> None:
+    """With its random start, where that is drawn from the same number."""
+    x, y = digits.test.take(torch.arange(13))
+    victim, usual = Deterministic(trained), {"y": y, "targeted": targeted, "sanity_checks": False}
+    own: dict[str, Any] = {"epsilon": 0.1, "targeted": targeted}
+    if start is None:
+        expected = fast_gradient_method(victim, x, 0.1, np.inf, clip_min=0.0, clip_max=1.0, **usual)
+        assert torch.equal(fgsm(victim, x, y, **own), expected)
+    source = None if start is None else generator(start)
+    found = pgd(victim, x, y, step_size=0.03, steps=7, generator=source, **own)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0 if start is None else int(torch.randint(2**62, (), generator=generator(start))))
+        expected = projected_gradient_descent(
+            victim, x, 0.1, 0.03, 7, np.inf, clip_min=0.0, clip_max=1.0, rand_init=start is not None, **usual
+        )
+    assert torch.equal(found, expected)
+
+
+# --- victims that hide their gradients --------------------------------------------------------------------------------
+
+
+class Saturated(nn.Module):
+    """Logits so far apart that float32 has no probability left for any class but one."""
+
+    def __init__(self, inner: nn.Module, scale: float = 1e4) -> None:
+        super().__init__()
+        self.inner, self.scale = inner, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.inner(x)
+
+
+def saturated() -> tuple[nn.Module, Tensor, Tensor]:
+    victim, (x, _) = Saturated(linear(4, SHAPE)), problem(20, SHAPE, 4)
+    return victim, x, victim(x).argmax(1)
+
+
+@BOTH
+def test_images_without_a_gradient_are_told_of_by_number(name: str) -> None:
+    victim, x, y = saturated()
+    y[3] = (y[3] + 1) % 4  # of a label that it has lost there is a gradient
+    with pytest.warns(
+        VictimWarning, match=r"the gradients of 19 of 20 images \(95.0%\) are exactly 0 .* try loss='log_odds'"
+    ):
+        found = call(name, victim, x, y, 0.0001)
+    moved = (found != x).flatten(1).any(1)
+    assert bool(moved[3]) and (name == "pgd" or int(moved.sum()) == 1)
+
+
+@BOTH
+@pytest.mark.parametrize("loss", ["log_odds", "dlr"])
+def test_other_losses_find_what_the_cross_entropy_of_a_sure_victim_hides(name: str, loss: str) -> None:
+    """As far as the cross-entropy gets where nothing is hidden: logits that are scaled decide alike."""
+    victim, x, y = saturated()
+    settings: dict[str, Any] = {"epsilon": 0.3}
+    settings |= {"step_size": 0.03, "steps": 20} if name == "pgd" else {}
+    attack: Callable[..., Tensor] = fgsm if name == "fgsm" else pgd
+    for target in (None, (y + 1) % 4) if loss == "log_odds" else (None,):
+        aim: dict[str, Any] = {} if target is None else {"targeted": True}
+        labels = y if target is None else target
+        expected = attack(victim.inner, x, labels, **settings, **aim)  # type: ignore[union-attr]
+        found = attack(victim, x, labels, loss=loss, **settings, **aim)  # no warning, which would be an error
+        share = (victim(found).argmax(1) == labels).float().mean()
+        honest = (victim(expected).argmax(1) == labels).float().mean()
+        assert (float(share) <= float(honest) + 0.1) if target is None else (float(share) >= float(honest) - 0.15)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "log_odds"])
+def test_losses_are_perturbs(loss: str) -> None:
+    victim, (x, y) = Smooth(*linear(4, SHAPE).parameters()), problem(6, SHAPE, 4)
+    settings: dict[str, Any] = {"epsilon": 0.1, "step_size": 0.03, "steps": 5, "loss": loss}
+    torch.testing.assert_close(pgd(victim, x, y, **settings), perturb(victim, x, y, **settings), atol=ROUNDING, rtol=0)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_each_loss_of_a_look_is_the_mean_over_its_draws(loss: str, untrained: Callable[..., Network]) -> None:
+    x, y = torch.rand(4, 1, 28, 28, generator=generator()), torch.tensor([1, 2, 3, 4])
+    victim = MonteCarloDropout(untrained(dropout=0.5), generator=generator(5), draws=3)
+    moving = x.clone().requires_grad_()
+    draws = victim.sample(moving, 3)
+    (gradient,) = torch.autograd.grad(sum(LOSSES[loss](draw, y) for draw in draws), moving)  # type: ignore[arg-type]
+    victim.generator = generator(5)
+    found = fgsm(Look(victim, "expectation", draws=3), x, y, epsilon=0.1, loss=loss)
+    same = (found == (x + 0.1 * gradient.sign()).clamp(0, 1)).float().mean()
+    assert float(same) > 0.999  # of sums in another order a few signs near 0 differ
+
+
+def test_dlr_is_its_closed_form() -> None:
+    """Croce and Hein 2020, equation 3: (rival - own) / (first - third), right and wrong answers alike."""
+    logits = torch.tensor([[4.0, 1.0, 2.0, 0.0], [4.0, 1.0, 2.0, 0.0]])
+    assert [float(dlr(logits[i : i + 1], torch.tensor([c]))) for i, c in ((0, 0), (1, 1))] == pytest.approx([-2 / 3, 1])
+    torch.testing.assert_close(dlr(100 * logits + 7, torch.tensor([0, 1])), dlr(logits, torch.tensor([0, 1])))
+
+
+@BOTH
+def test_losses_that_are_none_are_refused(name: str) -> None:
+    x, y = problem(2, SHAPE, 2)
+    attack: Callable[..., Tensor] = fgsm if name == "fgsm" else pgd
+    settings: dict[str, Any] = {"epsilon": 0.1} | ({"step_size": 0.03, "steps": 2} if name == "pgd" else {})
+    with pytest.raises(BadValue, match=r"^loss: unknown 'hinge'; expected one of cross_entropy, log_odds, dlr"):
+        attack(never, x, y, loss="hinge", **settings)
+    with pytest.raises(BadValue, match=r"^loss: dlr needs three classes or more"):
+        attack(linear(2, SHAPE), x, y, loss="dlr", **settings)
+    with pytest.raises(BadValue, match=r"^loss: expected cross_entropy or log_odds for a targeted attack, got 'dlr'"):
+        attack(never, x, y, loss="dlr", targeted=True, **settings)
+
+
+class Probabilities(Smooth):
+    """Answers with a softmax."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).softmax(1)
+
+
+GRADIENT_ATTACKS: dict[str, Callable[..., Tensor]] = {
+    "fgsm": lambda *of: fgsm(*of, epsilon=0.1),
+    "pgd": lambda *of: pgd(*of, epsilon=0.1, step_size=0.05, steps=1),
+    "carlini_wagner": lambda *of: carlini_wagner(*of, iterations=1),
+    "jsma": lambda *of: jsma(*of),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENT_ATTACKS)
+@pytest.mark.parametrize("wrapped", ["plain", "victim", "look"])
+def test_a_victim_that_answers_with_probabilities_is_noticed(name: str, wrapped: str) -> None:
+    x, y = problem(6, SHAPE, 4)
+    for kind, told in ((Probabilities, True), (Smooth, False)):
+        victim: nn.Module = kind(*linear(4, SHAPE).parameters()).eval()
+        if wrapped != "plain":
+            victim = estimate("none", victim, generator=generator(), draws=1)
+        victim = Look(victim, "mean", draws=1) if wrapped == "look" else victim  # type: ignore[arg-type]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            GRADIENT_ATTACKS[name](victim, x, y)
+        assert (
+            any(issubclass(one.category, VictimWarning) and "probabilities" in str(one.message) for one in caught)
+            == told
+        )
+
+
+def test_the_aware_attack_notices_them_too() -> None:
+    x, y = problem(6, SHAPE, 4)
+    victim = estimate("none", Probabilities(*linear(4, SHAPE).parameters()).eval(), generator=generator(), draws=1)
+    with pytest.warns(VictimWarning, match="probabilities"):
+        pgd_aware(victim, x, y, epsilon=0.1, step_size=0.05, steps=1, score="entropy")
+
+
+def test_looking_for_probabilities_costs_a_random_victim_no_draw(untrained: Callable[..., Network]) -> None:
+    x, y = torch.rand(4, 1, 28, 28, generator=generator()), torch.tensor([1, 2, 3, 4])
+    victim = MonteCarloDropout(untrained(dropout=0.5), generator=generator(5), draws=2)
+    fgsm(victim, x, y, epsilon=0.1)
+    spent = victim.generator.get_state()
+    victim.generator = generator(5)
+    victim(x)
+    assert torch.equal(victim.generator.get_state(), spent)
+
+
+# --- layouts, precision, modes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_random_start_does_not_depend_on_the_memory_layout(layout: torch.memory_format) -> None:
+    victim, (x, y) = linear(3, SHAPE), problem(6, SHAPE, 3)
+    settings: dict[str, Any] = {"epsilon": 0.2, "step_size": 1e-6, "steps": 1}
+    found = pgd(victim, x.contiguous(memory_format=layout), y, generator=generator(), **settings)
+    torch.testing.assert_close(found, pgd(victim, x, y, generator=generator(), **settings), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", GRADIENT_ATTACKS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_victims_of_another_precision_are_refused_unless_they_cast(name: str, dtype: torch.dtype) -> None:
+    x, y = problem(2, SHAPE, 3)
+    with pytest.raises(
+        BadValue, match=rf"^victim: expected one that takes .*float32, got weights in {dtype}: call float"
+    ):
+        GRADIENT_ATTACKS[name](linear(3, SHAPE).to(dtype), x, y)
+
+    class Casting(Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.to(dtype)).float()
+
+    GRADIENT_ATTACKS[name](Casting(*linear(3, SHAPE).to(dtype).parameters()), x, y)
+
+
+@pytest.mark.parametrize("name", GRADIENT_ATTACKS)
+def test_inference_mode_is_refused_inside_and_in_what_came_from_it(name: str) -> None:
+    victim, (x, y) = linear(3, SHAPE), problem(2, SHAPE, 3)
+    attack = GRADIENT_ATTACKS[name]
+    with torch.inference_mode():
+        with pytest.raises(
+            BadValue, match=r"^victim: expected to follow its gradients, got a call inside torch.inference"
+        ):
+            attack(victim, x, y)
+        frozen, images, labels = linear(3, SHAPE), x.clone(), y.clone()
+    for arguments, told in (((frozen, x, y), "victim: weight"), ((victim, images, y), "x"), ((victim, x, labels), "y")):
+        with pytest.raises(BadValue, match=rf"^{told}: expected a tensor that gradients can flow by"):
+            attack(*arguments)
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0, 0.3])
+def test_the_budget_is_kept_up_to_the_rounding_that_is_stated(low: float) -> None:
+    """epsilon + 2^-24 times the largest bound."""
+    for seed in range(20):
+        victim, (x, y) = linear(3, SHAPE, seed), problem(50, SHAPE, 3, seed)
+        victim.bounds = (low, 1.0)
+        x = low + (1 - low) * x
+        epsilon = float(0.6 * torch.rand((), generator=generator(seed), dtype=torch.float64))
+        for name in ("fgsm", "pgd"):
+            found = call(name, victim, x.clamp(low, 1), y, epsilon)
+            assert float((found.double() - x.double()).abs().max()) <= epsilon + 2**-24

@@ -38,7 +38,7 @@ class Stubborn(Halfspace):
 
 
 def attack(victim: Any, x: Tensor, y: Tensor, seed: int = 0, **changes: Any) -> Decided:
-    usual = {"iterations": 5, "initial_evaluations": 20, "generator": generator(seed)}
+    usual = {"iterations": 5, "initial_evaluations": 20, "generator": generator(seed), "step_outward": False}
     return hop_skip_jump(victim, x, y, **{**usual, **changes})
 
 
@@ -199,6 +199,30 @@ def test_no_iteration_begins_after_the_budget(budget: int, seed: int) -> None:
     for spent, own in zip(found.trace_answers.T.tolist(), budgets.tolist(), strict=True):
         assert all(before < own for before, after in pairwise(spent) if after > before)
         assert spent[-1] >= own or len(set(spent)) == 6  # and one does while there is something left
+
+
+@NORMS
+@pytest.mark.parametrize(("kind", "lead"), [(Halfspace, 1), (Noisy, 3)])
+def test_the_last_direction_takes_what_the_budget_leaves(norm: str, kind: type[Halfspace], lead: int) -> None:
+    """What is over is a step's halvings and questions asked again, not a direction's hundreds."""
+    victim = halfspace(kind, *([0.05] if kind is Noisy else []))
+    x, y = problem(6, victim)
+    found = attack(victim, x, y, norm=norm, budget=500, initial_evaluations=300, lead=lead, iterations=9)
+    assert bool((found.answers[found.found] >= 500).all()) and int(found.answers.max()) <= 500 + 40 * lead
+
+
+@NORMS
+def test_the_last_point_moves_outward_where_that_is_adversarial_too(norm: str) -> None:
+    """By a thousandth of the distance, for one answer more; not where the victim is random or the caller does not want it."""
+    victim = halfspace()
+    x, y = problem(6, victim)
+    usual = {"norm": norm, "initial_evaluations": 100}
+    out, on = attack(victim, x, y, step_outward=True, **usual), attack(victim, x, y, **usual)
+    torch.testing.assert_close(out.adversarial, torch.lerp(x, on.adversarial, 1.001), atol=1e-6, rtol=0)
+    torch.testing.assert_close(out.distance, 1.001 * on.distance, rtol=1e-4, atol=0)
+    assert torch.equal(out.answers, on.answers + 1) and torch.equal(out.trace_distance[:-1], on.trace_distance[:-1])
+    noisy = [attack(halfspace(Noisy, 0.1), x, y, step_outward=step, **usual) for step in (True, False)]
+    same(*noisy, order=torch.arange(6))
 
 
 @NORMS

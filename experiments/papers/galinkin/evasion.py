@@ -88,7 +88,8 @@ def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
     usual["generator"] = seeds.generator(config.seed, "attack")
     if config.attack == "boundary":
         return boundary(victim, x, y, budget=BUDGET if config.aware else None, **usual)
-    return hop_skip_jump(victim, x, y, **config.chosen("norm probe max_evaluations initial_evaluations"), **usual)
+    usual |= config.chosen("norm probe max_evaluations initial_evaluations")
+    return hop_skip_jump(victim, x, y, step_outward=False, **usual)
 
 
 def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
