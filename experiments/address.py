@@ -104,6 +104,8 @@ def _parsed(text: str, paper: str | None) -> Address:
             address = replace(address, view=part)
         else:
             address = replace(address, measurement=check_choice("measurement", part, sorted(known)))
+    if (address.reading == PRINTED or is_claim(address)) and (address.measurement or address.settings):
+        raise BadValue("a printed number and a verdict have no other measurement and no settings")
     if address.reading == PRINTED:
         check_choice("published id", id_, published.load(address.paper))
     elif is_claim(address):

@@ -34,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--sample": {"type": int, "default": 1, "metavar": "N", "help": "how many (default: 1)"},
     "--draw": {"type": int, "default": 0, "metavar": "S", "help": "which sample: the seed of its draw (default: 0)"},
     "--records": {"action": "store_true", "help": "the commits of records instead: which of them give today's"},
-    "address": {"nargs": "?", "metavar": "ADDRESS", "help": "such as harakeh:text:mnist/cw/epistemic/fooling_rate"},
+    "address": {"nargs": "*", "metavar": "ADDRESS", "help": "such as harakeh:text:mnist/cw/epistemic/fooling_rate"},
     "archive": {"type": Path, "metavar": "RECORDS.tar.gz"},
     "base": {"nargs": "?", "metavar": "BASE", "help": f"a commit (default: that in {BASE})"},
     "file": {"type": Path, "metavar": "FILE.npz", "help": "member, nonmember, member_labels, nonmember_labels"},
@@ -47,7 +47,7 @@ COMMANDS: list[tuple[Callable[[argparse.Namespace], int], str, str]] = [
     (commands.pack, f"{CELLS} archive", "write records into one small archive, to carry to another machine"),
     (commands.unpack, "archive --results", "take records out of such an archive, if all of them are sound and new"),
     (commands.status, CELLS, "recorded and missing cells, and which records today's code may not give again"),
-    (commands.show, f"{CELLS} address", "print records as JSON, or one number by its address"),
+    (commands.show, f"{CELLS} address", "print records as JSON, or numbers by their addresses"),
     (commands.verify, f"{CELLS} {MACHINE} --sample --draw", "recompute a sample of the recorded cells and compare"),
     (
         commands.gate,

@@ -20,6 +20,7 @@ from experiments.address import parse, told
 from experiments.find import NoCell
 from experiments.records import Record, Store, key_of
 from experiments.selection import label, select
+from lib import membership
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.training import checkpoints
 
@@ -158,9 +159,10 @@ def unpack(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print the records of the cells asked for as a JSON list, or a number by its address, with its interval and its records."""
-    if options.address is not None:
-        print("\n".join(told(_store(options), parse(options.address, options.paper))))
+    """Print the records of the cells asked for as a JSON list, or numbers by their addresses, with intervals and records."""
+    if options.address:
+        store, addresses = _store(options), [parse(text, options.paper) for text in options.address]
+        print("\n".join(line for address in addresses for line in told(store, address)))
         return 0
     print(json.dumps([vars(record) for _, record in _recorded(options, _store(options))], indent=1))
     return 0
@@ -193,9 +195,7 @@ def verify(options: argparse.Namespace) -> int:
 
 def infer(options: argparse.Namespace) -> int:
     """Print what thresholds tell of membership in a file of answers, as one JSON object."""
-    from lib.membership import report
-
-    print(json.dumps(report(options.file), indent=1, allow_nan=False))
+    print(json.dumps(membership.report(options.file), indent=1, allow_nan=False))
     return 0
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,20 @@ class Bench:
         self.notes: Mapping[str, Any] = {}  # of the training of the victim that is measured
         self.training_seconds = 0.0  # of all these networks, also of those that were trained in an earlier run
         self.waited = 0.0  # seconds of this run until they were there
+        self.attacked: float | None = (
+            None  # seconds inside `attacking`; None where an experiment does not say what is inside
+        )
 
     def test(self, size: int = 0) -> Split:
         """The first `size` test images on the device; all of them for 0."""
         return self.dataset.test.first(size or None).to(self.device)
+
+    @contextmanager
+    def attacking(self) -> Iterator[None]:
+        """What runs inside is the attack, whose time alone is recorded, without what prepares and judges it."""
+        start = time.perf_counter()
+        yield
+        self.attacked = (self.attacked or 0.0) + time.perf_counter() - start
 
     def network(self, cell: Common) -> tuple[Network, dict[str, Any]]:
         """The network of `cell` with its trained weights on the device, and the notes of its training.
@@ -73,6 +84,8 @@ class Bench:
 def result_of(cell: Common, job: Job | None = None) -> Result:
     """Train the victim of `cell` (or take it from the cache), attack it, and measure.
 
+    `attack_seconds` is the time inside `Bench.attacking`; where an experiment does not use it, all time but that of training.
+
     Raises:
         BadValue: the data cannot be read or do not hold what the cell needs, or a cached checkpoint is damaged.
     """
@@ -81,7 +94,8 @@ def result_of(cell: Common, job: Job | None = None) -> Result:
     start = time.perf_counter()
     victim, bench.notes = cell.victim(bench)
     found = cell.measure(bench, victim)
-    seconds = time.perf_counter() - start - bench.waited
+    after_training = time.perf_counter() - start - bench.waited
+    seconds = after_training if bench.attacked is None else bench.attacked
     usual = {name: value for name in cell.NOTED if (value := NOTES[name](bench.notes)) is not None}
     usual |= {"training_seconds": bench.training_seconds, "attack_seconds": round(seconds, 2)}
     return Result({**found.measurements, **usual}, found.curves)

@@ -213,6 +213,21 @@ def test_time_spent_on_training_is_not_time_of_the_attack(monkeypatch: pytest.Mo
     assert again["training_seconds"] == found["training_seconds"] > 0  # which is told also where it came from the cache
 
 
+@pytest.mark.parametrize(
+    ("paper", "attack"), [("harakeh", "cw"), ("harakeh", "jsma"), ("harakeh", "pgd"), ("galinkin", "hop_skip_jump")]
+)
+def test_where_an_attack_is_judged_afterwards_its_time_is_that_of_the_attack_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, paper: str, attack: str
+) -> None:
+    cell = next(one for one in papers.get(paper).grid("smoke") if one.attack == attack and one.estimator == "none")
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("experiments.run.time", ModuleType("clock"))
+    monkeypatch.setattr("experiments.run.time.perf_counter", lambda: float(next(clock)), raising=False)
+    # Ten seconds pass from look to look: of the seven looks, two stand before and after the attack.
+    assert result_of(cell, Job(cache=tmp_path)).measurements["attack_seconds"] == 10.0
+    assert next(clock) == 60
+
+
 def test_what_the_victims_training_tells_is_recorded() -> None:
     (cell,) = [one for one in papers.get("harakeh").grid("smoke") if one.attack == "fgsm" and one.estimator == "none"][
         :1

@@ -398,8 +398,27 @@ def test_show_prints_a_number_by_its_address_with_its_records(cli: Cli, store: S
         "replicated: 99.00"
     )
     assert cli("show", "harakeh:paper:mnist/cw/epistemic/fooling_rate").stdout == "30-37 % in the paper\n"
+    both = cli("show", "--results", store.root, address[1], "harakeh:paper:mnist/cw/epistemic/fooling_rate")
+    assert both.stdout.splitlines() == [*lines, "30-37 % in the paper"]
     refused = cli("show", "harakeh:text:mnist/fgms/none/accuracy")
     assert refused.rc == 2 and "attack='fgms': no cell of harakeh has that" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "galinkin:nope",
+        "galinkin:mnist",
+        "galinkin:a/b/c/d/accuracy",
+        "harakeh:nope",
+        "song:nope",
+        "harakeh:paper:mnist/cw/epistemic/fooling_rate?form=one_draw",
+        "harakeh:mnist-accuracy?l2",
+    ],
+)
+def test_an_address_of_nothing_is_refused_before_others_are_shown(cli: Cli, address: str) -> None:
+    refused = cli("show", "harakeh:paper:mnist/cw/epistemic/fooling_rate", address)
+    assert refused.rc == 2 and refused.stdout == "" and refused.stderr.count("\n") == 1 and address in refused.stderr
 
 
 def test_show_prints_records_as_json(cli: Cli, store: Store, cells: list[Any], tiny_options: list[str]) -> None:

@@ -78,7 +78,9 @@ class Evasion(Cell):
         test = bench.test(self.test_size)
         accuracy, recognised = accuracy_of(victim, test)
         x, y = test.take(draw_images(self, victim, test, recognised))
-        measured, curves = judge(self, victim, x, y, attack(self, victim, x, y))
+        with bench.attacking():
+            found = attack(self, victim, x, y)
+        measured, curves = judge(self, victim, x, y, found)
         return Result(measured | {"accuracy": accuracy, "test_points": float(self.attempts)}, curves)
 
 

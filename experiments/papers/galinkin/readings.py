@@ -76,10 +76,10 @@ MEASURED = frozenset(
 
 def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     """The row of an id of Table 1, or those that an average is of."""
+    if not 2 <= len(path) <= 4:
+        raise BadValue(f"id: expected data set/network/victim/quantity, got {'/'.join(path)}")
     dataset, *middle, quantity = path
     check_choice("quantity", quantity, ("accuracy", *ATTACKS, "membership"))
-    if len(middle) > 2:
-        raise BadValue(f"id: expected data set/network/victim/quantity, got {'/'.join(path)}")
     networks = [middle[0]] if len(middle) == 2 else NETWORKS
     victims = [check_choice("victim", middle[-1], VICTIMS)] if middle else VICTIMS
     return [_of_victim(one, dataset, network, victim, quantity) for network, victim in product(networks, victims)]

@@ -73,7 +73,8 @@ class Gradient(Cell):
         """Attack the first test images, and judge the attack by fresh draws."""
         test = bench.test(self.test_size)
         x, y = test.take(torch.arange(len(test), device=bench.device))
-        adversarial = attack_all(self, victim, x, y)
+        with bench.attacking():
+            adversarial = attack_all(self, victim, x, y)
         clean, found = (judge(victim, images, draws=self.judges) for images in (x, adversarial))
         measured = {
             "accuracy": percent(clean.answer == y),

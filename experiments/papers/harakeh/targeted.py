@@ -52,7 +52,8 @@ class Targeted(Cell):
         x, labels = bench.test().take(sources.to(bench.device))
         which, targets = aims(labels, classes, own=isinstance(self, CW))
         attack = partial(self.on, Look(victim, self.form, draws=self.draws))
-        adversarial = in_batches(self, attack, x[which], targets, progress=bench.progress)
+        with bench.attacking():
+            adversarial = in_batches(self, attack, x[which], targets, progress=bench.progress)
         found, clean = (judge(victim, images, draws=self.judges) for images in (adversarial, x))
         measured = success(found, targets, labels[which], runs=self.attack_runs)
         measured |= norms(x[which], adversarial, found.answer == targets)
