@@ -32,7 +32,7 @@ def pgd_aware(
         victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to move away from.
-        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `lib.evasion`.
+        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `evasion`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps, from `x` itself.
         score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them.

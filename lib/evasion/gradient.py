@@ -49,7 +49,7 @@ def fgsm(
         victim: images to logits or log-probabilities.
         x: images (n, c, h, w) in float32, inside the victim's bounds.
         y: labels (n,) whose loss is increased or, `targeted`, decreased.
-        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `lib.evasion`.
+        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `evasion`.
         targeted: whether `y` is to be reached.
         loss: "cross_entropy", whose gradient vanishes in floating point where the victim is sure of its answer, or one that keeps
             its own: "log_odds", or "dlr" (three classes or more, and not `targeted`).
@@ -93,7 +93,7 @@ def pgd(
         victim: images to logits or log-probabilities.
         x: images (n, c, h, w) in float32, inside the victim's bounds.
         y: labels (n,) whose loss is increased or, `targeted`, decreased.
-        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `lib.evasion`.
+        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `evasion`.
         step_size: length of a step, at most `epsilon`.
         steps: number of steps.
         targeted: whether `y` is to be reached.

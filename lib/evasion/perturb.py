@@ -52,7 +52,7 @@ def perturb(
         network: images to logits; whatever mode it is in.
         x: in [0, 1].
         y: labels (n,) whose loss is increased, or targets whose loss is decreased.
-        epsilon: budget, kept up to rounding: see `lib.evasion`.
+        epsilon: budget, kept up to rounding: see `evasion`.
         step_size: length of a step.
         steps: number of steps.
         start: where the first step is taken from, x itself if None; may lie outside [0, 1], as in the paper's code for

@@ -553,6 +553,7 @@ def test_a_targeted_cell(kind: type[CW] | type[JSMA], aims: int, estimator: str,
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.filterwarnings("ignore::lib.errors.VictimWarning")  # this small substitute has no gradient at some images
 def test_a_black_box_cell(estimator: str, cache: Path) -> None:
     result = computed(BlackBox(estimator=estimator, **TINY, **SMALL[BlackBox]), cache)
     found = result.measurements
@@ -594,6 +595,7 @@ def test_an_aware_cell(estimator: str, score: str, cache: Path) -> None:
     ],
     ids=lambda cell: f"{cell.attack}-{cell.estimator}",
 )
+@pytest.mark.filterwarnings("ignore::lib.errors.VictimWarning")  # this small substitute has no gradient at some images
 def test_the_same_cell_measures_the_same(cell: Cell, cache: Path) -> None:
     """Once with the victim from the cache, once with all of it made anew."""
     first, again = result_of(cell, Job(cache=cache)), result_of(cell)

@@ -293,6 +293,7 @@ def replaced() -> nn.Module:
 
 
 @pytest.mark.parametrize("kind", [Direct, Inherits, Imported, Calls, Decorated, Wrapped])
+@pytest.mark.filterwarnings("ignore::lib.errors.VictimWarning")  # its scores happen to lie in [0, 1] and to sum to 1
 def test_a_module_that_heeds_its_mode_must_be_evaluating_however_it_is_written(kind: type[Own]) -> None:
     module, x, y = kind(), images(), torch.tensor([0, 1, 0])
     for attack in (functools.partial(fgsm, epsilon=0.1), functools.partial(hop_skip_jump, generator=generator())):
@@ -307,6 +308,7 @@ def test_a_forward_of_one_object_alone_counts_too() -> None:
         fgsm(replaced(), images(), torch.tensor([0, 1, 0]), epsilon=0.1)
 
 
+@pytest.mark.filterwarnings("ignore::lib.errors.VictimWarning")  # its scores happen to lie in [0, 1] and to sum to 1
 def test_one_that_heeds_no_mode_may_be_in_any() -> None:
     fgsm(Own().train(), images(), torch.tensor([0, 1, 0]), epsilon=0.1)
 

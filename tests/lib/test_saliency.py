@@ -153,6 +153,7 @@ def test_the_map_sets_what_the_target_gains_against_what_all_others_lose() -> No
 
 
 @pytest.mark.parametrize(("bias", "pairs"), [(-3.0, 1), (-4.5, 2), (-8.5, 3), (1.0, 0)])
+@pytest.mark.filterwarnings("ignore::lib.errors.VictimWarning")  # its scores happen to lie in [0, 1] and to sum to 1
 def test_it_stops_where_the_target_is_reached(bias: float, pairs: int) -> None:
     """Every pair raises the margin of class 1 by 4."""
     victim, x = two_classes([1.0] * 8, bias), row([0.0] * 8)
@@ -207,6 +208,7 @@ def test_a_budget_can_be_spent() -> None:
         assert changed(jsma(two_classes([1.0] * 20), x, ONE, gamma=gamma), x).tolist() == [features]
 
 
+@pytest.mark.filterwarnings("ignore::lib.errors.VictimWarning")  # its scores happen to lie in [0, 1] and to sum to 1
 def test_without_a_pair_of_positive_score_the_image_stays_as_it_is() -> None:
     """CleverHans and torchattacks would change feature 0."""
     x = row([0.25] * 4)
