@@ -9,7 +9,6 @@ from . import (
     data,
     detection,
     errors,
-    evaluation,
     evasion,
     judging,
     membership,
@@ -22,6 +21,6 @@ from . import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "data", "detection", "errors", "evaluation", "evasion", "judging", "membership", "metrics", "models", "seeds", "training",
+    "data", "detection", "errors", "evasion", "judging", "membership", "metrics", "models", "seeds", "training",
     "uncertainty",
 ]  # fmt: skip

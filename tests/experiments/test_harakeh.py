@@ -23,7 +23,7 @@ from experiments.papers.harakeh.black_box import substitute_config
 from experiments.papers.harakeh.gradient import attack_all, loss_after, zero_gradients
 from experiments.records import Result, key_of, settings
 from experiments.run import Bench, Job, result_of
-from lib import data, evaluation, models
+from lib import data, judging, models
 from lib.data import Dataset, Split
 from lib.errors import BadValue
 from lib.judging import Judgement
@@ -632,7 +632,7 @@ def test_batches_do_not_change_the_attack_on_a_plain_victim(
     for one in (cell, replace(cell, **AWARE)):
         whole = attack_all(one, victim, x, y)
         with monkeypatch.context() as patch:
-            patch.setitem(evaluation.ATTACK_BATCH, "cpu", 7)
+            patch.setitem(judging.ATTACK_BATCH, "cpu", 7)
             torch.testing.assert_close(attack_all(one, victim, x, y), whole, atol=1e-5, rtol=0)
 
 

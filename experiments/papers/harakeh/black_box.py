@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, Result, Share, checked, part_of
+from experiments.papers.harakeh.before_after import measure
 from experiments.papers.harakeh.victims import Cell
 from experiments.run import Bench
 from lib import detection, models, seeds
 from lib.data import Split
 from lib.errors import BadValue
-from lib.evaluation import images_at_once, measure
 from lib.evasion import fgsm
 from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
-from lib.judging import judge
+from lib.judging import images_at_once, judge
 from lib.metrics import percent
 from lib.models import Network
 from lib.uncertainty import Victim

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from experiments.cell import Count, Result, Share, Shares, checked
+from experiments.papers.harakeh.before_after import accuracy_curve, measure
 from experiments.papers.harakeh.victims import Cell
 from experiments.run import Bench
 from lib import data, evasion
-from lib.evaluation import accuracy_curve, measure
 from lib.uncertainty import MonteCarloDropout, Victim
 
 MNIST_EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)

@@ -5,15 +5,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from . import evasion
-from .data import Split
-from .errors import check_number
-from .metrics import accuracy
-from .uncertainty import Heteroscedastic, MonteCarloDropout, Victim
-
-# Images times draws that go through the network at once. On a CPU a larger batch is slower: its activations outgrow what the
-# allocator keeps, and every layer pays for fresh pages.
-ATTACK_BATCH = {"cpu": 250, "cuda": 5000}
+from lib import evasion
+from lib.data import Split
+from lib.errors import check_number
+from lib.judging import images_at_once
+from lib.metrics import accuracy
+from lib.uncertainty import Heteroscedastic, MonteCarloDropout, Victim
 
 Attack = Callable[[Victim, Tensor, Tensor], Tensor]
 
@@ -74,11 +71,6 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
             with torch.no_grad():
                 right[i] += accuracy(victim(adversarial), y) / 100 * len(y)
     return (100 * right / len(test)).tolist()
-
-
-def images_at_once(device: str | torch.device, draws: int) -> int:
-    """How many images go through the network together when each takes `draws` passes; any accelerator counts as CUDA."""
-    return max(1, ATTACK_BATCH["cpu" if torch.device(device).type == "cpu" else "cuda"] // draws)
 
 
 def _batches(test: Split, victim: Victim) -> tuple[Tensor, ...]:
