@@ -9,7 +9,7 @@ from .errors import BadValue, check_count
 from .layers import check_evaluating
 from .metrics import check_no_nan
 from .uncertainty import Victim, check_victim
-from .uncertainty.scores import SCORES, scores_of
+from .uncertainty.scores import UNCERTAINTY_SCORES, scores_of
 
 # Images times draws that go through the network at once. On a CPU a larger batch is slower: its activations outgrow what the
 # allocator keeps, and every layer pays for fresh pages.
@@ -44,7 +44,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
             samples = victim.sample(batch, draws)
             check_no_nan("victim: answered with", samples)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
-            scores = [SCORES[name](victim, batch, samples) for name in scores_of(victim)]
+            scores = [UNCERTAINTY_SCORES[name](victim, batch, samples) for name in scores_of(victim)]
             parts.append([victim.combine(samples).argmax(1), votes.argmax(1), *scores])
     answer, vote, *scores = (torch.cat(column) for column in zip(*parts, strict=True))
     return Judgement(answer, vote, dict(zip(scores_of(victim), scores, strict=True)))

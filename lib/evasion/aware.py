@@ -6,7 +6,7 @@ from torch import Tensor
 from ..errors import check_count, check_number
 from ..layers import only_input_gradients
 from ..uncertainty import Victim, check_victim
-from ..uncertainty.scores import SCORES, check_score
+from ..uncertainty.scores import UNCERTAINTY_SCORES, check_score
 from .checks import check_classes, check_images, check_steps, tell_of_probabilities
 from .forms import cross_entropies
 
@@ -46,7 +46,7 @@ def pgd_aware(
     check_count("draws", draws)
     check_victim(victim)
     draws = draws if victim.random else victim.draws
-    uncertainty = SCORES[check_score(score, victim)]
+    uncertainty = UNCERTAINTY_SCORES[check_score(score, victim)]
     low, high = check_images(victim, x, y)
     epsilon, step_size = check_steps(epsilon, step_size, steps, width=high - low)
     x = x.detach()

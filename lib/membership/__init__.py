@@ -7,7 +7,6 @@
 Rates, accuracies and areas are fractions of 1. `archive` does all this for the answers of any network saved in an .npz file.
 """
 
-from .adversarial import MLP, learnt_accuracy, targeted_answers
 from .archive import infer, read, report
 from .roc import (
     Curve,
@@ -22,25 +21,20 @@ from .roc import (
     tpr_at_fpr,
     tpr_interval,
 )
-from .scores import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
-from .shadow import (
-    CONFIGS,
-    FEATURES,
-    AttackConfig,
-    AttackNet,
-    auc_as_coded,
-    membership_scores,
-    spread,
-    top3,
-    train_attack,
-    unsorted,
+from .scores import (
+    MEMBERSHIP_SCORES,
+    confidence,
+    correctness,
+    log_odds,
+    negative_entropy,
+    negative_modified_entropy,
 )
+from .shadow import AttackConfig, AttackNet, membership_scores, spread, top3, train_attack
 from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 
 __all__ = [
-    "CONFIGS", "FEATURES", "MLP", "SCORES", "AttackConfig", "AttackNet", "Curve", "Inference", "above_class",
-    "advantage", "auc", "auc_as_coded", "auc_interval", "balanced_accuracy", "best_by_chance", "best_threshold",
-    "by_threshold", "class_thresholds", "confidence", "correctness", "entropy", "gap_attack", "infer",
-    "learnt_accuracy", "log_odds", "membership_scores", "modified_entropy", "permuted", "read", "report", "roc",
-    "sampled", "spread", "targeted_answers", "top3", "tpr_at_fpr", "tpr_interval", "train_attack", "unsorted",
+    "MEMBERSHIP_SCORES", "AttackConfig", "AttackNet", "Curve", "Inference", "above_class", "advantage", "auc", "auc_interval",
+    "balanced_accuracy", "best_by_chance", "best_threshold", "by_threshold", "class_thresholds", "confidence", "correctness",
+    "gap_attack", "infer", "log_odds", "membership_scores", "negative_entropy", "negative_modified_entropy", "permuted", "read",
+    "report", "roc", "sampled", "spread", "top3", "tpr_at_fpr", "tpr_interval", "train_attack",
 ]  # fmt: skip

@@ -14,12 +14,17 @@ from torch import Tensor
 
 from ..errors import BadValue
 from .roc import auc_interval, tpr_interval
-from .scores import SCORES, are_probabilities, checked
+from .scores import MEMBERSHIP_SCORES, are_probabilities, check_answers
 from .threshold import Inference, by_threshold
 
 SIDES = ("member", "nonmember")
 ARRAYS = tuple(name for side in SIDES for name in (side, f"{side}_labels"))
-REPORTED = ("log_odds", "modified_entropy", "entropy", "correctness")  # confidence orders as log-odds do
+REPORTED = {  # by the names that reports have always had
+    "log_odds": "log_odds",
+    "modified_entropy": "negative_modified_entropy",
+    "entropy": "negative_entropy",
+    "correctness": "correctness",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,9 @@ def report(path: str | Path) -> dict[str, Any]:
 def _scores(member: Answers, nonmember: Answers) -> dict[str, tuple[Tensor, Tensor]]:
     """Each score of the members and of the others."""
     sides = member, nonmember
-    found = {name: [SCORES[name](side.scores, side.labels) for side in sides] for name in REPORTED}
+    found = {
+        name: [MEMBERSHIP_SCORES[score](side.scores, side.labels) for side in sides] for name, score in REPORTED.items()
+    }
     return {name: (inside, outside) for name, (inside, outside) in found.items()}
 
 
@@ -114,7 +121,7 @@ def _tensor(name: str, array: np.ndarray) -> Tensor:
 def _scale(arrays: Mapping[str, Tensor], name: str) -> str:
     """Whether one side has probabilities or logits: what most of its rows are, for a row of logits may sum to 1 by chance."""
     scores, labels = arrays[name], f"{name}_labels"
-    checked(scores, arrays[labels], names=(name, labels))
+    check_answers(scores, arrays[labels], names=(name, labels))
     if len(scores) == 0:
         raise BadValue(f"{name}: expected at least one row, got none")
     whole = are_probabilities(scores)

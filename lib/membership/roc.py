@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import BadValue, check_number
 from ..metrics import Interval, check_confidence, proportion_interval
+from ..seeds import check_generator
 
 Array = NDArray[np.float64]
 
@@ -139,6 +140,7 @@ def balanced_accuracy(member: Tensor, nonmember: Tensor, threshold: float) -> fl
 
 def permuted(member: Tensor, nonmember: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """A control: the same scores, or rows, dealt at random into groups of the same sizes, so that there is nothing to find."""
+    check_generator(generator)
     both = torch.cat([member, nonmember])
     order = torch.randperm(len(both), generator=generator, device=generator.device).to(both.device)
     return both[order[: len(member)]], both[order[len(member) :]]

@@ -3,6 +3,10 @@
 All take logits or log-probabilities (n, k) and labels (n,), and give (n,) in float64: the larger, the more like a member. What
 depends on 1 - p is computed from the other classes, never by subtraction: a network sure of nearly all that it was trained on
 gives p_y = 1 in float32, and what tells its members apart would be lost.
+
+Where the scale counts, probabilities are refused: answers of which every row has no negative number and a sum of 1 within a
+thousandth. Give their `.log()`. Logits that are so by chance, as one row of two classes may be, say the same when moved: give
+`scores - 1`.
 """
 
 from collections.abc import Callable
@@ -26,12 +30,12 @@ def confidence(scores: Tensor, labels: Tensor) -> Tensor:
     return torch.sigmoid(log_odds(scores, labels))
 
 
-def entropy(scores: Tensor, labels: Tensor) -> Tensor:
+def negative_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     """How sure the answer is, whatever the label: its entropy in nats, negated."""
     return -metrics.entropy(checked(scores, labels).log_softmax(1))
 
 
-def modified_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+def negative_modified_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     """How sure the answer is of the true label: the modified entropy (Song and Mittal 2021), negated."""
     logp = checked(scores, labels).log_softmax(1)
     p, log_rest = logp.exp(), _log_complement(logp)
@@ -42,21 +46,35 @@ def modified_entropy(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def correctness(scores: Tensor, labels: Tensor) -> Tensor:
-    """1 where the answer is the label, else 0: the gap attack (Yeom et al. 2018)."""
-    return (checked(scores, labels).argmax(1) == labels).double()
+    """1 where the answer is the label, else 0: the gap attack (Yeom et al. 2018). Probabilities will do as well."""
+    check_answers(scores, labels)
+    return (scores.argmax(1) == labels).double()
 
 
-SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+MEMBERSHIP_SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "log_odds": log_odds,
     "confidence": confidence,
-    "entropy": entropy,
-    "modified_entropy": modified_entropy,
+    "negative_entropy": negative_entropy,
+    "negative_modified_entropy": negative_modified_entropy,
     "correctness": correctness,
 }
 
 
-def checked(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("scores", "labels")) -> Tensor:
+def checked(scores: Tensor, labels: Tensor) -> Tensor:
     """`scores` in float64, once they are known to be logits or log-probabilities and `labels` one class each.
+
+    Raises:
+        BadValue: what `check_answers` refuses, or probabilities.
+    """
+    check_answers(scores, labels)
+    if len(scores) > 0 and are_probabilities(scores).all():
+        told = "give their .log() or, of logits that are so by chance, scores - 1"
+        raise BadValue(f"scores: expected logits or log-probabilities, got rows that are all probabilities: {told}")
+    return scores.double()
+
+
+def check_answers(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("scores", "labels")) -> None:
+    """See that `scores` are answers on any scale and `labels` one class each.
 
     Raises:
         BadValue: shapes that do not match, a NaN, an infinite logit (-inf is the logarithm of no probability), a label that is
@@ -75,7 +93,6 @@ def checked(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("scores
     if n > 0 and len(bad := (~scores.amax(1).isfinite()).nonzero()) > 0:
         row = int(bad[0])
         raise BadValue(f"{what}: expected finite numbers or -inf, not only -inf; row {row} is {_shown(scores[row])}")
-    return scores.double()
 
 
 def are_probabilities(rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Membership by a shadow network: the first adversary of Salem et al. (2019), and Galinkin's as the code has it.
+"""Membership by a shadow network: the first adversary of Salem et al. (2019).
 
 The adversary trains a shadow of the victim on data of his own, so of the shadow he knows the members. On features of its
 answers to these and to images it has not seen he trains an attack network, and asks that about the victim's answers.
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ..errors import BadValue, check_choice, check_count, check_number
 from ..metrics import mutual_information
+from ..seeds import check_generator
 from .scores import are_probabilities
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -49,15 +50,6 @@ class AttackConfig:
         check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
 
 
-CONFIGS = {
-    "salem": AttackConfig(),
-    # Keras's plain SGD, at its batch size
-    "as_coded": AttackConfig(
-        hidden=(128, 128), activation="tanh", standardise=False, epochs=25, batch_size=32, optimizer="sgd"
-    ),
-}
-
-
 class AttackNet(nn.Module):
     """Features (n, f) to the log-odds of membership (n,).
 
@@ -69,6 +61,7 @@ class AttackNet(nn.Module):
 
     def __init__(self, features: int, config: AttackConfig, *, generator: torch.Generator) -> None:
         super().__init__()
+        check_generator(generator)
         widths = (features, *config.hidden)
         hidden = [(_linear(a, b, generator), ACTIVATIONS[config.activation]()) for a, b in pairwise(widths)]
         self.layers = nn.Sequential(*chain(*hidden), _linear(widths[-1], 1, generator))
@@ -95,7 +88,7 @@ def train_attack(
         generator: on the CPU; weights, thinning and order of the batches come from it.
 
     Raises:
-        BadValue: no features on one side, shapes that do not match, a value that is not finite.
+        BadValue: no features on one side, shapes that do not match, a value that is not finite; no generator.
     """
     member, nonmember = _checked("member_features", member_features), _checked("nonmember_features", nonmember_features)
     if member.shape[1] != nonmember.shape[1]:
@@ -138,11 +131,6 @@ def top3(posteriors: Tensor) -> Tensor:
     return _posteriors(posteriors).sort(1, descending=True).values[:, :3]
 
 
-def unsorted(posteriors: Tensor) -> Tensor:
-    """All posteriors as they come (n, k), as Galinkin's code has them: the attack network also sees which class it is."""
-    return _posteriors(posteriors)
-
-
 def spread(log_probabilities: Tensor) -> Tensor:
     """What the draws of a random victim add, from their log-probabilities (m, n, k), to go beside `top3` of the mean: (n, 4).
 
@@ -155,24 +143,6 @@ def spread(log_probabilities: Tensor) -> Tensor:
     likeliest = p.mean(0).sort(1, descending=True).indices[:, :3]
     deviations = p.std(0, correction=0).gather(1, likeliest)
     return torch.cat([deviations, mutual_information(log_probabilities)[:, None]], 1)
-
-
-FEATURES: dict[str, Callable[[Tensor], Tensor]] = {"top3": top3, "unsorted": unsorted}
-
-
-def auc_as_coded(member_hard: Tensor, nonmember_hard: Tensor) -> float:
-    """Galinkin's "AUC", of yes-or-no decisions (n,), (m,) that are true where the attack says member: (TPR + FPR) / 2.
-
-    The code hands `roc_auc_score` the decisions on members and the opposites of those on non-members, with labels 1 and 0. A
-    decision's ROC has one corner, and the area under it is (t + 1 - f) / 2, where t = TPR but, for the flip, f = 1 - FPR. So
-    an attack that calls everything a member gets 1, a perfect one 1/2, as does a coin.
-    """
-    for name, hard in {"member_hard": member_hard, "nonmember_hard": nonmember_hard}.items():
-        if hard.dim() != 1 or len(hard) == 0 or not ((hard == 0) | (hard == 1)).all():
-            raise BadValue(f"{name}: expected decisions (n,), 0 or 1, n >= 1, got {tuple(hard.shape)} {hard.dtype}")
-    tpr, fpr = (hard.double().mean().item() for hard in (member_hard, nonmember_hard))
-    # AUC = (t + 1 - f) / 2 = (TPR + 1 - (1 - FPR)) / 2
-    return (tpr + fpr) / 2
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

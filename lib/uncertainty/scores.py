@@ -26,7 +26,7 @@ def aleatoric_variance(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
     return victim.sigma(x).square().mean(1)
 
 
-SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
+UNCERTAINTY_SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
     "entropy": predictive_entropy,
     "mutual_information": disagreement,
     "variance": aleatoric_variance,

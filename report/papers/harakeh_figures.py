@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from lib.evasion import FORMS
-from lib.uncertainty.scores import SCORES
+from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures.curves import curves
 from report.figures.looks import ESTIMATORS, OPEN, REFERENCE, Look, Looks, look, style
 from report.figures.panels import TO_100, Lines, draw_mean, in_panels, name_places
@@ -40,7 +40,7 @@ JUDGED = Looks(
         | ({} if score == "entropy" else OPEN)
         for name, (score, said) in product(ESTIMATORS, SCORE_NAMES.items())
     },
-    every=product(ESTIMATORS, SCORES),
+    every=product(ESTIMATORS, UNCERTAINTY_SCORES),
 )
 PAPER = look("paper", "grey", "o", **OPEN, markersize=9, markeredgewidth=1.8)
 PUBLISHED_EPSILON = 0.3

@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from experiments import claims, papers, published
@@ -1105,6 +1106,32 @@ def test_the_accuracy_as_coded_is_that_over_all_images(member: list[int], nonmem
     assert found["membership"] == pytest.approx(100 * (tpr + 1 - fpr) / 2)
     assert found["auc_as_coded"] == pytest.approx(100 * (tpr + fpr) / 2)
     assert found["advantage"] >= 100 * (tpr - fpr) - 1e-9
+
+
+DECISIONS = st.lists(st.booleans(), min_size=1, max_size=12)
+
+
+def area_as_coded(member: list[bool], nonmember: list[bool]) -> float:
+    """The paper's "AUC" of these decisions, in percent."""
+    sides = (torch.tensor(side).double() - 0.5 for side in (member, nonmember))
+    return membership.rates(*sides, ratio=1.0)["auc_as_coded"]
+
+
+@given(member=DECISIONS, nonmember=DECISIONS)
+def test_the_area_as_coded_is_half_of_tpr_plus_fpr(member: list[bool], nonmember: list[bool]) -> None:
+    """The way it was coded: decisions on members, flipped ones on non-members, labels of ones then zeros."""
+    decisions = [int(hard) for hard in member] + [1 - int(hard) for hard in nonmember]
+    coded = roc_auc_score([1] * len(member) + [0] * len(nonmember), decisions)
+    assert area_as_coded(member, nonmember) == pytest.approx(100 * coded, abs=1e-10)
+    assert area_as_coded(nonmember, member) == pytest.approx(100 * coded, abs=1e-10)  # who is a member is lost
+
+
+@pytest.mark.parametrize(
+    ("member", "nonmember", "coded"),
+    [([1, 1], [0, 0], 50), ([1, 1], [1, 1], 100), ([0, 0], [0, 0], 0), ([1, 0], [1, 0], 50), ([0, 0], [1, 1], 50)],
+)
+def test_it_rewards_who_calls_all_members(member: list[bool], nonmember: list[bool], coded: float) -> None:
+    assert area_as_coded(member, nonmember) == coded
 
 
 @given(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from experiments import papers
 from experiments.papers import song
-from experiments.papers.song import Cell, Targeted, Threshold, targeted, threshold, victims
+from experiments.papers.song import Cell, Targeted, Threshold, adversarial, targeted, threshold, victims
 from experiments.papers.song.victims import Attack, pgd_of
 from experiments.records import key_of, settings
 from experiments.run import Bench, Job, result_of
@@ -508,7 +508,7 @@ def test_a_shadow_s_threshold_is_learnt_on_the_shadow_s_points_alone(monkeypatch
             odds = [4.0 if i % (4 if attack is None else 2) == 0 else -4.0 for i in range(len(found))]
         scores = torch.zeros(len(found), 2)
         scores[torch.arange(len(found)), split.labels % 2] = torch.tensor(odds)
-        return scores
+        return scores - 1  # 1 and 0 would pass for probabilities
 
     monkeypatch.setattr(threshold, "logits", answer)
     monkeypatch.setattr(threshold, "log_odds", lambda z, y: membership.log_odds(z, y % 2))
@@ -967,7 +967,7 @@ SMOKE: list[Cell] = [
 
 @pytest.mark.parametrize("cell", SMOKE, ids=["threshold", "targeted"])
 def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.membership.adversarial.MLP", replace(membership.MLP, epochs=5))
+    monkeypatch.setattr(adversarial, "MLP", replace(adversarial.MLP, epochs=5))
     first = result_of(cell, Job(cache=tmp_path))
     networks = {path.name for path in tmp_path.glob("*.safetensors")}
     assert len(networks) == (2 if isinstance(cell, Threshold) else 1) and not list(tmp_path.glob("*.snapshot"))

@@ -18,7 +18,7 @@ from lib.judging import judge
 from lib.layers import Flatten
 from lib.models import Network, Parts
 from lib.uncertainty import Deterministic, Ensemble, Heteroscedastic, MonteCarloDropout, RandomVictim, Victim
-from lib.uncertainty.scores import SCORES, check_score, scores_of
+from lib.uncertainty.scores import UNCERTAINTY_SCORES, check_score, scores_of
 
 Maker = Callable[..., Network]
 
@@ -175,7 +175,7 @@ def test_a_victim_has_the_scores_that_mean_something_for_it(kind: str, has: set[
     found = judge(victim, x, draws=4)
     assert set(scores_of(victim)) == set(found.scores) == has
     assert all(values.shape == (3,) and bool((values >= 0).all()) for values in found.scores.values())
-    for name in SCORES:
+    for name in UNCERTAINTY_SCORES:
         if name in has:
             assert check_score(name, victim) == name
         else:
@@ -186,7 +186,7 @@ def test_a_victim_has_the_scores_that_mean_something_for_it(kind: str, has: set[
 def test_the_variance_of_another_victim_is_refused(untrained: Maker) -> None:
     x = torch.rand(2, 1, 28, 28)
     with pytest.raises(BadValue, match=r"^victim: expected a heteroscedastic one, got Deterministic$"):
-        SCORES["variance"](Deterministic(untrained()), x, torch.zeros(1, 2, 10))
+        UNCERTAINTY_SCORES["variance"](Deterministic(untrained()), x, torch.zeros(1, 2, 10))
 
 
 # --- batches, and refusals --------------------------------------------------------------------------------------------

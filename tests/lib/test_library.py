@@ -22,7 +22,7 @@ from lib import evasion
 ROOT = Path(__file__).resolve().parents[2]
 # What someone else's experiments would import.
 LIBRARY = (
-    "data detection evasion judging membership membership.adversarial membership.archive membership.shadow metrics "
+    "data detection evasion judging membership membership.archive membership.shadow metrics "
     "models seeds training training.robust uncertainty uncertainty.scores"
 ).split()
 SMALLER = {

@@ -16,7 +16,16 @@ import torch
 
 from experiments.command_line import main
 from lib.errors import BadValue
-from lib.membership import auc_interval, by_threshold, gap_attack, infer, log_odds, modified_entropy, read, report
+from lib.membership import (
+    auc_interval,
+    by_threshold,
+    gap_attack,
+    infer,
+    log_odds,
+    negative_modified_entropy,
+    read,
+    report,
+)
 
 Arrays = dict[str, Any]
 
@@ -51,7 +60,10 @@ def test_it_is_what_the_tensors_give(tmp_path: Path) -> None:
     found = infer(saved(tmp_path, arrays()))
     member, member_labels, nonmember, nonmember_labels = (torch.from_numpy(array) for array in arrays().values())
     assert found["log_odds"] == by_threshold(log_odds(member, member_labels), log_odds(nonmember, nonmember_labels))
-    sides = modified_entropy(member, member_labels), modified_entropy(nonmember, nonmember_labels)
+    sides = (
+        negative_modified_entropy(member, member_labels),
+        negative_modified_entropy(nonmember, nonmember_labels),
+    )
     assert found["modified_entropy"] == by_threshold(*sides)
     assert found["correctness"] == gap_attack(member, member_labels, nonmember, nonmember_labels)
     assert found["log_odds"].auc > 0.6

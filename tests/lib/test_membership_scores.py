@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lib.errors import BadValue
-from lib.membership import SCORES, confidence, correctness, entropy, log_odds, modified_entropy
+from lib.membership import (
+    MEMBERSHIP_SCORES,
+    confidence,
+    correctness,
+    log_odds,
+    negative_entropy,
+    negative_modified_entropy,
+)
 
 Score = Callable[[Tensor, Tensor], Tensor]
-ALL = pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
+ALL = pytest.mark.parametrize("score", MEMBERSHIP_SCORES.values(), ids=MEMBERSHIP_SCORES)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -41,8 +48,8 @@ def exactly(logits: list[float], label: int) -> dict[str, float]:
         return {
             "log_odds": float(p[label].ln() - rest[label].ln()),
             "confidence": float(p[label]),
-            "entropy": float(sum(q * q.ln() for q in p)),
-            "modified_entropy": float(rest[label] * p[label].ln() + sum(p[c] * rest[c].ln() for c in others)),
+            "negative_entropy": float(sum(q * q.ln() for q in p)),
+            "negative_modified_entropy": float(rest[label] * p[label].ln() + sum(p[c] * rest[c].ln() for c in others)),
             "correctness": float(max(range(len(p)), key=lambda c: p[c]) == label),
         }
 
@@ -50,7 +57,7 @@ def exactly(logits: list[float], label: int) -> dict[str, float]:
 # --- against exact arithmetic -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", MEMBERSHIP_SCORES)
 @pytest.mark.parametrize("label", [0, 1, 2])
 @pytest.mark.parametrize(
     "logits",
@@ -65,7 +72,7 @@ def exactly(logits: list[float], label: int) -> dict[str, float]:
     ],
 )
 def test_every_score_is_its_definition(logits: list[float], label: int, name: str) -> None:
-    found = SCORES[name](torch.tensor([logits], dtype=torch.float64), torch.tensor([label]))
+    found = MEMBERSHIP_SCORES[name](torch.tensor([logits], dtype=torch.float64), torch.tensor([label]))
     assert found.tolist() == [pytest.approx(exactly(logits, label)[name], rel=1e-12, abs=1e-15)]
 
 
@@ -90,9 +97,9 @@ def test_indifference(classes: int) -> None:
     p = 1 / classes
     assert log_odds(logits, label).item() == pytest.approx(-math.log(classes - 1))
     assert confidence(logits, label).item() == pytest.approx(p)
-    assert entropy(logits, label).item() == pytest.approx(-math.log(classes))
+    assert negative_entropy(logits, label).item() == pytest.approx(-math.log(classes))
     # (1 - p) log p + (k - 1) p log(1 - p)
-    assert modified_entropy(logits, label).item() == pytest.approx((1 - p) * (math.log(p) + math.log(1 - p)))
+    assert negative_modified_entropy(logits, label).item() == pytest.approx((1 - p) * (math.log(p) + math.log(1 - p)))
     assert correctness(torch.eye(classes), torch.arange(classes)).tolist() == [1.0] * classes
 
 
@@ -101,16 +108,16 @@ def test_indifference(classes: int) -> None:
     [
         ("log_odds", math.inf, -math.inf),
         ("confidence", 1, 0),
-        ("entropy", 0, 0),
-        ("modified_entropy", 0, -math.inf),
+        ("negative_entropy", 0, 0),
+        ("negative_modified_entropy", 0, -math.inf),
         ("correctness", 1, 0),
     ],
 )
 def test_certainty(name: str, certain: float, wrong: float) -> None:
     """Log-probabilities of a distribution with zeros: no NaN, and the entropy does not know right from wrong."""
     logp = torch.tensor([[1.0, 0.0, 0.0]]).log()
-    assert SCORES[name](logp, torch.tensor([0])).item() == certain
-    assert SCORES[name](logp, torch.tensor([1])).item() == wrong
+    assert MEMBERSHIP_SCORES[name](logp, torch.tensor([0])).item() == certain
+    assert MEMBERSHIP_SCORES[name](logp, torch.tensor([1])).item() == wrong
 
 
 # --- what holds of every score ----------------------------------------------------------------------------------------
@@ -140,22 +147,26 @@ def test_the_order_of_the_classes_does_not_count(score: Score, classes: int, see
     torch.testing.assert_close(score(shuffled, renamed), score(logits, labels), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["log_odds", "confidence", "modified_entropy", "correctness"])
+@pytest.mark.parametrize("name", ["log_odds", "confidence", "negative_modified_entropy", "correctness"])
 @settings(max_examples=30)
 @given(classes=st.integers(2, 8), seed=st.integers(0, 999), more=st.floats(0, 5))
 def test_more_of_the_true_class_is_more_like_a_member(name: str, classes: int, seed: int, more: float) -> None:
     """What Song and Mittal ask of a score; the entropy has it only where the answer is right."""
     logits, labels = answers(5, classes, seed=seed)
     surer = logits + more * torch.nn.functional.one_hot(labels, classes)
-    assert bool((SCORES[name](surer, labels) >= SCORES[name](logits, labels) - 1e-12).all())
+    assert bool((MEMBERSHIP_SCORES[name](surer, labels) >= MEMBERSHIP_SCORES[name](logits, labels) - 1e-12).all())
 
 
 @given(classes=st.integers(2, 8), seed=st.integers(0, 999))
 def test_bounds(classes: int, seed: int) -> None:
     logits, labels = answers(5, classes, seed=seed)
     assert bool(((confidence(logits, labels) > 0) & (confidence(logits, labels) < 1)).all())
-    assert bool(((entropy(logits, labels) <= 0) & (entropy(logits, labels) >= -math.log(classes) - 1e-12)).all())
-    assert bool((modified_entropy(logits, labels) <= 0).all())
+    assert bool(
+        (
+            (negative_entropy(logits, labels) <= 0) & (negative_entropy(logits, labels) >= -math.log(classes) - 1e-12)
+        ).all()
+    )
+    assert bool((negative_modified_entropy(logits, labels) <= 0).all())
     assert torch.equal(confidence(logits, labels).argsort(), log_odds(logits, labels).argsort())
 
 
@@ -174,7 +185,7 @@ def test_of_no_images_there_are_no_scores(score: Score) -> None:
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
-ROW, ZERO = [[0.0, 1.0]], [0]
+ROW, ZERO = [[0.0, 2.0]], [0]
 
 
 @ALL
@@ -198,3 +209,33 @@ ROW, ZERO = [[0.0, 1.0]], [0]
 def test_what_is_no_answer_is_refused(score: Score, scores: Any, labels: Any, message: str) -> None:
     with pytest.raises(BadValue, match=message):
         score(torch.tensor(scores), torch.tensor(labels))
+
+
+SCALED = pytest.mark.parametrize("score", [score for name, score in MEMBERSHIP_SCORES.items() if name != "correctness"])
+
+
+@SCALED
+@pytest.mark.parametrize("rows", [[[0.999, 0.001]], [[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]], [[0.5, 0.5004]], [[0, 1]]])
+def test_probabilities_are_refused(score: Score, rows: Any) -> None:
+    """[[.999, .001]] once had log-odds of .998, for the odds are 999."""
+    answers, labels = torch.tensor(rows), torch.zeros(len(rows), dtype=torch.int64)
+    with pytest.raises(
+        BadValue, match=r"^scores: expected logits .*, got rows that are all probabilities: give their \.log"
+    ):
+        score(answers, labels)
+    assert correctness(answers, labels).tolist() == correctness(answers.log(), labels).tolist()  # on any scale
+    assert score(answers.double().log(), labels).shape == score(answers.double() - 1, labels).shape == labels.shape
+
+
+def test_the_log_of_probabilities_has_their_odds() -> None:
+    assert log_odds(torch.tensor([[0.999, 0.001]]).log(), torch.tensor([0])).item() == pytest.approx(
+        math.log(999), abs=1e-4
+    )
+
+
+@ALL
+@pytest.mark.parametrize("rows", [[[0.4, 0.6], [3.0, -1.0]], [[1.5, -0.5]], [[0.5, 0.502]], [[0.7, 0.7]]])
+def test_all_rows_decide_whether_they_are_probabilities(score: Score, rows: Any) -> None:
+    """A row of logits may be a distribution by chance, and others may sum to 1 or lie in [0, 1]."""
+    logits, labels = torch.tensor(rows, dtype=torch.float64), torch.zeros(len(rows), dtype=torch.int64)
+    torch.testing.assert_close(score(logits, labels), score(logits - 1, labels))

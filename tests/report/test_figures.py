@@ -25,7 +25,7 @@ from lib import detection
 from lib.errors import BadValue
 from lib.evasion import FORMS
 from lib.metrics import mean_interval
-from lib.uncertainty.scores import SCORES
+from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures import looks
 from report.figures.looks import ESTIMATORS, Looks, look
 from report.names import SCORE_NAMES
@@ -212,8 +212,8 @@ def test_every_estimator_form_and_score_has_a_look_of_its_own() -> None:
     assert list(ESTIMATORS) == ["none", "epistemic", "aleatoric", "ensemble"]
     for part in ("label", "color", "marker", "linestyle"):
         assert len({str(one[part]) for one in ESTIMATORS.values()}) == len(ESTIMATORS)
-    assert set(ATTACKS) == set(FORMS) and set(SCORE_NAMES) == set(SCORES)
-    assert set(JUDGED) == {(estimator, score) for estimator in ESTIMATORS for score in SCORES}
+    assert set(ATTACKS) == set(FORMS) and set(SCORE_NAMES) == set(UNCERTAINTY_SCORES)
+    assert set(JUDGED) == {(estimator, score) for estimator in ESTIMATORS for score in UNCERTAINTY_SCORES}
     assert (
         len({one["marker"] for one in ATTACKS.values()})
         == len({one["label"] for one in ATTACKS.values()})

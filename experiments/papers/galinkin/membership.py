@@ -21,7 +21,7 @@ from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.judging import images_at_once
-from lib.membership import AttackNet, auc_as_coded, by_threshold, log_odds, membership_scores, permuted, roc
+from lib.membership import AttackConfig, AttackNet, by_threshold, log_odds, membership_scores, permuted, roc
 from lib.metrics import accuracy
 from lib.uncertainty import MonteCarloDropout, Victim
 
@@ -30,6 +30,13 @@ CODED: dict[str, Any] = {
     "network": "shadow_coded", "batch_size": 32, "learning_rate": 0.01, "patience": 3, "augmentation": "flip_and_rotate",
 }  # fmt: skip
 INPUTS = {"unit": 1.0, "raw": 255.0}
+CONFIGS = {
+    "salem": AttackConfig(),
+    # Keras's plain SGD, at its batch size
+    "as_coded": AttackConfig(
+        hidden=(128, 128), activation="tanh", standardise=False, epochs=25, batch_size=32, optimizer="sgd"
+    ),
+}
 
 
 @checked
@@ -73,7 +80,7 @@ class Membership(Cell):
         shadow, _ = shadow_of(self).victim(bench)
         known, other = (features_of(self.features, shadow, sides[name]) for name in ("shadow_in", "shadow_out"))
         order = seeds.generator(self.seed, "attack network")
-        net = membership.train_attack(known, other, membership.CONFIGS[self.adversary], generator=order)
+        net = membership.train_attack(known, other, CONFIGS[self.adversary], generator=order)
         inside, outside = (features_of(self.features, victim, sides[name], scale=scale) for name in ("in", "out"))
         member, nonmember = (membership_scores(net, side).double() for side in (inside, outside))
         measured = rates(member, nonmember, ratio=len(dataset.train) / len(dataset.test))
@@ -146,8 +153,8 @@ def features_of(features: str, victim: Victim, split: Split, *, scale: float = 1
     """What the attack network sees of the victim's answers to `split`: (n, f)."""
     answers = log_probabilities(victim, split, scale=scale)
     posteriors = posteriors_of(answers)
-    if features == "unsorted":
-        return membership.unsorted(posteriors)
+    if features == "unsorted":  # as the paper's code has them: the attack network also sees which class it is
+        return posteriors
     largest = membership.top3(posteriors)
     return torch.cat([largest, membership.spread(answers)], 1) if features == "top3_spread" else largest
 
@@ -155,7 +162,9 @@ def features_of(features: str, victim: Victim, split: Split, *, scale: float = 1
 def rates(member: Tensor, nonmember: Tensor, *, ratio: float) -> dict[str, float]:
     """What the attack network's scores tell, in percent; it says "member" where a score is at least 0.
 
-    `ratio` is that of training to test images, by which the paper's code weighs the two rates that make its accuracy.
+    `ratio` is that of training to test images, by which the paper's code weighs the two rates that make its accuracy. Its "AUC"
+    is `roc_auc_score` of the decisions on members and the opposites of those on others, with labels 1 and 0: an attack that calls
+    all members gets 1, a perfect one 1/2, as does a coin.
     """
     found = by_threshold(member, nonmember, threshold=0.0)
     says = [(side >= 0) for side in (member, nonmember)]
@@ -165,7 +174,8 @@ def rates(member: Tensor, nonmember: Tensor, *, ratio: float) -> dict[str, float
         "membership_as_coded": 100 * (ratio * tpr + (1 - fpr)) / (ratio + 1),
         "tpr": 100 * tpr,
         "fpr": 100 * fpr,
-        "auc_as_coded": 100 * auc_as_coded(*says),
+        # The ROC of a decision has one corner and the area (t + 1 - f) / 2, where t = TPR but, for the flip, f = 1 - FPR.
+        "auc_as_coded": 100 * ((tpr + fpr) / 2),
     }
 
 

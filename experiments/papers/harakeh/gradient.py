@@ -25,7 +25,7 @@ from lib.judging import judge
 from lib.layers import only_input_gradients
 from lib.metrics import percent
 from lib.uncertainty import Deterministic, Victim
-from lib.uncertainty.scores import OF_ESTIMATOR, SCORES
+from lib.uncertainty.scores import OF_ESTIMATOR, UNCERTAINTY_SCORES
 
 Step = Annotated[float, Field(ge=1, multiple_of=1)]
 Steps = Annotated[tuple[Step, ...], Strict(False), Field(description="a whole number of at least 1")]
@@ -49,7 +49,7 @@ class Gradient(Cell):
     loss_steps: Steps = ()
 
     def __post_init__(self) -> None:
-        check_choice("score", self.score, SCORES if self.attack == "aware" else [""])
+        check_choice("score", self.score, UNCERTAINTY_SCORES if self.attack == "aware" else [""])
         if self.attack == "aware" and self.form != "expectation":
             raise BadValue(f"form: an aware attacker averages over draws, expected expectation, got {self.form!r}")
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, Result, Size, checked
+from experiments.papers.song.adversarial import learnt_accuracy, targeted_answers
 from experiments.papers.song.victims import BATCH, Cell, answer, attack_of, logits, members, points
 from experiments.run import Bench
 from lib import data, seeds
 from lib.data import Split
 from lib.errors import BadValue
-from lib.membership import best_threshold, by_threshold, learnt_accuracy, log_odds, targeted_answers
+from lib.membership import best_threshold, by_threshold, log_odds
 from lib.models import Network
 
 METHODS = ("confidence_benign", "model_benign", "confidence_untargeted", "model_untargeted", "model_targeted")

@@ -107,7 +107,8 @@ def told_by(
         "gap": membership.gap_attack(answers["train"], labels["train"], answers["test"], labels["test"]).accuracy,
     }
     for name in ("entropy", "modified_entropy"):
-        scores = (membership.SCORES[name](answers[side], labels[side]) for side in ("train", "test"))
+        score = membership.MEMBERSHIP_SCORES[f"negative_{name}"]
+        scores = (score(answers[side], labels[side]) for side in ("train", "test"))
         told[name] = best_threshold(*scores)[1]
     told = {name: 100 * value for name, value in told.items()} | {"threshold": found.threshold}  # that in log-odds
     told |= found.percent("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")

@@ -5,13 +5,15 @@ class as target, tell how far away each boundary is. A small network learns from
 known.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from ..errors import BadValue
-from .shadow import AttackConfig, membership_scores, train_attack
+from lib.errors import BadValue
+from lib.membership import AttackConfig, membership_scores, train_attack
 
 # "A 3-layer MLP": two hidden layers and one for the answer. The widths and the training are our choice, the paper has none.
 MLP = AttackConfig(hidden=(64, 64), epochs=100, batch_size=100)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from experiments.papers.song.adversarial import MLP, learnt_accuracy, targeted_answers
 from lib.errors import BadValue
-from lib.membership import MLP, learnt_accuracy, targeted_answers
 
 
 def generator(seed: int = 0) -> torch.Generator:
