@@ -31,25 +31,19 @@ other jobs, one run). Foolbox's, which asks about the closer candidate only, get
 `python -m benchmarks.decision --attack boundary --norm l2 --iterations 300` measures it.
 """
 
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import check_count
-from .decision import (
-    SURE,
-    Decided,
-    check_request,
-    distances,
-    for_each,
-    outward,
-    share_for_each,
-    starting_points,
-    streams,
-    sure_starts,
-    to_boundary,
-)  # fmt: skip
+from ..progress import track
+from .decision import Decided, begin, check_request, distances, for_each, share_for_each
 from .oracle import DecisionOracle
+from .resuming import Walk, request_of, restored, state_of
+from .starts import SURE, outward, starting_points, sure_starts, to_boundary
 
 ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
 CLOSER = 0.42
@@ -58,6 +52,30 @@ NEWS = 0.1  # by what share the walk must have come closer to be checked
 BISECTIONS = 5  # of the line back to the last point that passed
 COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
 STILL = 1e-12  # of the distance: float32 does not tell such a step from none, and no run of luck leads back from it
+
+
+@dataclass
+class Steps(Walk):
+    """Where the Boundary attack stands between two blocks of candidates; its traces have rows to spare."""
+
+    delta: Tensor  # (n,) length of the next step on the sphere, as a share of the distance
+    epsilon: Tensor  # (n,) and of the next one closer
+    done: Tensor  # (n,) steps closer
+    tried: Tensor  # (n,) candidates since the last one
+    started: Tensor  # (n,) whether there is anything to do
+
+    @property
+    def rows(self) -> int:
+        """How many the traces have in use."""
+        return int(self.done.max()) + 1 if len(self.done) else 1
+
+    def tell(self, owner: Tensor, oracle: DecisionOracle) -> None:
+        """The last row of the images `owner` in the traces."""
+        while self.rows > len(self.trace_answers):
+            self.trace_answers = self.trace_answers.repeat(2, 1)
+            self.trace_distance = self.trace_distance.repeat(2, 1)
+        self.trace_answers[self.done[owner], owner] = oracle.answers[owner]
+        self.trace_distance[self.done[owner], owner] = self.least[owner]
 
 
 @torch.no_grad()
@@ -81,6 +99,9 @@ def boundary(
     budget: int | Tensor | None = None,
     ids: Tensor | None = None,
     max_batch: int = 4096,
+    progress: bool = False,
+    callback: Callable[[dict[str, Tensor]], None] | None = None,
+    state: Mapping[str, Tensor] | None = None,
 ) -> Decided:
     """The Boundary attack, in l2.
 
@@ -105,91 +126,107 @@ def boundary(
         budget: an image tries no candidate once it has had this many answers.
         ids: (n,) what its random numbers know an image by; its place if None.
         max_batch: images shown to the victim at once.
+        progress, callback, state: as of `hop_skip_jump`; the callback is called after each BLOCK of candidates.
 
     Raises:
-        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
+        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
+            a state of another request.
     """
-    low, high = check_request(victim, x, y, start, ids, generator)
-    check_count("start_tries", start_tries)
-    check_count("check_answers", check_answers, low=0)
+    check_request(victim, x, y, start, ids, generator)
     rounds = for_each("iterations", iterations, y, low=0)
     patience = for_each("trials", trials, y)
-    limit = torch.full_like(rounds, 2**62) if budget is None else for_each("budget", budget, y)
     delta = share_for_each("delta", delta, x, low=1e-6)
     epsilon = share_for_each("epsilon", epsilon, x, low=1e-6)
     step_adapt = share_for_each("step_adapt", step_adapt, x, low=1e-3)
     min_epsilon = share_for_each("min_epsilon", min_epsilon, x, low=0.0)
-    oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
+    oracle, sources, limit, checking = begin(
+        victim, x, y, generator=generator, targeted=targeted, start_tries=start_tries, lead=lead, check_answers=check_answers,
+        budget=budget, ids=ids, max_batch=max_batch,
+    )  # fmt: skip
     everyone = torch.arange(len(x), device=x.device)
-    sources = streams(generator, everyone if ids is None else ids, x.device)
-
-    checking = check_answers if oracle.random else 0
-    point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
-    if checking:
-        point, found = sure_starts(oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources)
-    kept, least = point.clone(), distances(x, point).masked_fill(~found, torch.inf)  # the closest points, that passed
-    started = everyone[found & (least > 0)]
-    point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
+    request = request_of(x, y, "boundary", targeted) if callback or state else y.new_zeros(())
 
     def keep(owner: Tensor) -> None:
         """Keep the points of the images `owner` that are closer than those kept; what does not pass is called back first."""
-        owner = owner[distances(x[owner], point[owner]) < least[owner]]
+        owner = owner[distances(x[owner], walk.point[owner]) < walk.least[owner]]
         if checking:
-            point[owner] = called_back(oracle, point[owner], kept[owner], owner, checking)
-        kept[owner], least[owner] = point[owner], distances(x[owner], point[owner])
+            walk.point[owner] = called_back(oracle, walk.point[owner], walk.kept[owner], owner, checking)
+        walk.kept[owner], walk.least[owner] = walk.point[owner], distances(x[owner], walk.point[owner])
 
-    keep(started)
-    done, tried = torch.zeros_like(rounds), torch.zeros_like(rounds)  # steps closer, and candidates since the last one
-    trace_answers = oracle.answers.repeat(int(rounds.amax()) + 1 if len(x) else 1, 1)
-    trace_distance = least.repeat(len(trace_answers), 1)
-    noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
-    candidates = 0
-    while True:
-        open_ = (
-            found
-            & (least > 0)
-            & (distances(x, point) > 0)
-            & (done < rounds)
-            & (tried < patience)
-            & (epsilon >= min_epsilon)
-            & (torch.maximum(delta, epsilon) >= STILL)
+    def going() -> Tensor:
+        """The images that have not ended."""
+        w = walk
+        open_ = w.found & (w.least > 0) & (distances(x, w.point) > 0) & (w.done < rounds) & (w.tried < patience)
+        moving = (w.epsilon >= min_epsilon) & (torch.maximum(w.delta, w.epsilon) >= STILL)
+        return everyone[open_ & moving & (oracle.answers < limit)]
+
+    if state is None:
+        point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
+        if checking:
+            point, found = sure_starts(
+                oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources
+            )
+        least = distances(x, point).masked_fill(~found, torch.inf)
+        none, traces = torch.zeros_like(rounds), (oracle.answers[None].clone(), least[None].clone())
+        walk = Steps(
+            none.sum(),
+            found,
+            point,
+            point.clone(),
+            least,
+            *traces,
+            delta,
+            epsilon,
+            none,
+            none.clone(),
+            found & (least > 0),
         )
-        going = everyone[open_ & (oracle.answers < limit)]
-        if len(going) == 0:
+        started = everyone[walk.started]
+        walk.point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
+        keep(started)
+        walk.tell(everyone, oracle)
+    else:
+        walk = restored(Steps, state, oracle, sources, request)
+        started = everyone[walk.started]
+    noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
+    for candidate in track(itertools.count(int(walk.steps)), "Boundary", enabled=progress):
+        on = going()
+        if len(on) == 0:
             break
-        if candidates % BLOCK == 0:
-            for i in going.tolist():
+        if candidate % BLOCK == 0:
+            for i in on.tolist():
                 noise[i].normal_(generator=sources[i])
-        aside = orthogonal(x[going], point[going], delta[going], noise[going, candidates % BLOCK]).clamp(low, high)
-        adversarial = oracle(aside, going)
-        delta[going] = adapted(delta[going], step_adapt[going], adversarial, ORTHOGONAL)
-        on, aside = going[adversarial], aside[adversarial]
-        nearer = torch.lerp(aside, x[on], epsilon[on].view(-1, 1, 1, 1))
-        adversarial = oracle(nearer, on)
-        epsilon[on] = adapted(epsilon[on], step_adapt[on], adversarial, CLOSER)
-        point[on] = torch.where(adversarial.view(-1, 1, 1, 1), nearer, aside)
-        on = on[adversarial]
-        keep(on[distances(x[on], point[on]) < (1 - NEWS) * least[on]] if checking else on)
-        candidates += 1
-        tried[going] += 1
-        tried[on], done[on] = 0, done[on] + 1
-        trace_answers[done[on], on], trace_distance[done[on], on] = oracle.answers[on], least[on]
+        nearer = advance(oracle, x, walk, on, noise[on, candidate % BLOCK], step_adapt)
+        news = distances(x[nearer], walk.point[nearer]) < (1 - NEWS) * walk.least[nearer]
+        keep(nearer[news] if checking else nearer)
+        walk.steps += 1
+        walk.tried[on] += 1
+        walk.tried[nearer], walk.done[nearer] = 0, walk.done[nearer] + 1
+        walk.tell(nearer, oracle)
+        if callback is not None and walk.steps % BLOCK == 0:
+            callback(state_of(walk, oracle, sources, request))
     keep(started)
     if not oracle.random:
-        kept[started] = outward(oracle, x[started], kept[started], started)
-        least[started] = distances(x[started], kept[started])
+        walk.kept[started] = outward(oracle, x[started], walk.kept[started], started)
+        walk.least[started] = distances(x[started], walk.kept[started])
     # An image that has ended repeats its last entries; what it cost and came to after its last step belongs to these.
-    trace_answers[done, everyone], trace_distance[done, everyone] = oracle.answers, least
-    rows = torch.minimum(torch.arange(len(trace_answers), device=x.device)[:, None], done)
-    return Decided(
-        kept,
-        found,
-        least,
-        oracle.answers.clone(),
-        oracle.calls,
-        trace_answers.gather(0, rows),
-        trace_distance.gather(0, rows),
-    )
+    walk.tell(everyone, oracle)
+    rows = torch.arange(walk.rows, device=x.device)[:, None].minimum(walk.done)
+    traces = walk.trace_answers.gather(0, rows), walk.trace_distance.gather(0, rows)
+    return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)
+
+
+def advance(oracle: DecisionOracle, x: Tensor, walk: Steps, owner: Tensor, noise: Tensor, step_adapt: Tensor) -> Tensor:
+    """One candidate for each of the images `owner` (m,), by `noise` (m, c, h, w): those that have come a step closer."""
+    aside = orthogonal(x[owner], walk.point[owner], walk.delta[owner], noise).clamp(*oracle.bounds)
+    adversarial = oracle(aside, owner)
+    walk.delta[owner] = adapted(walk.delta[owner], step_adapt[owner], adversarial, ORTHOGONAL)
+    owner, aside = owner[adversarial], aside[adversarial]
+    nearer = torch.lerp(aside, x[owner], walk.epsilon[owner].view(-1, 1, 1, 1))
+    adversarial = oracle(nearer, owner)
+    walk.epsilon[owner] = adapted(walk.epsilon[owner], step_adapt[owner], adversarial, CLOSER)
+    walk.point[owner] = torch.where(adversarial.view(-1, 1, 1, 1), nearer, aside)
+    return owner[adversarial]
 
 
 def orthogonal(x: Tensor, point: Tensor, delta: Tensor, noise: Tensor) -> Tensor:

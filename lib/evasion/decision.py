@@ -1,10 +1,12 @@
-"""What attacks that see nothing but decisions have in common: their result, their starts, and the way to the boundary.
+"""What attacks that see nothing but decisions have in common: their requests and their result.
 
 Every image has its own settings, random numbers and end, whichever others share its calls of the victim.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +18,7 @@ from .checks import check_images
 from .oracle import DecisionOracle
 
 NORMS = {"l2": 2.0, "linf": math.inf}
-RESTARTS = 10  # where a random start does not pass
-OUTWARD = 1e-3  # of the distance: far above rounding in float32, far below what tells attacks apart
-SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
+UNLIMITED = 2**62
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,25 @@ class Decided:
     calls: int  # of the victim, whatever the number of images
     trace_answers: Tensor  # (steps, n)
     trace_distance: Tensor  # (steps, n) of the closest point so far
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything as plain tensors, for `torch.save` or safetensors."""
+        return {field.name: torch.as_tensor(getattr(self, field.name)).contiguous() for field in fields(self)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> "Decided":
+        """What `state` was made of.
+
+        Raises:
+            BadValue: it is no such state.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(state) != names:
+            raise BadValue(
+                f"state: expected that of a Decided, with {', '.join(sorted(names))}, got {', '.join(state)}"
+            )
+        parts: dict[str, Any] = {**state, "calls": int(state["calls"])}
+        return cls(**parts)
 
 
 def distances(x: Tensor, point: Tensor, order: float = 2.0) -> Tensor:
@@ -80,132 +99,34 @@ def share_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -
     return value.to(x, copy=True)
 
 
-def streams(generator: torch.Generator, ids: Tensor, device: torch.device) -> list[torch.Generator]:
-    """A source of random numbers for each image, by one draw from `generator` and the image's id: its place is no part of it."""
-    base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    return [seeds.generator(base, f"image {i}", device) for i in ids.tolist()]
-
-
-def starting_points(
-    oracle: DecisionOracle,
+def begin(
+    victim: nn.Module,
     x: Tensor,
-    start: Tensor | None,
+    y: Tensor,
     *,
-    tries: int,
-    sources: list[torch.Generator],
-    check_answers: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
-
-    Where points are checked, the image itself and what is tried must be clearly so.
-    """
-    everyone = torch.arange(len(x), device=x.device)
-    points = x.clone()
-    found = oracle.clearly(x, everyone, check_answers)
-    rest = everyone[~found]
-    if start is None:
-        random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
-    else:
-        random, started = start[rest], oracle.clearly(start[rest], rest, check_answers)
-    points[rest[started]] = random[started]
-    found[rest] = started
-    return points, found
-
-
-def random_starts(
-    oracle: DecisionOracle,
-    x: Tensor,
-    owner: Tensor,
-    *,
-    tries: int,
-    sources: list[torch.Generator],
-    check_answers: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
-
-    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so.
+    generator: torch.Generator,
+    targeted: bool,
+    start_tries: int,
+    lead: int,
+    check_answers: int,
+    budget: int | Tensor | None,
+    ids: Tensor | None,
+    max_batch: int,
+) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:
+    """What every attack begins with, once its request is checked; a victim may be asked whether it contradicts itself.
 
     Returns:
-        The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
+        Whom it asks; a source of random numbers for each image, by one draw from `generator` and the image's id, so that its
+        place is no part of it; after how many answers each image ends (n,); and how many a check takes.
+
+    Raises:
+        BadValue: a setting out of range.
     """
-    low, high = oracle.bounds
-    points, found = x[owner], torch.zeros_like(owner, dtype=torch.bool)
-    tried = 0
-    while tried < tries and not found.all():
-        each = min(tried + 1, tries - tried)
-        seeking = (~found).nonzero()[:, 0]
-        of_all = [
-            torch.rand((each, *x.shape[1:]), generator=sources[i], device=x.device, dtype=x.dtype)
-            for i in owner[seeking].tolist()
-        ]
-        drawn = low + (high - low) * torch.stack(of_all)  # (s, each, c, h, w)
-        asker = owner[seeking].repeat_interleave(each)
-        adversarial = oracle(drawn.flatten(0, 1), asker)
-        if check_answers:
-            hits = adversarial.nonzero()[:, 0]
-            adversarial[hits] = oracle.clearly(drawn.flatten(0, 1)[hits], asker[hits], check_answers)
-        adversarial = adversarial.view(-1, each)
-        first, hit = adversarial.int().argmax(1), adversarial.any(1)
-        points[seeking[hit]] = drawn[hit, first[hit]]
-        found[seeking[hit]] = True
-        tried += each
-    return points, found
-
-
-def sure_starts(
-    oracle: DecisionOracle,
-    x: Tensor,
-    point: Tensor,
-    found: Tensor,
-    answers: int,
-    *,
-    start: Tensor | None,
-    tries: int,
-    sources: list[torch.Generator],
-) -> tuple[Tensor, Tensor]:
-    """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
-    sure = torch.zeros_like(found)
-    unsure = found.nonzero()[:, 0]
-    for attempt in range(RESTARTS):
-        clear = oracle.clearly(point[unsure], unsure, SURE * answers)
-        sure[unsure[clear]], unsure = True, unsure[~clear]
-        if len(unsure) == 0 or attempt == (RESTARTS - 1 if start is None else 1):
-            break
-        if start is None:
-            point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
-            unsure = unsure[again]
-        else:
-            point[unsure] = start[unsure]  # the image itself may have passed as adversarial by a fluke
-    return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
-
-
-def bisections(tolerance: float) -> int:
-    """How many questions the way to the boundary takes, to a share `tolerance` of it."""
-    return math.ceil(math.log2(1 / tolerance))
-
-
-def outward(oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor) -> Tensor:
-    """Each `point` (m, c, h, w), farther from `x` by a share OUTWARD of its distance if it is adversarial there too."""
-    outside = torch.lerp(x, point, 1 + OUTWARD).clamp(*oracle.bounds)
-    return torch.where(oracle(outside, owner).view(-1, 1, 1, 1), outside, point)
-
-
-def to_boundary(
-    oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
-) -> Tensor:
-    """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
-    low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
-    for _ in range(bisections(tolerance) if len(x) else 0):
-        middle = (low + high) / 2
-        adversarial = oracle(between(x, point, middle, order), owner)
-        low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
-    return between(x, point, high, order)
-
-
-def between(x: Tensor, point: Tensor, share: Tensor, order: float) -> Tensor:
-    """The way from `x` to `point` in shares of its length: a straight line in l2, in l_inf `point` clipped ever less."""
-    share = share.view(-1, 1, 1, 1)
-    if order == 2:
-        return torch.lerp(x, point, share)
-    reach = share * (point - x).abs().amax((1, 2, 3), keepdim=True)
-    return torch.where(share == 1, point, torch.clamp(point, x - reach, x + reach))
+    check_count("start_tries", start_tries)
+    check_count("check_answers", check_answers, low=0)
+    limit = torch.full_like(y, UNLIMITED) if budget is None else for_each("budget", budget, y)
+    oracle = DecisionOracle(victim, y, x=x, targeted=targeted, lead=lead, max_batch=max_batch)
+    base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    named = range(len(x)) if ids is None else ids.tolist()
+    sources = [seeds.generator(base, f"image {i}", x.device) for i in named]
+    return oracle, sources, limit, check_answers if oracle.random else 0

@@ -25,29 +25,34 @@ benchmarks.decision` and with `--noisy`:
 """
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..errors import check_choice, check_count, check_flag, check_number
-from .decision import (
-    NORMS,
-    Decided,
-    bisections,
-    check_request,
-    distances,
-    for_each,
-    outward,
-    starting_points,
-    streams,
-    to_boundary,
-)  # fmt: skip
+from ..errors import check_choice, check_flag, check_number
+from ..progress import track
+from .checked import checked
+from .decision import NORMS, Decided, begin, check_request, distances, for_each
+from .directions import directions, step
 from .oracle import DecisionOracle
+from .resuming import Walk, request_of, restored, state_of
+from .starts import bisections, outward, starting_points, to_boundary
 
-HALVINGS = 30  # of a step's length, after which the image stays where it is
-FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)  # how far out along its ray a point is checked, in turn
-BACK = (0.1, 0.2, 0.4, 0.7)  # and then how far along the way back to the start
+
+@dataclass
+class Hops(Walk):
+    """Where HopSkipJump stands between two iterations."""
+
+    begun: Tensor  # (n, c, h, w) where each image has started
+    distance: Tensor  # (n,) of where it is
+
+    def tell(self, oracle: DecisionOracle) -> None:
+        """One step more, with its row of the traces."""
+        self.steps += 1
+        self.trace_answers = torch.cat([self.trace_answers, oracle.answers[None]])
+        self.trace_distance = torch.cat([self.trace_distance, self.least[None]])
 
 
 @torch.no_grad()
@@ -71,6 +76,9 @@ def hop_skip_jump(
     step_outward: bool = True,
     ids: Tensor | None = None,
     max_batch: int = 512,
+    progress: bool = False,
+    callback: Callable[[dict[str, Tensor]], None] | None = None,
+    state: Mapping[str, Tensor] | None = None,
 ) -> Decided:
     """HopSkipJump: in turn, a direction from many answers around a point on the boundary, a step along it, and back.
 
@@ -99,43 +107,42 @@ def hop_skip_jump(
             adversarial there too. On the very boundary an answer may change with the rounding of another batch.
         ids: (n,) what its random numbers know an image by; its place if None.
         max_batch: images shown to the victim at once; a GPU takes more.
+        progress: whether to show a bar.
+        callback: called after each iteration with all that is needed to go on: plain tensors, for `torch.save` or safetensors.
+        state: what a callback was called with. With it and the same arguments the attack goes on from there, equal to the bit if
+            the victim draws from the attribute `generator` of its own or of a module inside.
 
     Raises:
-        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds.
+        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
+            a state of another request.
     """
     low, high = check_request(victim, x, y, start, ids, generator)
-    n = len(x)
     order = NORMS[check_choice("norm", norm, NORMS)]
-    check_count("start_tries", start_tries)
-    features = x[0].numel() if n else 1
+    features = x[0].numel() if len(x) else 1
     check_number("probe", probe, low=1e-6, high=math.sqrt(features))
-    check_count("check_answers", check_answers, low=0)
     check_flag("step_outward", step_outward)
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
-    limit = torch.full_like(rounds, 2**62) if budget is None else for_each("budget", budget, y)
-    oracle = DecisionOracle(victim, y, targeted=targeted, lead=lead, max_batch=max_batch)
-    check_answers = check_answers if oracle.random else 0
-    sources = streams(generator, torch.arange(n) if ids is None else ids, x.device)
-
+    oracle, sources, limit, checking = begin(
+        victim, x, y, generator=generator, targeted=targeted, start_tries=start_tries, lead=lead, check_answers=check_answers,
+        budget=budget, ids=ids, max_batch=max_batch,
+    )  # fmt: skip
     tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
-    begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources, check_answers=check_answers)
-    point = begun.clone()
     leaving = step_outward and not oracle.random
     reserved = oracle.lead * (1 + bisections(tolerance)) + leaving  # a step, the way back, and the step outward
-    everyone = torch.arange(n, device=x.device)
-
-    started = everyone[found & (begun != x).flatten(1).any(1)]
-    point[started] = to_boundary(oracle, x[started], point[started], started, order, tolerance)
-    closest, distance = point.clone(), distances(x, point, order)
-    least = torch.where(found, distance, torch.inf)
-    trace = [(oracle.answers.clone(), least.clone())]
-    for iteration in range(int(rounds.max()) if n else 0):
-        going = everyone[found & (distance > 0) & (iteration < rounds) & (oracle.answers < limit)]
+    everyone = torch.arange(len(x), device=x.device)
+    request = request_of(x, y, "hop_skip_jump", norm, targeted) if callback or state else y.new_zeros(())
+    if state is None:
+        begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources, check_answers=checking)
+        walk = first_point(oracle, x, begun, found, order, tolerance)
+    else:
+        walk = restored(Hops, state, oracle, sources, request)
+    for iteration in track(range(int(walk.steps), int(rounds.max()) if len(x) else 0), "HopSkipJump", enabled=progress):
+        going = everyone[walk.found & (walk.distance > 0) & (iteration < rounds) & (oracle.answers < limit)]
         if len(going) == 0:
             break
-        at, away = point[going], distance[going]
+        at, away = walk.point[going], walk.distance[going]
         radius = probe * away if iteration else (probe * away).clamp_min(0.1 * (high - low))
         evaluations = torch.minimum((first[going] * math.sqrt(iteration + 1)).long(), most[going])
         left = limit[going] - oracle.answers[going] - reserved
@@ -143,108 +150,34 @@ def hop_skip_jump(
         direction = directions(oracle, at, going, radius, evaluations, [sources[i] for i in going.tolist()], order)
         moved = step(oracle, at, direction, going, away / math.sqrt(iteration + 1), (low, high))
         at = to_boundary(oracle, x[going], moved, going, order, tolerance)
-        point[going], distance[going] = at, distances(x[going], at, order)
-        nearer = going[distance[going] < least[going]]
-        closest[nearer], least[nearer] = point[nearer], distance[nearer]
-        trace.append((oracle.answers.clone(), least.clone()))
-    if check_answers:
-        begun, point = begun[started], closest[started]
-        closest[started] = checked(oracle, x[started], point, begun, started, check_answers, (low, high))
-        least[started] = distances(x[started], closest[started], order)
-        trace.append((oracle.answers.clone(), least.clone()))
+        walk.point[going], walk.distance[going] = at, distances(x[going], at, order)
+        nearer = going[walk.distance[going] < walk.least[going]]
+        walk.kept[nearer], walk.least[nearer] = walk.point[nearer], walk.distance[nearer]
+        walk.tell(oracle)
+        if callback is not None:
+            callback(state_of(walk, oracle, sources, request))
+    started = everyone[walk.found & (walk.begun != x).flatten(1).any(1)]
+    if checking:
+        begun, point = walk.begun[started], walk.kept[started]
+        walk.kept[started] = checked(oracle, x[started], point, begun, started, checking, (low, high))
+        walk.least[started] = distances(x[started], walk.kept[started], order)
+        walk.tell(oracle)
     if leaving:
-        closest[started] = outward(oracle, x[started], closest[started], started)
-        least[started] = distances(x[started], closest[started], order)
-        trace[-1] = (oracle.answers.clone(), least.clone())
-    traces = (torch.stack(rows) for rows in zip(*trace, strict=True))  # of answers, of distances
-    return Decided(closest, found, least, oracle.answers.clone(), oracle.calls, *traces)
+        walk.kept[started] = outward(oracle, x[started], walk.kept[started], started)
+        walk.least[started] = distances(x[started], walk.kept[started], order)
+        walk.trace_answers[-1], walk.trace_distance[-1] = oracle.answers, walk.least
+    traces = walk.trace_answers, walk.trace_distance
+    return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)
 
 
-def directions(
-    oracle: DecisionOracle,
-    point: Tensor,
-    owner: Tensor,
-    radius: Tensor,
-    evaluations: Tensor,
-    sources: list[torch.Generator],
-    order: float,
-) -> Tensor:
-    """Estimates of which way each `point` (m, c, h, w) gets more adversarial, of l2 norm 1 or, in l_inf, signs.
-
-    One answer is asked for each of `evaluations` points (m,) at `radius` (m,) around it, in a random direction: the estimate
-    leads from the mean of those that are not adversarial to the mean of those that are.
-    """
-    low, high = oracle.bounds
-    # Images share calls of the victim, in groups that make few of them and yet fit into memory.
-    group = (evaluations.cumsum(0) - evaluations) // (4 * oracle.max_batch)
-    found = torch.empty_like(point)
-    for number in sorted(set(group.tolist())):
-        members = (group == number).nonzero()[:, 0]
-        sizes = evaluations[members].tolist()
-        pool = point.new_empty(sum(sizes), *point.shape[1:])
-        around = torch.split(pool, sizes)
-        for i, points in zip(members.tolist(), around, strict=True):
-            _fill(points, sources[i], order)
-            scale = radius[i] / torch.linalg.vector_norm(points.flatten(1), dim=1)
-            points.mul_(scale.view(-1, 1, 1, 1)).add_(point[i]).clamp_(low, high)
-        adversarial = oracle.once(pool, owner[members].repeat_interleave(evaluations[members]))
-        for i, points, answers in zip(members.tolist(), around, torch.split(adversarial, sizes), strict=True):
-            # sum_b (phi_b - mean phi) (x_b - x),  phi_b = 1 where adversarial, -1 elsewhere; phi_b if all are the same
-            phi = 2 * answers.to(point.dtype) - 1
-            mean = phi.mean()
-            weight = torch.where(mean.abs() < 1, phi - mean, phi)
-            found[i] = (weight @ points.sub_(point[i]).flatten(1)).view(point.shape[1:])
-    return found.sign() if order > 2 else F.normalize(found.flatten(1)).view(point.shape)
-
-
-def _fill(points: Tensor, source: torch.Generator, order: float) -> None:
-    """Random numbers of either sign, up to a factor: normal ones for l2, uniform ones for l_inf."""
-    if order == 2:
-        points.normal_(generator=source)
-    else:
-        # A 64-bit word serves four features, in a quarter of the time of `uniform_`.
-        words = torch.empty(-(-points.numel() // 4), dtype=torch.int64, device=points.device)
-        words.random_(-(2**63), None, generator=source)
-        points.copy_(words.view(torch.int16)[: points.numel()].view(points.shape))
-
-
-def step(
-    oracle: DecisionOracle, point: Tensor, direction: Tensor, owner: Tensor, length: Tensor, bounds: tuple[float, float]
-) -> Tensor:
-    """Each `point` moved along its direction by `length` (m,), halved until it is adversarial."""
-    moved, seeking = point.clone(), torch.arange(len(point), device=point.device)
-    for halvings in range(HALVINGS):
-        lengths = (length[seeking] / 2**halvings).view(-1, 1, 1, 1)
-        tried = (point[seeking] + lengths * direction[seeking]).clamp(*bounds)
-        adversarial = oracle(tried, owner[seeking])
-        moved[seeking[adversarial]] = tried[adversarial]
-        seeking = seeking[~adversarial]
-        if len(seeking) == 0:
-            break
-    return moved
-
-
-def checked(
-    oracle: DecisionOracle,
-    x: Tensor,
-    point: Tensor,
-    begun: Tensor,
-    owner: Tensor,
-    answers: int,
-    bounds: tuple[float, float],
-) -> Tensor:
-    """For each of the images `owner` (m,) the first point that is clearly adversarial by fresh `answers`: (m, c, h, w).
-
-    On the boundary the vote of a random victim is a toss-up. So points farther out along the ray from the image `x` through its
-    `point` are tried, then points on the way back to where it has `begun`, which has passed this check before.
-    """
-    best, seeking = begun.clone(), torch.arange(len(owner), device=x.device)
-    for factor, back in [*((f, 0.0) for f in FARTHER), *((FARTHER[-1], b) for b in BACK)]:
-        out = (x[seeking] + factor * (point[seeking] - x[seeking])).clamp(*bounds)
-        tried = torch.lerp(out, begun[seeking], back)
-        clear = oracle.clearly(tried, owner[seeking], answers)
-        best[seeking[clear]] = tried[clear]
-        seeking = seeking[~clear]
-        if len(seeking) == 0:
-            break
-    return best
+def first_point(
+    oracle: DecisionOracle, x: Tensor, begun: Tensor, found: Tensor, order: float, tolerance: float
+) -> Hops:
+    """The walk before its first iteration: each image that has not `begun` as itself is on the boundary."""
+    started = (found & (begun != x).flatten(1).any(1)).nonzero()[:, 0]
+    point = begun.clone()
+    point[started] = to_boundary(oracle, x[started], begun[started], started, order, tolerance)
+    distance = distances(x, point, order)
+    least = torch.where(found, distance, torch.inf)
+    steps, answers = torch.zeros((), dtype=torch.int64), oracle.answers[None].clone()
+    return Hops(steps, found, point, point.clone(), least, answers, least[None].clone(), begun, distance)

@@ -1,6 +1,6 @@
 """What a decision-based attack may ask, "is this image adversarial?", counted for each attacked image.
 
-A random victim contradicts itself, and every published attack believes its first answer. With a lead of h the oracle asks again
+A random victim contradicts itself, and attacks made for others believe its first answer. With a lead of h the oracle asks again
 until the class in question or its strongest rival is h answers ahead of the other: Wald's sequential test of whether a draw
 prefers the one or the other. Clear cases take h answers, and only close ones more. Where a share p > 1/2 of the draws that
 name either of two classes names the same one, the test decides against it with probability (gambler's ruin)
@@ -11,14 +11,17 @@ and after `max_answers` whichever is ahead wins. An open question is asked at on
 the same test in fewer calls of the victim.
 """
 
+import warnings
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..errors import BadValue, check_count, check_flag, check_number
+from ..errors import BadValue, VictimWarning, check_count, check_flag, check_number
 from ..metrics import check_no_nan
 from .checks import check_classes, check_scores
 
+ROUNDING = 1e-3  # of a score: what may differ between two answers of a victim that is not random
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
 
 
@@ -44,6 +47,8 @@ class DecisionOracle:
 
     Args:
         victim: images to scores of classes; one whose attribute `random` is true answers afresh at every call.
+        x: (n, c, h, w) the attacked images: of these a victim without that attribute is asked twice, and taken as random, with a
+            `VictimWarning`, if it contradicts itself. None takes such a victim as not random.
         y: (n,) of each attacked image, the class to leave or, for a targeted attack, to reach.
         targeted: whether `y` is to be reached.
         lead: how many answers the leading class must be ahead; 1 believes the first answer. No use where nothing is random.
@@ -56,6 +61,7 @@ class DecisionOracle:
         victim: nn.Module,
         y: Tensor,
         *,
+        x: Tensor | None = None,
         targeted: bool = False,
         lead: int = 1,
         max_answers: int = 100,
@@ -64,17 +70,18 @@ class DecisionOracle:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
         self.victim, self.y, self.targeted = victim, y.long(), check_flag("targeted", targeted)
-        self.random: bool = getattr(victim, "random", False)
         self.bounds: tuple[float, float] = getattr(victim, "bounds", (0.0, 1.0))
         check_count("lead", lead)
-        self.lead = lead if self.random else 1
         self.max_answers = check_count("max_answers", max_answers)
-        if self.lead > max_answers:
-            raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")
         self.max_batch = check_count("max_batch", max_batch)
         self.answers = torch.zeros_like(self.y)  # (n,) answers of the victim, the published attacks' "queries"
         self._classes = 0  # not known before the first answer
         self.calls = 0  # of the victim, whatever the number of images
+        said = getattr(victim, "random", None if x is not None else False)
+        if lead > max_answers and said is not False:
+            raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")
+        self.random: bool = self._contradicts_itself(x) if said is None and x is not None else bool(said)
+        self.lead = lead if self.random else 1
 
     def __call__(self, x: Tensor, owner: Tensor) -> Tensor:
         """Whether images `x` (m, c, h, w), each asked on behalf of the attacked image `owner` (m,), are adversarial: (m,).
@@ -123,24 +130,39 @@ class DecisionOracle:
         """How many of the fresh `answers` (m,) to each question name each class: (m, k)."""
         questions = torch.arange(len(x), device=x.device).repeat_interleave(answers)
         labels = torch.cat([self._ask(x[part], owner[part]) for part in torch.split(questions, self.max_batch)])
-        votes = F.one_hot(labels, self._classes)
-        return votes.new_zeros(len(x), self._classes).index_add_(0, questions, votes)
+        votes = labels.new_zeros(len(x), self._classes)
+        return votes.index_put_((questions, labels), labels.new_ones(()), accumulate=True)
 
     def _ask(self, x: Tensor, owner: Tensor) -> Tensor:
         """The class of one answer for each image."""
-        if len(x) == 0:
-            return owner
+        labels = [scores.argmax(1) for scores in self._scores(x, owner)]
+        return torch.cat(labels) if labels else owner
+
+    def _scores(self, x: Tensor, owner: Tensor) -> Iterator[Tensor]:
+        """The scores of one answer for each image, batch by batch."""
         self.answers += torch.bincount(owner, minlength=len(self.y))
-        labels = []
-        with torch.no_grad():
-            for part in torch.split(x, self.max_batch):
+        for part in torch.split(x, self.max_batch) if len(x) else ():
+            with torch.no_grad():
                 scores = check_scores(self.victim(part))
-                check_no_nan("victim: answered with", scores)
-                if (
-                    self._classes == 0
-                ):  # a label that is no class the victim would never name: every image would be adversarial
-                    check_classes(self.y, scores.shape[1])
-                self._classes = scores.shape[1]
-                self.calls += 1
-                labels.append(scores.argmax(1))
-        return torch.cat(labels)
+            check_no_nan("victim: answered with", scores)
+            if self._classes == 0:
+                # The victim would never name a label that is no class: every image would be adversarial.
+                check_classes(self.y, scores.shape[1])
+            self._classes = scores.shape[1]
+            self.calls += 1
+            yield scores
+
+    def _contradicts_itself(self, x: Tensor) -> bool:
+        """Whether the victim answers otherwise when asked twice about the attacked images, with a warning."""
+        everyone = torch.arange(len(x), device=x.device)
+        once, again = (torch.cat([x.new_zeros(0), *self._scores(x, everyone)]) for _ in range(2))
+        scale = float(once[once.isfinite()].abs().sum() / max(1, once.numel()))
+        apart = not torch.allclose(once, again, rtol=ROUNDING, atol=ROUNDING * scale)
+        if apart:
+            warnings.warn(
+                "victim: contradicts itself when asked twice about the same images, and has no attribute `random`: taken as "
+                "random; set it to True where that is so, and to False where it is not",
+                VictimWarning,
+                stacklevel=6,
+            )
+        return apart

@@ -27,8 +27,9 @@ from lib.evasion.boundary import (
     distances,
     orthogonal,
 )
-from lib.evasion.decision import OUTWARD, Decided
+from lib.evasion.decision import Decided
 from lib.evasion.oracle import DecisionOracle
+from lib.evasion.starts import OUTWARD
 
 
 class Third(Halfspace):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib.errors import BadValue
+from lib.errors import BadValue, VictimWarning
+from lib.evasion import Decided, boundary, hop_skip_jump
 from lib.evasion.oracle import DecisionOracle, error_rate
 
 
@@ -175,6 +179,70 @@ def test_where_nothing_is_random_one_answer_is_all() -> None:
     oracle = DecisionOracle(victim, torch.tensor([0]), lead=7)
     oracle(images(1), torch.tensor([0]))
     assert oracle.answers.tolist() == [1]
+
+
+class Unsaid(nn.Module):
+    """A user's own module with no attribute `random`: scores of its input, the first `noise` more at random."""
+
+    def __init__(self, noise: float) -> None:
+        super().__init__()
+        self.noise, self.generator = noise, torch.Generator().manual_seed(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = torch.stack([x.flatten(1).mean(1) + 1, 1 - x.flatten(1).mean(1)], 1)
+        return scores + self.noise * torch.randn(scores.shape, generator=self.generator)
+
+
+@pytest.mark.parametrize("noise", [0.05, 2.0])
+def test_a_victim_that_contradicts_itself_and_does_not_say_so_is_taken_as_random(noise: float) -> None:
+    with pytest.warns(VictimWarning, match=r"^victim: contradicts itself when asked twice .* no attribute `random`"):
+        oracle = DecisionOracle(Unsaid(noise), torch.zeros(3).long(), x=torch.rand(3, 1, 2, 2), lead=5)
+    assert oracle.random and oracle.lead == 5 and oracle.answers.tolist() == [2, 2, 2] and oracle.calls == 2
+
+
+@pytest.mark.parametrize("said", [None, False])
+def test_a_victim_that_repeats_itself_or_says_so_is_not(said: bool | None) -> None:
+    """Rounding is no contradiction; a victim that says what it is, is not asked."""
+    victim = Unsaid(1e-6 if said is None else 1.0)
+    if said is not None:
+        victim.random = said
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        oracle = DecisionOracle(victim, torch.zeros(3).long(), x=torch.rand(3, 1, 2, 2), lead=5)
+    assert not oracle.random and oracle.lead == 1 and oracle.answers.tolist() == [2 if said is None else 0] * 3
+
+
+@pytest.mark.parametrize("attack", [hop_skip_jump, boundary])
+def test_attacks_check_what_a_random_module_of_ones_own_returns(attack: Callable[..., Decided]) -> None:
+    """Its scores hardly depend on the image, so that nothing is ever clearly adversarial."""
+    x, y = torch.rand(4, 1, 2, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(4).long()
+    with pytest.warns(VictimWarning, match="contradicts itself"):
+        made = attack(Unsaid(50.0), x, y, generator=torch.Generator(), iterations=1, check_answers=50, start_tries=5)
+    assert not made.found.any()
+
+
+class Largest(TorchDispatchMode):
+    """The bytes of the largest tensor that is made inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.bytes = max(self.bytes, made.numel() * made.element_size())
+        return made
+
+
+def test_votes_of_many_classes_take_little_memory() -> None:
+    """256 images, 200 answers and 1,000 classes: a vote for every class of every answer would be 400 MB."""
+    victim = Scripted([[i, i, 999 - i] for i in range(256)], classes=1000)
+    oracle = DecisionOracle(victim, torch.arange(256), max_batch=512)
+    with Largest() as largest:
+        margin = oracle.margin(images(256), torch.arange(256), 200)
+    torch.testing.assert_close(margin, torch.full((256,), (66 - 134) / 200))
+    assert largest.bytes < 5e6
 
 
 def test_counts_outgrow_the_type_of_the_labels() -> None:

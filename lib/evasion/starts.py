@@ -1,0 +1,137 @@
+"""Where attacks that see nothing but decisions start, and their way from there to the boundary."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from .oracle import DecisionOracle
+
+RESTARTS = 10  # where a random start does not pass
+OUTWARD = 1e-3  # of the distance: far above rounding in float32, far below what tells attacks apart
+SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
+
+
+def starting_points(
+    oracle: DecisionOracle,
+    x: Tensor,
+    start: Tensor | None,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
+    check_answers: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
+
+    Where points are checked, the image itself and what is tried must be clearly so.
+    """
+    everyone = torch.arange(len(x), device=x.device)
+    points = x.clone()
+    found = oracle.clearly(x, everyone, check_answers)
+    rest = everyone[~found]
+    if start is None:
+        random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
+    else:
+        random, started = start[rest], oracle.clearly(start[rest], rest, check_answers)
+    points[rest[started]] = random[started]
+    found[rest] = started
+    return points, found
+
+
+def random_starts(
+    oracle: DecisionOracle,
+    x: Tensor,
+    owner: Tensor,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
+    check_answers: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
+
+    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so.
+
+    Returns:
+        The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
+    """
+    low, high = oracle.bounds
+    points, found = x[owner], torch.zeros_like(owner, dtype=torch.bool)
+    tried = 0
+    while tried < tries and not found.all():
+        each = min(tried + 1, tries - tried)
+        seeking = (~found).nonzero()[:, 0]
+        of_all = [
+            torch.rand((each, *x.shape[1:]), generator=sources[i], device=x.device, dtype=x.dtype)
+            for i in owner[seeking].tolist()
+        ]
+        drawn = low + (high - low) * torch.stack(of_all)  # (s, each, c, h, w)
+        asker = owner[seeking].repeat_interleave(each)
+        adversarial = oracle(drawn.flatten(0, 1), asker)
+        if check_answers:
+            hits = adversarial.nonzero()[:, 0]
+            adversarial[hits] = oracle.clearly(drawn.flatten(0, 1)[hits], asker[hits], check_answers)
+        adversarial = adversarial.view(-1, each)
+        first, hit = adversarial.int().argmax(1), adversarial.any(1)
+        points[seeking[hit]] = drawn[hit, first[hit]]
+        found[seeking[hit]] = True
+        tried += each
+    return points, found
+
+
+def sure_starts(
+    oracle: DecisionOracle,
+    x: Tensor,
+    point: Tensor,
+    found: Tensor,
+    answers: int,
+    *,
+    start: Tensor | None,
+    tries: int,
+    sources: list[torch.Generator],
+) -> tuple[Tensor, Tensor]:
+    """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
+    sure = torch.zeros_like(found)
+    unsure = found.nonzero()[:, 0]
+    for attempt in range(RESTARTS):
+        clear = oracle.clearly(point[unsure], unsure, SURE * answers)
+        sure[unsure[clear]], unsure = True, unsure[~clear]
+        if len(unsure) == 0 or attempt == (RESTARTS - 1 if start is None else 1):
+            break
+        if start is None:
+            point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
+            unsure = unsure[again]
+        else:
+            point[unsure] = start[unsure]  # the image itself may have passed as adversarial by a fluke
+    return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
+
+
+def bisections(tolerance: float) -> int:
+    """How many questions the way to the boundary takes, to a share `tolerance` of it."""
+    return math.ceil(math.log2(1 / tolerance))
+
+
+def outward(oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor) -> Tensor:
+    """Each `point` (m, c, h, w), farther from `x` by a share OUTWARD of its distance if it is adversarial there too."""
+    outside = torch.lerp(x, point, 1 + OUTWARD).clamp(*oracle.bounds)
+    return torch.where(oracle(outside, owner).view(-1, 1, 1, 1), outside, point)
+
+
+def to_boundary(
+    oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
+) -> Tensor:
+    """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
+    low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
+    for _ in range(bisections(tolerance) if len(x) else 0):
+        middle = (low + high) / 2
+        adversarial = oracle(between(x, point, middle, order), owner)
+        low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
+    return between(x, point, high, order)
+
+
+def between(x: Tensor, point: Tensor, share: Tensor, order: float) -> Tensor:
+    """The way from `x` to `point` in shares of its length: a straight line in l2, in l_inf `point` clipped ever less."""
+    share = share.view(-1, 1, 1, 1)
+    if order == 2:
+        return torch.lerp(x, point, share)
+    reach = share * (point - x).abs().amax((1, 2, 3), keepdim=True)
+    return torch.where(share == 1, point, torch.clamp(point, x - reach, x + reach))
