@@ -2,12 +2,14 @@
 
     score(answers, labels) -> scores (n,)                  what looks like a member, the larger the more (`scores`)
     membership_scores(net, features) -> scores (n,)        the same, learnt on a shadow network (`shadow`)
+    lira, rmia(shadow_scores, shadow_in, scores) -> (n,)   by how shadows score with and without the point (`likelihood`)
     by_threshold(member, nonmember) -> Inference           what scores of members and of non-members tell (`threshold`, `roc`)
 
 Rates, accuracies and areas are fractions of 1. `archive` does all this for the answers of any network saved in an .npz file.
 """
 
 from .archive import infer, read, report
+from .likelihood import lira, rmia
 from .roc import (
     Curve,
     advantage,
@@ -35,6 +37,6 @@ from .threshold import Inference, above_class, best_by_chance, by_threshold, cla
 __all__ = [
     "MEMBERSHIP_SCORES", "AttackConfig", "AttackNet", "Curve", "Inference", "above_class", "advantage", "auc", "auc_interval",
     "balanced_accuracy", "best_by_chance", "best_threshold", "by_threshold", "class_thresholds", "confidence", "correctness",
-    "gap_attack", "infer", "log_odds", "membership_scores", "negative_entropy", "negative_modified_entropy", "permuted", "read",
-    "report", "roc", "sampled", "spread", "top3", "tpr_at_fpr", "tpr_interval", "train_attack",
+    "gap_attack", "infer", "lira", "log_odds", "membership_scores", "negative_entropy", "negative_modified_entropy", "permuted",
+    "read", "report", "rmia", "roc", "sampled", "spread", "top3", "tpr_at_fpr", "tpr_interval", "train_attack",
 ]  # fmt: skip
