@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import Executor
 from typing import Any, get_args
 
-from experiments import costs, equivalence, execution, grid, packing, papers, provenance, verification
+from experiments import costs, equivalence, execution, executors, grid, packing, papers, provenance, verification
 from experiments import gate as behaviour
 from experiments.address import parse, told
 from experiments.find import NoCell
@@ -92,18 +92,21 @@ def run(options: argparse.Namespace) -> int:
         else:
             print(f"FAILED    {label(cell)}: {type(outcome).__name__}: {outcome}", file=sys.stderr, flush=True)
 
-    report = execution.run(
-        cells,
-        store=store,
-        executor=executor,
-        job=execution.Job(device=device, threads=threads, cache=cache, fresh=options.all, progress=jobs == 1),
-        workers=jobs,
-        budget=options.budget,
-        price=lambda cell: price[cell.paper](cell),
-        done=done,
-    )
+    with executor:
+        report = execution.run(
+            cells,
+            store=store,
+            executor=executor,
+            job=execution.Job(device=device, threads=threads, cache=cache, fresh=options.all, progress=jobs == 1),
+            workers=jobs,
+            budget=options.budget,
+            price=lambda cell: price[cell.paper](cell),
+            done=done,
+        )
     print(f"{len(report.done)} computed, {len(report.failed)} failed, {len(report.over_budget)} left for lack of time")
-    return 1 if report.failed else 0
+    if report.halted:
+        print(f"stopped with {len(report.left)} cells left: {report.halted}", file=sys.stderr)
+    return 1 if report.failed or report.halted else 0
 
 
 def _threads(options: argparse.Namespace, share: int | None) -> int | None:
@@ -113,11 +116,11 @@ def _threads(options: argparse.Namespace, share: int | None) -> int | None:
 
 def _executor(options: argparse.Namespace, device: str, jobs: int) -> Executor:
     if options.dask is not None:
-        return execution.dask_cluster(options.dask, device=device)
+        return executors.DaskCluster(jobs, options.dask, device=device)
     if options.slurm is not None:
         folder = checkpoints.default_cache() / "slurm"
-        return execution.SlurmExecutor(jobs, folder, slurm_partition=options.slurm, timeout_min=600, gpus_per_node=1)
-    return execution.local_processes(jobs)
+        return executors.SlurmJobs(jobs, folder, slurm_partition=options.slurm, timeout_min=600, gpus_per_node=1)
+    return executors.local_processes(jobs)
 
 
 def status(options: argparse.Namespace) -> int:

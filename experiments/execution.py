@@ -1,25 +1,23 @@
 """Computing cells: on this machine or on many, within a budget, losing at most the cells in hand.
 
-Any `concurrent.futures` executor will do. Ours are local processes; Dask and Slurm lend theirs. The parent writes each
-record the moment its cell is done, so workers need no file system in common with it.
+The parent writes each record the moment its cell is done, so those who compute need no file system in common with it.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
-import multiprocessing
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from experiments import provenance
+from experiments.budget import Budget, OutOfTime
+from experiments.executors import Halted, InProcess
 from experiments.records import Record, Result, Store
 from experiments.run import Job as Job
 from experiments.run import result_of
@@ -34,29 +32,8 @@ class Report:
     done: list[Record] = field(default_factory=list)
     failed: list[tuple[Any, BaseException]] = field(default_factory=list)
     over_budget: list[Any] = field(default_factory=list)
-
-
-class OutOfTime(BaseException):  # no Exception: what runs, such as torch.compile, must not make another one of it
-    """The budget ended while a cell was computed; its training goes on from its last snapshot the next time."""
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """What runs inside is interrupted by `OutOfTime` after `seconds`; for infinity it is left alone. In the main thread only."""
-    if seconds == float("inf"):
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise OutOfTime(f"the budget was over after {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    left: list[Any] = field(default_factory=list)  # when the run was halted
+    halted: Halted | None = None
 
 
 def check_device(device: str) -> str:
@@ -117,18 +94,37 @@ def run(
     With a `budget` in seconds, a cell is started only if its price fits into what is left, and none is started after that;
     a cell without a price is started as long as anything is left. A cell that is mostly training (`RESUMES`) is started
     whatever its price where it is computed in this process, and stopped when the time is up: it goes on the next time.
-    A cell that fails is reported and costs no other its record.
+    A cell that fails is reported and costs no other its record. Where none can be computed or recorded any more, none is
+    started.
     """
-    report, deadline = Report(), float("inf") if budget is None else time.monotonic() + budget
+    report, time_left = Report(), Budget(budget)
     waiting, running = list(cells), dict[Future[Any], Any]()
     keeps = not job.fresh and job.cache is not None and isinstance(executor, InProcess)
 
-    def settle(cell: Any, outcome: Record | BaseException) -> None:
-        if isinstance(outcome, OutOfTime):
+    def start(cell: Any) -> None:
+        resumes = keeps and cell.RESUMES
+        if not time_left.affords(0.0 if resumes else price(cell) or 0.0):
             report.over_budget.append(cell)
             return
+        try:
+            with time_left.alarm() if resumes else nullcontext():
+                running[executor.submit(compute, cell, job)] = cell
+        except OutOfTime as error:  # after the cell, before the alarm is off
+            settle(cell, error)
+        except BrokenExecutor as error:
+            settle(cell, Halted(str(error)))
+
+    def settle(cell: Any, outcome: Record | BaseException) -> None:
         if isinstance(outcome, Record):
             report.done.append(outcome)
+        elif isinstance(outcome, OutOfTime):
+            report.over_budget.append(cell)
+            return
+        elif isinstance(outcome, Halted):
+            report.halted = outcome
+            report.left += [cell, *waiting]
+            waiting.clear()
+            return
         else:
             report.failed.append((cell, outcome))
         done(cell, outcome)
@@ -136,95 +132,20 @@ def run(
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                cell = waiting.pop(0)
-                left, resumes = deadline - time.monotonic(), keeps and cell.RESUMES
-                if left <= (0.0 if resumes else price(cell) or 0.0):
-                    report.over_budget.append(cell)
-                    continue
-                try:
-                    with time_limit(left if resumes else float("inf")):
-                        running[executor.submit(compute, cell, job)] = cell
-                except (
-                    OutOfTime,
-                    BrokenExecutor,
-                ) as error:  # after the cell, before its limit ends; a worker was killed
-                    settle(cell, error)
+                start(waiting.pop(0))
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in finished:
                 cell = running.pop(future)
-                try:
-                    outcome: Record | BaseException = store.put(cell, *future.result())
-                except (Exception, OutOfTime) as error:
-                    outcome = error
-                settle(cell, outcome)
+                settle(cell, _recorded(cell, future, store))
     finally:
         for future in running:
             future.cancel()
     return report
 
 
-class InProcess(Executor):
-    """Computes at once, where it is asked: an interrupt ends the cell in hand."""
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
-        """A future that is already done."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*arguments, **keywords))
-        except (Exception, OutOfTime) as error:
-            future.set_exception(error)
-        return future
-
-
-def local_processes(jobs: int) -> Executor:
-    """`jobs` processes of this machine; for one, this process, which needs no second copy of PyTorch."""
-    if jobs == 1:
-        return InProcess()
-    return concurrent.futures.ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
-
-
-def dask_cluster(address: str, *, device: str = "auto") -> Executor:
-    """The executor of the Dask cluster whose scheduler listens at `address`.
-
-    With `device` cuda, cells go only to workers that offer a resource called GPU, one cell for each: those that were started
-    with `dask worker ADDRESS --nthreads 1 --resources "GPU=1"`.
-
-    Raises:
-        BadValue: nothing answers there within ten seconds, or no worker offers a GPU where one is asked for.
-    """
-    from distributed import Client
-
+def _recorded(cell: Any, future: Future[Any], store: Store) -> Record | BaseException:
+    """The record of what was computed, written; or why there is none."""
     try:
-        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError) as error:
-        told = f"dask: no scheduler answers at {address!r} ({error}); expected e.g. tcp://10.0.0.1:8786"
-        raise BadValue(told) from error
-    if not device.startswith("cuda"):
-        return client.get_executor()  # type: ignore[no-any-return, no-untyped-call]
-    workers = client.scheduler_info()["workers"].values()
-    if not any(worker.get("resources", {}).get("GPU", 0) >= 1 for worker in workers):
-        client.close()  # type: ignore[no-untyped-call]
-        started = '--nthreads 1 --resources "GPU=1"'
-        raise BadValue(f"dask: no worker of {address!r} offers a GPU; start workers with {started}")
-    return client.get_executor(resources={"GPU": 1})  # type: ignore[no-any-return, no-untyped-call]
-
-
-class SlurmExecutor(ThreadPoolExecutor):
-    """One Slurm job a cell, by submitit; each thread of this pool waits for one job.
-
-    Raises:
-        BadValue: submitit is not installed.
-    """
-
-    def __init__(self, jobs: int, folder: Path, **parameters: Any) -> None:
-        super().__init__(max_workers=jobs)
-        try:
-            import submitit
-        except ImportError as error:
-            raise BadValue("slurm: needs submitit; install it with: pip install submitit") from error
-        self._slurm = submitit.AutoExecutor(folder=folder)
-        self._slurm.update_parameters(**parameters)
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
-        """A future of the job's result."""
-        return super().submit(lambda: self._slurm.submit(function, *arguments, **keywords).result())
+        return store.put(cell, *future.result())
+    except (Exception, OutOfTime) as error:
+        return error

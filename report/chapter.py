@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from matplotlib.figure import Figure
 from pydantic import AfterValidator, Field
 
-from experiments import costs, execution, papers
+from experiments import costs, execution, executors, papers
 from experiments.cell import PROFILES, Count, OneOf, checked
 from experiments.records import Store
 from experiments.selection import select
@@ -93,7 +93,9 @@ class Chapter:
         with tempfile.TemporaryDirectory() as empty:  # anew: every network is trained once more, but not once a cell
             cache = Path(empty) if anew else checkpoints.default_cache()
             job = execution.Job(device=device, cache=cache, progress=True)
-            report = execution.run(waiting, store=self.store, executor=execution.local_processes(1), job=job)
+            report = execution.run(waiting, store=self.store, executor=executors.local_processes(1), job=job)
+        if report.halted:
+            raise report.halted
         if report.failed:
             cell, error = report.failed[0]
             raise RuntimeError(f"{len(report.failed)} cells failed, first {cell}") from error

@@ -43,11 +43,15 @@ settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with a reason, what needs a data set or a browser that is not here.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long `faults` unless -m names them, and skip, with a reason, what needs data or a browser that is not here.
 
     `data` may name the sets a test needs, as in `@pytest.mark.data("yale")`; with no name it needs all four.
     """
+    if "faults" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("faults")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     root = os.environ.get("DATA_DIR")
     browser = next(filter(shutil.which, BROWSERS), None)
     for item in items:
@@ -74,6 +78,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def store(tmp_path: Path) -> Store:
     """An empty folder of records."""
     return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def settings_kept() -> Iterator[None]:
+    """PyTorch's global settings, which computing a cell changes."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture(scope="session")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from faked_cells import faked, numbers
 
-from experiments import costs, execution, papers
+from experiments import budget, costs, execution, executors, papers
 from experiments.execution import Job
+from experiments.executors import InProcess
 from experiments.papers import galinkin, harakeh
 from experiments.records import Record, Result, Store, key_of
 from experiments.selection import select
@@ -27,46 +27,6 @@ from lib import data
 from lib.errors import BadValue
 
 CellMaker = Callable[..., harakeh.FGSM]
-TIMES = {"training_seconds", "attack_seconds"}
-
-
-class Inline(Executor):
-    """Computes at once, in this thread."""
-
-    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*arguments, **keywords))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@pytest.fixture
-def settings_kept() -> Iterator[None]:
-    """PyTorch's global settings, which computing a cell changes."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-
-
-def faked(monkeypatch: pytest.MonkeyPatch, compute: Callable[[Any], Result]) -> list[Any]:
-    """Cells are computed by `compute` from here on; returns the list that each is noted in as it starts."""
-    started: list[Any] = []
-
-    def replacement(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
-        started.append(cell)
-        return compute(cell), {"seconds": 1.0}
-
-    monkeypatch.setattr(execution, "compute", replacement)
-    return started
-
-
-def numbers(record: Record | None) -> dict[str, Any]:
-    """What a record measured, without how long it took."""
-    assert record is not None
-    return {**{n: v for n, v in record.measurements.items() if n not in TIMES}, "curves": record.curves}
 
 
 # --- kill and resume --------------------------------------------------------------------------------------------------
@@ -130,7 +90,7 @@ def test_an_interrupt_ends_the_cell_in_hand(
     interrupt = threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT))
     interrupt.start()
     with pytest.raises(KeyboardInterrupt):
-        execution.run([tiny_cell()], store=store, executor=execution.local_processes(1), job=Job())
+        execution.run([tiny_cell()], store=store, executor=executors.local_processes(1), job=Job())
     left = list(still_at_it)
     release.set()
     assert not left
@@ -158,7 +118,7 @@ def test_a_failing_cell_costs_no_other_its_record(
     report = execution.run(
         cells,
         store=store,
-        executor=Inline(),
+        executor=InProcess(),
         job=Job(),
         workers=workers,
         done=lambda cell, outcome: outcomes.update({cell.seed: outcome}),
@@ -173,7 +133,7 @@ def test_a_result_that_cannot_be_recorded_is_a_failure_of_its_cell(
     store: Store, tiny_cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faked(monkeypatch, lambda cell: Result({"accuracy": float("nan") if cell.seed == 0 else 50.0}, {}))
-    report = execution.run([tiny_cell(seed=seed) for seed in range(2)], store=store, executor=Inline(), job=Job())
+    report = execution.run([tiny_cell(seed=seed) for seed in range(2)], store=store, executor=InProcess(), job=Job())
     assert [cell.seed for cell, _ in report.failed] == [0] and [record.config["seed"] for record in report.done] == [1]
 
 
@@ -187,11 +147,11 @@ def test_records_are_written_as_cells_end_not_at_the_end(
         return Result({"accuracy": 1.0}, {})
 
     faked(monkeypatch, compute)
-    execution.run([tiny_cell(seed=seed) for seed in range(4)], store=store, executor=Inline(), job=Job())
+    execution.run([tiny_cell(seed=seed) for seed in range(4)], store=store, executor=InProcess(), job=Job())
     assert recorded_at_start == [0, 1, 2, 3]
 
 
-class Broken(Inline):
+class Broken(InProcess):
     """A pool whose worker dies with its first cell: that future fails, and nothing can be submitted afterwards."""
 
     dead = False
@@ -205,18 +165,19 @@ class Broken(Inline):
         return future
 
 
-def test_a_pool_whose_worker_was_killed_is_reported(store: Store, tiny_cell: CellMaker) -> None:
-    """As when the system runs out of memory."""
+def test_a_pool_that_is_broken_halts_the_run(store: Store, tiny_cell: CellMaker) -> None:
+    """One of somebody else's, which replaces no worker: what it cannot compute has not failed."""
     cells = [tiny_cell(seed=seed) for seed in range(3)]
     report = execution.run(cells, store=store, executor=Broken(), job=Job())
-    assert [cell for cell, _ in report.failed] == cells
+    assert [cell for cell, _ in report.failed] == cells[:1] and report.left == cells[1:]
+    assert str(report.halted) == "a child process terminated abruptly"
 
 
 # --- budget and prices ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("budget", "costs_of_cells", "started"),
+    ("seconds", "costs_of_cells", "started"),
     [
         (None, [4, 4, 4, 1], [0, 1, 2, 3]),
         (0, [4, 4, 4, 1], []),
@@ -228,7 +189,7 @@ def test_a_pool_whose_worker_was_killed_is_reported(store: Store, tiny_cell: Cel
     ],
 )
 def test_nothing_is_started_that_would_end_after_the_budget(
-    budget: float | None,
+    seconds: float | None,
     costs_of_cells: list[float | None],
     started: list[int],
     store: Store,
@@ -237,7 +198,7 @@ def test_nothing_is_started_that_would_end_after_the_budget(
 ) -> None:
     """By a clock that only cells move; an unpriced one takes 15 seconds."""
     now = [1000.0]
-    monkeypatch.setattr(execution, "time", SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter))
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def compute(cell: Any) -> Result:
         now[0] += costs_of_cells[cell.seed] or 15
@@ -246,7 +207,12 @@ def test_nothing_is_started_that_would_end_after_the_budget(
     noted = faked(monkeypatch, compute)
     cells = [tiny_cell(seed=seed) for seed in range(4)]
     report = execution.run(
-        cells, store=store, executor=Inline(), job=Job(), budget=budget, price=lambda cell: costs_of_cells[cell.seed]
+        cells,
+        store=store,
+        executor=InProcess(),
+        job=Job(),
+        budget=seconds,
+        price=lambda cell: costs_of_cells[cell.seed],
     )
     assert [cell.seed for cell in noted] == started
     assert [cell.seed for cell in report.over_budget] == [seed for seed in range(4) if seed not in started]
@@ -361,9 +327,9 @@ def test_a_training_that_goes_on_from_snapshots_is_stopped_when_the_time_is_up(
     before, start = signal.getsignal(signal.SIGALRM), time.monotonic()
     settings: dict[str, Any] = {"store": store, "budget": 0.5, "price": lambda cell: 1e6}
     for job in (Job(), Job(cache=tmp_path, fresh=True)):
-        report = execution.run(cells, executor=execution.local_processes(1), job=job, **settings)
+        report = execution.run(cells, executor=executors.local_processes(1), job=job, **settings)
         assert began == [] and report.over_budget == cells
-    report = execution.run(cells, executor=execution.local_processes(1), job=Job(cache=tmp_path), **settings)
+    report = execution.run(cells, executor=executors.local_processes(1), job=Job(cache=tmp_path), **settings)
     assert time.monotonic() - start < 10
     assert len(began) == 1 and report.over_budget == cells and not report.failed and not report.done
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL)[0] == 0
@@ -373,39 +339,11 @@ def test_without_a_budget_nothing_is_stopped(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(signal, "setitimer", lambda *_: pytest.fail("no time limit was asked for"))
     monkeypatch.setattr(execution, "compute", lambda cell, job: (Result({"accuracy": 1.0}, {}), {"seconds": 1.0}))
     cells = papers.get("song").main("reduced")[:2]
-    report = execution.run(cells, store=store, executor=execution.local_processes(1), job=Job())
+    report = execution.run(cells, store=store, executor=executors.local_processes(1), job=Job())
     assert len(report.done) == 2
 
 
 # --- where cells are computed -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def expected(tiny_cell: CellMaker, settings_kept: None) -> dict[str, dict[str, Any]]:
-    """Two cells, of random victims, and what they measure when computed here, on one thread, without a cache."""
-    cells = [tiny_cell(estimator="epistemic"), tiny_cell(estimator="aleatoric", seed=1)]
-    results = {cell: execution.compute(cell, Job(threads=1))[0] for cell in cells}
-    return {
-        cell: {**{n: v for n, v in result.measurements.items() if n not in TIMES}, "curves": result.curves}
-        for cell, result in results.items()
-    }
-
-
-def check_computed(cells: dict[Any, dict[str, Any]], store: Store, executor: Executor, workers: int = 1) -> None:
-    with executor:
-        report = execution.run(list(cells), store=store, executor=executor, job=Job(threads=1), workers=workers)
-    assert not report.failed and len(report.done) == 2
-    for cell, measured in cells.items():
-        assert numbers(store.get(cell)) == measured
-
-
-def test_one_job_is_computed_in_this_process(expected: Any, store: Store, settings_kept: None) -> None:
-    check_computed(expected, store, execution.local_processes(1))
-
-
-def test_a_process_of_its_own_computes_the_same(expected: Any, store: Store) -> None:
-    """One cell after the other, for which the pool starts one of its two processes."""
-    check_computed(expected, store, execution.local_processes(2))
 
 
 def test_as_many_cells_are_in_hand_as_there_are_workers(
@@ -428,104 +366,6 @@ def test_as_many_cells_are_in_hand_as_there_are_workers(
     assert len(report.done) == 6 and max(most) == 3
     for cell in cells:
         assert numbers(store.get(cell))["accuracy"] == cell.seed
-
-
-def test_a_dask_cluster_computes_the_same_by_its_address(expected: Any, store: Store) -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        executor = execution.dask_cluster(cluster.scheduler_address)
-        check_computed(expected, store, executor, workers=2)
-        distributed.get_client().close()
-
-
-def test_a_killed_worker_of_a_cluster_costs_no_record(store: Store) -> None:
-    """A whole smoke grid on two workers, of which one is killed half-way: its cells are computed again elsewhere."""
-    distributed = pytest.importorskip("distributed")
-    cells, killed = papers.get("harakeh").grid("smoke"), []
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        executor = execution.dask_cluster(cluster.scheduler_address)
-
-        def done(cell: Any, outcome: Any) -> None:
-            if len(list(store.all("harakeh"))) == len(cells) // 2 and not killed:
-                killed.append(distributed.get_client().run(os.getpid).popitem()[1])
-                os.kill(killed[0], signal.SIGKILL)
-
-        with executor:
-            report = execution.run(cells, store=store, executor=executor, job=Job(threads=1), workers=4, done=done)
-        distributed.get_client().close()
-    assert killed and not report.failed and len(report.done) == len(cells)
-    assert all(store.get(cell) is not None for cell in cells)
-
-
-def test_cells_for_a_gpu_go_to_workers_that_offer_one(store: Store, tiny_cell: CellMaker) -> None:
-    """The resource alone is tested: on a worker without a GPU the cell then says that there is none."""
-    distributed = pytest.importorskip("distributed")
-    settings = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
-    with distributed.LocalCluster(**settings) as cluster, pytest.raises(BadValue) as caught:
-        execution.dask_cluster(cluster.scheduler_address, device="cuda")
-    assert str(caught.value).startswith("dask: no worker of") and str(caught.value).endswith('--resources "GPU=1"')
-    with distributed.LocalCluster(resources={"GPU": 1}, **settings) as cluster:
-        executor = execution.dask_cluster(cluster.scheduler_address, device="cuda")
-        with executor:
-            report = execution.run([tiny_cell()], store=store, executor=executor, job=Job(threads=1, device="cpu"))
-        distributed.get_client().close()
-    assert len(report.done) == 1
-
-
-@pytest.mark.parametrize("address", ["nonsense", "nonsense://127.0.0.1:1", "127.0.0.1", ""])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(BadValue) as caught:
-        execution.dask_cluster(address)
-    assert str(caught.value).startswith("dask: ") and "expected e.g. tcp://10.0.0.1:8786" in str(caught.value)
-
-
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(address: str, *, timeout: float) -> None:
-        raise OSError(f"Timed out trying to connect to {address} after {timeout} s")
-
-    monkeypatch.setattr("distributed.Client", silent)
-    with pytest.raises(
-        BadValue, match=r"^dask: no scheduler answers at 'tcp://127.0.0.1:1' \(Timed out .* after 10 s\)"
-    ):
-        execution.dask_cluster("tcp://127.0.0.1:1")
-
-
-def test_without_submitit_slurm_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(BadValue, match=r"^slurm: needs submitit; install it with: pip install submitit$"):
-        execution.SlurmExecutor(2, tmp_path, slurm_partition="gpu")
-
-
-def test_each_cell_is_one_slurm_job(
-    store: Store, tiny_cell: CellMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Through a stand-in for submitit that computes at once."""
-    seen: dict[str, Any] = {"jobs": 0}
-
-    class AutoExecutor:
-        def __init__(self, *, folder: Path) -> None:
-            seen["folder"] = folder
-
-        def update_parameters(self, **parameters: Any) -> None:
-            seen["parameters"] = parameters
-
-        def submit(self, function: Any, *arguments: Any) -> Any:
-            seen["jobs"] += 1
-            return Inline().submit(function, *arguments)
-
-    module = ModuleType("submitit")
-    module.__dict__["AutoExecutor"] = AutoExecutor
-    monkeypatch.setitem(sys.modules, "submitit", module)
-    faked(monkeypatch, lambda cell: Result({"accuracy": float(cell.seed)}, {}))
-    cells = [tiny_cell(seed=seed) for seed in range(3)]
-    with execution.SlurmExecutor(2, tmp_path / "slurm", slurm_partition="gpu", timeout_min=5) as executor:
-        report = execution.run(cells, store=store, executor=executor, job=Job(), workers=2)
-    assert len(report.done) == seen["jobs"] == 3 and not report.failed
-    assert (seen["folder"], seen["parameters"]) == (tmp_path / "slurm", {"slurm_partition": "gpu", "timeout_min": 5})
 
 
 @pytest.mark.parametrize(("here", "auto"), [(True, "cuda"), (False, "cpu")])
