@@ -6,6 +6,7 @@ Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimat
 """
 
 from . import (
+    counting,
     data,
     detection,
     errors,
@@ -18,9 +19,10 @@ from . import (
     training,
     uncertainty,
 )
+from .worst_case import evaluate
 
 __version__ = "0.1.0"
 __all__ = [
-    "data", "detection", "errors", "evasion", "judging", "membership", "metrics", "models", "seeds", "training",
-    "uncertainty",
+    "counting", "data", "detection", "errors", "evaluate", "evasion", "judging", "membership", "metrics", "models", "seeds",
+    "training", "uncertainty",
 ]  # fmt: skip

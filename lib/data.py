@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,7 +57,7 @@ CHECKSUMS = {
 
 @dataclass(frozen=True)
 class Split:
-    """Images (n, c, h, w) uint8, from 0 to 255, and labels (n,) int64, from 0, on one device.
+    """Images (n, c, h, w) uint8, from 0 to 255, or float32 as networks see them, and labels (n,) int64, from 0, on one device.
 
     Raises:
         BadValue: images or labels of another shape or type, not one label each, or a negative one.
@@ -68,8 +68,9 @@ class Split:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.dim() != 4:
-            raise BadValue(f"images: expected (n, c, h, w) in torch.uint8, got {tuple(images.shape)} in {images.dtype}")
+        if images.dtype not in (torch.uint8, torch.float32) or images.dim() != 4:
+            got = f"{tuple(images.shape)} in {images.dtype}"
+            raise BadValue(f"images: expected (n, c, h, w) in torch.uint8 or torch.float32, got {got}")
         if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
             expected = f"({len(images)},) in torch.int64"
             raise BadValue(f"labels: expected {expected}, got {tuple(labels.shape)} in {labels.dtype}")
@@ -84,8 +85,9 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images at `indices` as floats in [0, 1], in plain storage, and their labels."""
-        return to_float(self.images[indices]), self.labels[indices]
+        """Images at `indices` as floats, those in uint8 in [0, 1] and in plain storage, and their labels."""
+        images = self.images[indices]
+        return to_float(images) if images.dtype == torch.uint8 else images, self.labels[indices]
 
     def first(self, n: int | None) -> Split:
         """The first `n` points; all of them for None."""
@@ -94,6 +96,9 @@ class Split:
     def subset(self, indices: Tensor) -> Split:
         """The points at `indices`."""
         return Split(self.images[indices], self.labels[indices])
+
+
+Points = Split | Iterable[Sequence[Tensor]]  # as `gather` takes them
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,27 @@ class Dataset:
         """Channels, height, width."""
         c, h, w = self.train.images.shape[1:]
         return c, h, w
+
+
+def gather(points: Points) -> Split:
+    """A split, or a pair of images and labels, or all that a DataLoader gives of such pairs, in its order, as a split.
+
+    Raises:
+        BadValue: something else; no points at all; see `Split`.
+    """
+    if isinstance(points, Split):
+        return points
+    batches = [points] if isinstance(points, tuple) else list(points)
+    if not batches or not all(map(_is_pair, batches)):
+        raise BadValue(
+            f"data: expected a Split, or images and labels or a DataLoader of them, got {type(points).__name__}"
+        )
+    images, labels = (torch.cat(column) for column in zip(*batches, strict=True))
+    return Split(images, labels)
+
+
+def _is_pair(batch: object) -> bool:
+    return isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(one, Tensor) for one in batch)
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
 """One seed, and of it one independent stream per purpose."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from .errors import BadValue
 
@@ -26,3 +29,25 @@ def check_generator(generator: object) -> None:
     """
     if not isinstance(generator, torch.Generator):
         raise BadValue(f"generator: expected a torch.Generator, such as that of `seeds.generator`, got {generator!r}")
+
+
+@contextmanager
+def seeded(module: nn.Module, seed: int, purpose: str, device: torch.device) -> Iterator[torch.Generator]:
+    """Inside, what `module` draws from follows the seed and purpose, PyTorch's global generator too, as does the one given.
+
+    Afterwards each of its generators is as it was.
+    """
+    held = (getattr(layer, "generator", None) for layer in module.modules())
+    own = {id(one): one for one in held if isinstance(one, torch.Generator)}.values()
+    states = [one.get_state() for one in own]
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(cuda):
+        for i, one in enumerate([*own, torch.default_generator]):
+            one.manual_seed(derive(seed, f"{purpose}, draws {i}"))
+        if cuda:
+            torch.cuda.manual_seed(derive(seed, f"{purpose}, draws"))
+        try:
+            yield generator(seed, purpose, device)
+        finally:
+            for one, state in zip(own, states, strict=True):
+                one.set_state(state)

@@ -31,7 +31,8 @@ class Halfspace(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.shown, self.calls = self.shown + len(x), self.calls + 1
-        self.range = [min(self.range[0], float(x.min())), max(self.range[1], float(x.max()))]
+        low, high = x.detach().aminmax() if len(x) else (math.inf, -math.inf)
+        self.range = [min(self.range[0], float(low)), max(self.range[1], float(high))]
         score = self.score(x)
         return torch.stack([-score, score], 1)
 

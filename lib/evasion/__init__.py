@@ -36,9 +36,17 @@ ATTACKS: dict[str, Callable[..., Tensor]] = {
     "carlini_wagner": carlini_wagner,
     "jsma": jsma,
 }
+# The norms that each can bound.
+NORMS_OF: dict[str, tuple[str, ...]] = {
+    "fgsm": ("linf",),
+    "pgd": ("linf",),
+    "pgd_aware": ("linf",),
+    "carlini_wagner": ("l2",),
+    "jsma": ("l0",),
+}
 DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
 
 __all__ = [
-    "ATTACKS", "DECISION_ATTACKS", "FORMS", "Decided", "Look", "Oracle", "SubstituteConfig",
+    "ATTACKS", "DECISION_ATTACKS", "FORMS", "NORMS_OF", "Decided", "Look", "Oracle", "SubstituteConfig",
     "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "train_substitute",
 ]  # fmt: skip

@@ -92,10 +92,16 @@ def check_logits(scores: object) -> Tensor:
     return scores
 
 
-def tell_of_probabilities(scores: Tensor) -> None:
-    """Warn if all of `scores` (..., k) are in [0, 1] and their rows sum to 1, by AutoAttack's check of the range of outputs."""
+def looks_like_probabilities(scores: Tensor) -> bool:
+    """Whether all of `scores` (..., k) are in [0, 1] and their rows sum to 1: AutoAttack's check of the range of outputs."""
     shown = scores.detach()
-    if shown.numel() and shown.min() >= 0 and shown.max() <= 1 and ((shown.sum(-1) - 1).abs() < 1e-4).all():
+    inside = shown.numel() > 0 and shown.min() >= 0 and shown.max() <= 1
+    return bool(inside and ((shown.sum(-1) - 1).abs() < 1e-4).all())
+
+
+def tell_of_probabilities(scores: Tensor) -> None:
+    """Warn if all of `scores` (..., k) look like probabilities."""
+    if looks_like_probabilities(scores):
         warnings.warn(
             "victim: expected logits or log-probabilities, and its answers look like probabilities, in [0, 1] and of sum 1: "
             "attacks on these fail more often; attack the network before its softmax, or take the logarithm",

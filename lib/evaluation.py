@@ -1,0 +1,79 @@
+"""What an evaluation found: accuracy by attack and budget, and under the worst of the attacks, image by image."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from .counting import Passes
+from .evasion.examination import Examination
+from .metrics import percent
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracies in percent, of n images under a attacks at e budgets. `print` shows a table."""
+
+    attacks: tuple[str, ...]
+    epsilons: tuple[float, ...]
+    norm: str
+    draws: int  # fresh ones behind each judgement of a random victim
+    right: Tensor  # (n,) bool, on the CPU: whether the image itself is named rightly
+    success: Tensor  # (a, e, n) bool, on the CPU: whether it is not, or an image of the attack within the budget is not
+    passes: dict[str, Passes]  # by attack
+    examination: Examination  # of the victim, before the attacks
+    warnings: tuple[str, ...]  # of the victim, and from the attacks
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Without attack."""
+        return percent(self.right)
+
+    @property
+    def accuracy(self) -> dict[str, list[float]]:
+        """Under each attack, by budget."""
+        left = 100 * (~self.success).double().mean(2)
+        return dict(zip(self.attacks, left.tolist(), strict=True))
+
+    @property
+    def worst_case(self) -> list[float]:
+        """Under whichever attack succeeds on each image, by budget."""
+        return (100 * (~self.success.any(0)).double().mean(1)).tolist()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as JSON takes it: all of it, and the accuracies that follow from it."""
+        found = {"clean_accuracy": self.clean_accuracy, "accuracy": self.accuracy, "worst_case": self.worst_case}
+        own = asdict(self) | {"right": self.right.int().tolist(), "success": self.success.int().tolist()}
+        return found | own | {name: list(own[name]) for name in ("attacks", "epsilons", "warnings")}
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """The evaluation that `to_dict` made `found` of."""
+        own = {name: found[name] for name in cls.__dataclass_fields__}
+        own |= {name: tuple(own[name]) for name in ("attacks", "epsilons", "warnings")}
+        own |= {name: torch.tensor(own[name], dtype=torch.bool) for name in ("right", "success")}
+        own["success"] = own["success"].view(len(own["attacks"]), len(own["epsilons"]), len(own["right"]))
+        own["passes"] = {name: Passes(**counts) for name, counts in own["passes"].items()}
+        return cls(**own | {"examination": Examination(**own["examination"])})
+
+    def __str__(self) -> str:
+        n = max(1, len(self.right))
+        head = [f"accuracy in %, {self.norm}", *(f"{epsilon:.4g}" for epsilon in self.epsilons), "forward", "backward"]
+        rows = [["no attack", *[f"{self.clean_accuracy:.1f}"] * len(self.epsilons), "", ""]]
+        for name, left in self.accuracy.items():
+            spent = (f"{count / n:.4g}" for count in (self.passes[name].forward, self.passes[name].backward))
+            rows.append([name, *(f"{one:.1f}" for one in left), *spent])
+        rows.append(["the worst of them", *(f"{one:.1f}" for one in self.worst_case), "", ""])
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = (
+            [
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            for row in (head, *rows)
+        )
+        below = f"{len(self.right)} images; passes forward and backward are an image's, on average, for all budgets"
+        told = (f"warning: {one}" for one in self.warnings)
+        return "\n".join([*("  ".join(line).rstrip() for line in lines), below, *told])

@@ -1,0 +1,54 @@
+"""How an attack is to be called, found out by what it is and what it takes, before any work is done."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .errors import BadValue
+from .evasion import ATTACKS, DECISION_ATTACKS, NORMS_OF
+from .evasion.decision import NORMS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An attack under a name."""
+
+    name: str
+    attack: Callable[..., Any]
+    once: bool  # whether it looks for the least change, so that one run tells of every budget
+    seeded: bool  # whether it takes a generator
+    decides: bool  # whether it is one of `DECISION_ATTACKS`, which need no gradients
+    settings: Mapping[str, Any]  # what it is handed besides
+
+
+def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
+    """How to call `attack`, a function or a `functools.partial` of one, for budgets in `norm`.
+
+    Raises:
+        BadValue: it is not to be called; cannot bound `norm`; or needs a setting that it has not got.
+    """
+    if not callable(attack):
+        raise BadValue(f"attacks: expected functions, got {attack!r} for {name!r}")
+    function: Any = attack
+    given: dict[str, Any] = {}
+    while isinstance(function, partial):
+        function, given = function.func, function.keywords | given
+    decides = function in DECISION_ATTACKS.values()
+    known = {one: NORMS_OF[key] for key, one in ATTACKS.items()} | dict.fromkeys(
+        DECISION_ATTACKS.values(), tuple(NORMS)
+    )
+    norms = (given["norm"],) if "norm" in given else known.get(function, (norm,))
+    if norm not in norms:
+        raise BadValue(f"attacks: expected ones that bound {norm}, got {name!r}, which bounds {' or '.join(norms)}")
+    takes = inspect.signature(attack).parameters
+    anything = any(one.kind is one.VAR_KEYWORD for one in takes.values())
+    once = decides or not ("epsilon" in takes or anything) or ("epsilon" in takes and takes["epsilon"].default is None)
+    settings = {"norm": norm} if "norm" in takes else {}
+    handed = {"generator", *settings} if once else {"generator", "epsilon", *settings}
+    needed = [one for one in takes.values() if one.kind is one.KEYWORD_ONLY and one.default is one.empty]
+    missing = ", ".join(one.name for one in needed if one.name not in handed)
+    if missing:
+        raise BadValue(f"attacks: {name!r} needs {missing}: hand it in by functools.partial")
+    return Plan(name, attack, once, "generator" in takes or anything, decides, settings)

@@ -1,0 +1,240 @@
+"""Accuracy under the worst of several attacks, image by image, judged by draws that no attack has seen; it can be interrupted.
+
+An evaluation is a list of small pieces of work: an examination of the victim, the clean images, then each attack at each budget,
+a batch at a time. Every piece draws its random numbers from a seed of its own, so that what it finds does not depend on what
+came before it, and a file of what has been found is all that an interrupted evaluation needs to go on.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import seeds
+from .counting import Passes, counting
+from .data import Points, Split, gather
+from .errors import BadValue, VictimWarning, check_choice, check_count, check_number
+from .evaluation import Evaluation
+from .evasion import Decided, Look
+from .evasion.checks import check_images, check_scores
+from .evasion.decision import distances
+from .evasion.examination import examine
+from .judging import images_at_once, judge
+from .planning import Plan, plan
+from .progress import track
+from .resumption import Standing, fingerprint, resume, save
+from .uncertainty import Victim
+
+ORDERS = {"linf": torch.inf, "l2": 2.0, "l0": 0.0}
+ROUNDING = 1e-5  # by how much of the bounds' width a distance may exceed a budget
+
+
+def evaluate(
+    victim: nn.Module,
+    data: Points,
+    attacks: Mapping[str, Callable[..., Any]],
+    *,
+    epsilons: Sequence[float],
+    norm: str = "linf",
+    draws: int = 50,
+    generator: torch.Generator,
+    batch_size: int | None = None,
+    state: str | Path | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Accuracy of `victim` on clean images, under each of `attacks` at each of `epsilons`, and under the worst of them.
+
+    Attacks begin from images that are named rightly; the others count as successes at every budget. What an attack finds at a
+    budget counts at that budget alone, measured anew at each, except of attacks that look for the least change: they run once,
+    and what they find counts at every budget that it is within.
+
+    Args:
+        victim: images to logits or log-probabilities, or a `Look`, by which attacks see the random victim inside it.
+        data: images and labels: a `Split`, a pair of tensors, or a DataLoader, which is read once, whole.
+        attacks: by name, those of `evasion.ATTACKS` and `evasion.DECISION_ATTACKS`, `functools.partial`s of them, or functions of
+            your own, `attack(victim, x, y, epsilon=, generator=)`; one without `epsilon` runs once.
+        epsilons: budgets, in the units of the images.
+        norm: that of the budgets: "linf", "l2" or "l0" (the number of features changed).
+        draws: fresh random passes behind a judgement of a random victim: their mean, or vote if it is none of `uncertainty`.
+        generator: one number is drawn from it, the seed of all that is random here, the victim's own draws included.
+        batch_size: images attacked together; by default as many as pass at once in `judging`.
+        state: a file of what has been found so far, written after every piece; an evaluation of the same victim, data, settings
+            and seed goes on from it, and ends to the bit as if it had not been interrupted.
+        progress: show a bar.
+
+    Raises:
+        BadValue: before any work: a setting out of range; no images, or some outside the victim's bounds; an attack that cannot
+            bound `norm`, or needs more settings; a file that is damaged or of another evaluation. Later: an attack that leaves
+            the budget.
+
+    Warns:
+        VictimWarning: what `evasion.examination.examine` finds, and what the attacks tell of the victim, once.
+    """
+    seeds.check_generator(generator)
+    job = Job(victim, gather(data), attacks, epsilons=epsilons, norm=norm, draws=draws, batch_size=batch_size)
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    path, settings = None if state is None else Path(state), {"seed": str(seed)}
+    if path is not None:
+        settings |= job.settings()
+        job.standing = resume(path, job.standing, settings)
+        for told in job.standing.warnings:
+            warnings.warn(told, VictimWarning, stacklevel=2)
+    pieces = list(job.pieces())
+    for name, purpose, piece in track(pieces[job.standing.done :], "evaluating", enabled=progress):
+        with job.telling(name), seeds.seeded(victim, seed, purpose, job.device) as source:
+            piece(source)
+        job.standing.done += 1
+        if path is not None:
+            save(path, job.standing, settings)
+    return job.evaluation()
+
+
+class Job:
+    """The work of one evaluation, in pieces, and what it has found."""
+
+    def __init__(
+        self,
+        victim: nn.Module,
+        points: Split,
+        attacks: Mapping[str, Callable[..., Any]],
+        *,
+        epsilons: Sequence[float],
+        norm: str,
+        draws: int,
+        batch_size: int | None,
+    ) -> None:
+        self.victim, self.points, self.draws = victim, points, check_count("draws", draws)
+        self.judged = victim.victim if isinstance(victim, Look) else victim
+        self.norm = check_choice("norm", norm, ORDERS)
+        self.plans = [plan(name, attack, norm) for name, attack in attacks.items()]
+        if not self.plans or len(points) == 0:
+            raise BadValue(f"attacks, data: expected one or more of each, got {len(attacks)} and {len(points)}")
+        self.device = next((weight.device for weight in victim.parameters()), points.labels.device)
+        at_once = images_at_once(self.device, getattr(victim, "draws", 1))
+        self.batch_size = check_count("batch_size", at_once if batch_size is None else batch_size)
+        self.batches = torch.split(torch.arange(len(points), device=points.labels.device), self.batch_size)
+        self.gradients = not all(one.decides for one in self.plans)
+        ((low, high), *_) = [check_images(victim, *self.take(one), gradients=self.gradients) for one in self.batches]
+        self.rounding = ROUNDING * (high - low)
+        largest = high - low if norm == "linf" else torch.inf
+        self.epsilons = [check_number("epsilons", epsilon, low=0.0, high=largest) for epsilon in epsilons]
+        if not self.epsilons or len({*self.epsilons}) < len(self.epsilons):
+            raise BadValue(f"epsilons: expected one or more budgets, each once, got {epsilons!r}")
+        n, none = len(points), torch.zeros(len(self.plans), len(self.epsilons), len(points), dtype=torch.bool)
+        self.standing = Standing(none.new_zeros(n), none, {one.name: Passes() for one in self.plans})
+
+    def settings(self) -> dict[str, str]:
+        """What tells this evaluation from others."""
+        asked = {"epsilons": self.epsilons, "norm": self.norm, "draws": self.draws, "batch_size": self.batch_size}
+        own = {name: repr(value) for name, value in asked.items()}
+        own |= {f"attack {one.name}": fingerprint(one.attack) for one in self.plans}
+        data = f"{fingerprint(self.points.images)} {fingerprint(self.points.labels)}"
+        return own | {
+            "attacks": repr([one.name for one in self.plans]),
+            "victim": fingerprint(self.victim),
+            "data": data,
+        }
+
+    def pieces(self) -> Iterator[tuple[str, str, Callable[[torch.Generator], None]]]:
+        """All of the work in its order: whose it is, what it is for, and what does it, given a source of random numbers."""
+        yield "", "examination", self.examine
+        for i, batch in enumerate(self.batches):
+            yield "", f"clean, batch {i}", partial(self.clean, batch)
+        for a, one in enumerate(self.plans):
+            for levels in [range(len(self.epsilons))] if one.once else [[e] for e in range(len(self.epsilons))]:
+                budgets = [self.epsilons[e] for e in levels]
+                for i, batch in enumerate(self.batches):
+                    yield (
+                        one.name,
+                        f"{one.name} at {budgets}, batch {i}",
+                        partial(self.attack, a, one, list(levels), batch),
+                    )
+
+    def examine(self, source: torch.Generator) -> None:
+        """Look at the victim by the first batch."""
+        self.standing.examination = examine(self.victim, *self.take(self.batches[0]), gradients=self.gradients)
+
+    def clean(self, batch: Tensor, source: torch.Generator) -> None:
+        """See which images of a batch are named rightly, and count the others as successes."""
+        x, y = self.take(batch)
+        right = (self.answer(x) == y).cpu()
+        self.standing.right[batch.cpu()] = right
+        self.standing.success[:, :, batch.cpu()[~right]] = True
+
+    def attack(self, a: int, one: Plan, levels: list[int], batch: Tensor, source: torch.Generator) -> None:
+        """Attack those of a batch that are named rightly, at one budget or, by the least change found, for all."""
+        batch = batch[self.standing.right.to(batch.device)[batch]]
+        if len(batch) == 0:
+            return
+        x, y = self.take(batch)
+        budgets = torch.tensor([self.epsilons[e] for e in levels], device=x.device)
+        settings = dict(one.settings) | ({} if one.once else {"epsilon": self.epsilons[levels[0]]})
+        with counting(self.victim) as passes:
+            found = one.attack(self.victim, x, y, **settings, **({"generator": source} if one.seeded else {}))
+        adversarial = found.adversarial if isinstance(found, Decided) else found
+        if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape:
+            raise BadValue(
+                f"attacks: expected {one.name!r} to return images {tuple(x.shape)}, got {type(found).__name__}"
+            )
+        check_images(self.victim, adversarial.detach(), y, gradients=False)
+        distance = distances(x, adversarial, ORDERS[self.norm])
+        if isinstance(found, Decided):
+            distance = torch.where(found.found, distance, torch.inf)
+        within = distance <= budgets[:, None] + self.rounding
+        if not one.once and not within.all():
+            raise BadValue(
+                f"attacks: expected {one.name!r} to stay within {float(budgets):g}, got {float(distance.max()):g}"
+            )
+        success = (self.answer(adversarial.detach()) != y) & within
+        self.standing.success[a, torch.tensor(levels)[:, None], batch.cpu()] = success.cpu()
+        spent = self.standing.passes[one.name]
+        spent.forward, spent.backward = spent.forward + passes.forward, spent.backward + passes.backward
+
+    def take(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels, where the victim is."""
+        x, y = self.points.take(batch)
+        return x.to(self.device), y.to(self.device)
+
+    def answer(self, x: Tensor) -> Tensor:
+        """The class of each image (n,) by fresh draws."""
+        if isinstance(self.judged, Victim):
+            return judge(self.judged, x, draws=self.draws).answer
+        examination = self.standing.examination
+        random = getattr(self.judged, "random", False) or (examination is not None and examination.random)
+        with torch.no_grad():
+            answers = [check_scores(self.judged(x)) for _ in range(self.draws if random else 1)]
+        votes = torch.stack([F.one_hot(scores.argmax(1), scores.shape[1]) for scores in answers]).sum(0)
+        return votes.argmax(1)
+
+    @contextmanager
+    def telling(self, name: str) -> Iterator[None]:
+        """Inside, a `VictimWarning` is kept, with the name of the attack, and shown unless one like it, but for numbers, was."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", VictimWarning)
+            yield
+        for one in caught:
+            if not issubclass(one.category, VictimWarning):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+                continue
+            told = f"{name}: {one.message}" if name else str(one.message)
+            if _without_numbers(told) not in map(_without_numbers, self.standing.warnings):
+                self.standing.warnings.append(told)
+                warnings.warn(told, VictimWarning, stacklevel=4)
+
+    def evaluation(self) -> Evaluation:
+        """What all of it has found."""
+        now, names = self.standing, tuple(one.name for one in self.plans)
+        assert now.examination is not None
+        found = now.right, now.success, now.passes, now.examination, tuple(now.warnings)
+        return Evaluation(names, tuple(self.epsilons), self.norm, self.draws, *found)
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d[\d.]*", "#", text)
