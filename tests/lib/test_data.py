@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from lib import data, sources
-from lib.data import Dataset, Split
+from lib.data import Dataset, Split, gather
 from lib.errors import BadValue
 
 # --- the stand-ins ----------------------------------------------------------------------------------------------------
@@ -92,11 +93,11 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
     ("images", "labels", "told"),
     [
         (
-            {"dtype": torch.float32},
+            {"dtype": torch.float64},
             {},
-            "images: expected (n, c, h, w) in torch.uint8, got (3, 1, 2, 2) in torch.float32",
+            "images: expected (n, c, h, w) in torch.uint8 or torch.float32, got (3, 1, 2, 2) in torch.float64",
         ),
-        ({"size": (3, 2, 2)}, {}, "images: expected (n, c, h, w) in torch.uint8, got (3, 2, 2)"),
+        ({"size": (3, 2, 2)}, {}, "images: expected (n, c, h, w) in torch.uint8 or torch.float32, got (3, 2, 2)"),
         ({}, {"size": (2,)}, "labels: expected (3,) in torch.int64, got (2,)"),
         ({}, {"dtype": torch.float32}, "labels: expected (3,) in torch.int64, got (3,) in torch.float32"),
         ({}, {"fill_value": -100}, "labels: expected numbers of at least 0, got -100"),
@@ -405,3 +406,19 @@ def test_the_real_faces_are_what_the_paper_counts(name: str) -> None:
         return {image.numpy().tobytes() for image in images}
 
     assert not prints(dataset.train.images) & prints(dataset.test.images)
+
+
+def test_a_split_is_gathered_from_a_pair_a_loader_or_itself() -> None:
+    images, labels = torch.rand(7, 1, 2, 2), torch.arange(7)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=3)
+    for points in (
+        (images, labels),
+        [(images[:4], labels[:4]), (images[4:], labels[4:])],
+        loader,
+        Split(images, labels),
+    ):
+        split = gather(points)
+        assert torch.equal(split.labels, labels) and torch.equal(split.take(torch.tensor([5]))[0], images[5:6])
+    for wrong in ([], [images], images, [(images, labels, labels)], [(images, "labels")]):
+        with pytest.raises(BadValue, match=r"^data: expected a Split, or images and labels or a DataLoader"):
+            gather(wrong)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lib import evaluate, evasion
-from lib.data import Dataset, Split
+from lib.data import Dataset
 from lib.errors import BadValue, VictimWarning
 from lib.evaluation import Evaluation
 from lib.models import Network
@@ -386,8 +386,3 @@ def test_an_attack_that_leaves_the_budget_or_its_images_is_told_of() -> None:
     ):
         with pytest.raises(BadValue, match=f"^{told}"):
             run(victim, problem(4, victim), {"own": attack}, epsilons=(0.1,))
-
-
-def test_a_split_of_floats_is_what_it_holds() -> None:
-    x, y = PAIR
-    assert torch.equal(Split(x, y).take(torch.tensor([1]))[0], x[1:])
