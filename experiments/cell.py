@@ -27,7 +27,7 @@ from pydantic_core import core_schema
 
 from lib import data, models
 from lib.data import Dataset
-from lib.errors import BadValue
+from lib.errors import BadValue, shown
 from lib.models import Network
 from lib.training import AUGMENTATIONS
 from lib.uncertainty import PRECISIONS
@@ -115,10 +115,12 @@ def _in_one_line(kind: Any, given: Mapping[str, Any], error: ValidationError) ->
     name = str(first["loc"][0])
     if name not in kind.__pydantic_fields__:
         return BadValue(f"{name}: {kind.__name__} has no such setting; expected one of {', '.join(_names(kind))}")
-    value = repr(first["input"]) if name in given else "nothing"  # of several values the first bad one
+    value = shown(first["input"]) if name in given else "nothing"  # of several values the first bad one
     if first["type"] == "literal_error":
         return BadValue(f"{name}: unknown {value}; expected one of {', '.join(choices(kind, name))}")
-    return BadValue(f"{name}: expected {kind.__pydantic_fields__[name].description or 'a text'}, got {value}")
+    inside = [shown(key) for key in first["loc"][1:2] if isinstance(key, str) and key in given.get(name, ())]
+    expected = kind.__pydantic_fields__[name].description or "a text"
+    return BadValue(f"{', '.join([name, *inside])}: expected {expected}, got {value}")
 
 
 def choices(kind: Any, name: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from experiments import papers, verification
 from experiments.records import Record, Store, settings
+from experiments.schema import Paired
 from experiments.verification import Check
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
@@ -87,8 +88,8 @@ def load(store: Store, paper: str) -> dict[tuple[str, str], Pair]:
     if not path.exists():
         return {}
     try:
-        pairs = [Pair(**pair) for pair in json.loads(path.read_bytes())["pairs"]]
-    except (ValueError, KeyError, TypeError) as error:
+        pairs = [Pair(**vars(Paired(**pair))) for pair in json.loads(path.read_bytes())["pairs"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadValue(f"{path}: expected a list of commits and kinds, got {error}") from error
     return {(pair.commit, pair.kind): pair for pair in pairs}
 

@@ -30,7 +30,7 @@ def pack(records: Sequence[Record], store: Store, path: Path) -> int:
     """
     if not records:
         raise BadValue("records: expected at least one to pack, got none")
-    names = sorted(map(_name, records))
+    names = sorted(record.name for record in records)
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
         for name in names:
@@ -56,9 +56,8 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
     new = {}
     for name, content in found.items():
         record = parse(content, f"{path}, {name}")
-        stated = _name(record)
-        if stated != name:
-            raise BadValue(f"{path}, {name}: is the record {stated}, expected that of its name")
+        if record.name != name:
+            raise BadValue(f"{path}, {name}: is the record {record.name}, expected that of its name")
         target = store.root / name
         if not target.exists():
             new[target] = content
@@ -67,10 +66,6 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
     for target, content in new.items():
         write_atomically(target, content)
     return len(new), len(found) - len(new)
-
-
-def _name(record: Record) -> str:
-    return f"{record.config.get('paper')}/{record.config.get('profile')}/{record.key}.json"
 
 
 def _read(path: Path) -> dict[str, bytes]:

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 from experiments.cell import Common as Cell
 from experiments.cell import Result as Result
+from experiments.schema import Content
 from lib import data
-from lib.errors import BadValue, check_number
+from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,11 @@ class Record:
     measurements: Mapping[str, float]
     curves: Mapping[str, list[float]]
     provenance: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Where it lies in a store."""
+        return f"{self.config.get('paper')}/{self.config.get('profile')}/{self.key}.json"
 
 
 def settings(cell: Cell) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def unsealed(content: bytes, make: Callable[[dict[str, Any]], T], *, name: str, 
         stated = found.pop("sha256")
         whole = stated == digest(found)
         made = make(found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadValue(f"{name}: not {kind} ({error}); {REPAIR}") from error
     if not whole:
         raise BadValue(f"{name}: damaged, its checksum does not match; {REPAIR}")
@@ -119,8 +125,8 @@ class Store:
         """Every record of `paper`, in order of profile and key; those that were superseded are in a store of their own."""
         for path in sorted((self.root / paper).glob("*/*.json")):
             record = read(path)
-            if record.key != path.stem:
-                raise BadValue(f"record {path}: is that of cell {record.key}; restore or delete it")
+            if self.root / record.name != path:
+                raise BadValue(f"record {path}: is that of cell {record.name}; restore or delete it")
             yield record
 
     @property
@@ -159,11 +165,14 @@ def parse(content: bytes, name: str) -> Record:
     """The record in `content`, which errors call `name`.
 
     Raises:
-        BadValue: not JSON, not a record, not as it was written, or with settings that are not those of its key.
+        BadValue: not JSON, not of the schema of a record, not as it was written, or with settings that are not those of its key.
     """
-    record = unsealed(content, lambda found: Record(**found), name=name, kind="a record")
+
+    def checked(found: dict[str, Any]) -> Record:
+        Content(**found)
+        return Record(**found)
+
+    record = unsealed(content, checked, name=name, kind="a record")
     if (key := _key(record.config, data.CHECKSUMS.get(record.config.get("dataset", "")))) != record.key:
         raise BadValue(f"{name}: its settings are those of {key}, not of {record.key}; {REPAIR}")
-    for measured, value in record.measurements.items():
-        check_number(f"{name}, {measured}", value)
     return record

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments import schema
 from experiments.records import REPAIR, Record, Result, Store, digest, sealed, unsealed
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
@@ -85,5 +86,8 @@ def checks(store: Store, paper: str) -> Iterator[tuple[Record, Check]]:
 
 def _check(content: dict[str, Any]) -> tuple[dict[str, Any], Check]:
     """What a file says, and the check that it says it of; no number stands for one that was none."""
+    schema.Provenance(**content["provenance"])
+    for one in content["comparisons"]:
+        schema.Again(**one)
     each = [one | {"now": math.nan if one["now"] is None else one["now"]} for one in content["comparisons"]]
     return content, Check(tuple(Comparison(**one) for one in each), content["provenance"])

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import TypeVar
 
 Choice = TypeVar("Choice")
+LONGEST = 200  # characters of a value in an error
 
 
 class BadValue(ValueError):
@@ -16,6 +17,15 @@ class VictimWarning(UserWarning):
     """A victim is not what an attack or a measurement takes it for, so that the result may say less than it seems to."""
 
 
+def shown(value: object) -> str:
+    """`value` as an error shows it: its repr, in one line, cut short where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an int of thousands of digits, lists inside lists
+        text = f"what cannot be shown ({type(value).__name__})"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
 def check_number(name: str, value: object, *, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a float, if it is a finite number in [low, high].
 
@@ -24,10 +34,13 @@ def check_number(name: str, value: object, *, low: float = -math.inf, high: floa
     """
     expected = f"a finite number in [{low:g}, {high:g}]"
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise BadValue(f"{name}: expected {expected}, got {value!r} ({type(value).__name__})")
-    number = float(value)
+        raise BadValue(f"{name}: expected {expected}, got {shown(value)} ({type(value).__name__})")
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond the largest float
+        number = math.inf
     if not math.isfinite(number) or not low <= number <= high:
-        raise BadValue(f"{name}: expected {expected}, got {value!r}")
+        raise BadValue(f"{name}: expected {expected}, got {shown(value)}")
     return number
 
 
@@ -38,7 +51,7 @@ def check_count(name: str, value: object, *, low: int = 1) -> int:
         BadValue: otherwise.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        raise BadValue(f"{name}: expected a whole number of at least {low}, got {value!r}")
+        raise BadValue(f"{name}: expected a whole number of at least {low}, got {shown(value)}")
     return int(value)
 
 
@@ -49,7 +62,7 @@ def check_flag(name: str, value: object) -> bool:
         BadValue: otherwise.
     """
     if not isinstance(value, bool):
-        raise BadValue(f"{name}: expected True or False, got {value!r}")
+        raise BadValue(f"{name}: expected True or False, got {shown(value)}")
     return value
 
 
@@ -63,4 +76,4 @@ def check_choice(name: str, value: object, choices: Iterable[Choice]) -> Choice:
     for one in known:
         if isinstance(value, type(one)) and value == one:
             return one
-    raise BadValue(f"{name}: unknown {value!r}; expected one of {', '.join(map(str, known))}")
+    raise BadValue(f"{name}: unknown {shown(value)}; expected one of {', '.join(map(str, known))}")

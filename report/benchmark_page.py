@@ -9,14 +9,19 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from experiments import provenance
+from experiments.cell import checked
 from experiments.records import REPAIR, Store, sealed, unsealed
+from experiments.schema import Commit, Line, Name, Threads, Time, Versions
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
 from report.numbers import NOT_RUN
 from report.tables import Table
+from report.text import literal
 
 # What the rows of an implementation begin with, and the package that it comes in.
 PEERS = {
@@ -42,6 +47,25 @@ PAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 
 
+@checked
+class Kept:
+    """What the file of a benchmark says.
+
+    Raises:
+        BadValue: a part that is missing, unknown, or of another type.
+    """
+
+    name: Name
+    command: str
+    rows: Annotated[list[list[str]], Field(description="rows of texts")]
+    commit: Commit
+    versions: Versions
+    device: Line
+    threads: Threads
+    finished: Time
+    peers: Versions
+
+
 def keep(store: Store, name: str, rows: Sequence[Sequence[str]], *, command: str) -> Path:
     """Write the rows that the benchmark `name` printed, with the versions, machine and command that they come from."""
     facts = provenance.describe(device="cpu", seconds=0.0, processor_seconds=0.0)
@@ -64,9 +88,9 @@ def pages(store: Store) -> dict[str, tuple[Table, str]]:
     found = {}
     for page, (names, head, caption) in PAGES.items():
         contents = [content for name in names if (content := _read(store, name)) is not None]
-        rows = [row for content in contents for row in content["rows"]]
+        rows = [[literal(cell) for cell in row] for content in contents for row in content["rows"]]
         if contents:
-            caption += "; " + "; ".join(dict.fromkeys(_source(content) for content in contents))
+            caption += "; " + "; ".join(dict.fromkeys(literal(_source(content)) for content in contents))
         found[page] = Table(head.split(","), rows or [[NOT_RUN, *["–"] * head.count(",")]]), caption
     return found
 
@@ -75,7 +99,7 @@ def _read(store: Store, name: str) -> dict[str, Any] | None:
     path = store.root / "benchmarks" / f"{name}.json"
     if not path.exists():
         return None
-    content = unsealed(path.read_bytes(), dict, name=f"benchmark {path}", kind="one")
+    content = unsealed(path.read_bytes(), lambda found: vars(Kept(**found)), name=f"benchmark {path}", kind="one")
     if content["name"] != name:
         raise BadValue(f"benchmark {path}: is {content['name']}; {REPAIR}")
     return content

@@ -13,6 +13,7 @@ from experiments.records import Record, Store, key_of
 from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
+from report.text import literal
 
 # Watts while computing. A GPU is taken at its rated power, a thread of a processor at a share of its own: energy is an estimate,
 # from above for the first and rough for the second; cooling and memory are left out.
@@ -36,7 +37,7 @@ def spent_table(store: Store) -> Table:
             profile = record.config["profile"]
             if profile in PROFILES:
                 said = profile if record.key in _keys(paper, profile) else f"{profile}, discarded"
-                groups.setdefault((paper.capitalize(), said, record.provenance["device"]), []).append(record)
+                groups.setdefault((paper.capitalize(), said, literal(record.provenance["device"])), []).append(record)
     return _summed("Paper,Profile,Device", dict(sorted(groups.items())))
 
 

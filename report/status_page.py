@@ -15,6 +15,7 @@ from experiments.selection import label
 from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
+from report.text import literal
 
 HOLDS = ("equal by the gate", "verified")
 
@@ -40,7 +41,7 @@ def grid_table(store: Store, paper: str) -> Table:
             [
                 *kind,
                 f"{len(records)} of {len(found)}",
-                ", ".join(facts["device"]) or "–",
+                ", ".join(map(literal, facts["device"])) or "–",
                 f"{seconds / 60:.0f} min" if records else "–",
                 ", ".join(f"`{commit}`" for commit in facts["commit"]) or "–",
                 facts["finished"][-1][:10] if records else "–",
@@ -69,7 +70,13 @@ def changed_table(store: Store) -> Table:
                 kind = f"{paper}, of older settings" if cell is None else equivalence.kind_of(cell)
                 groups.setdefault((kind, found.word, found.why), []).append(record)
     rows = [
-        [kind, word, str(len(records)), ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)})), why]
+        [
+            literal(kind),
+            word,
+            str(len(records)),
+            ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)})),
+            literal(why),
+        ]
         for (kind, word, why), records in sorted(groups.items())
     ]
     return Table("Kind of cell,By today's code,Records,Commits,Why".split(","), rows or [["none", *["–"] * 4]])
@@ -85,8 +92,7 @@ def checks_table(store: Store) -> Table:
             name = label(cells[record.key]) if record.key in cells else record.key
             for found in check.comparisons:
                 numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
-                rows.append(
-                    [name, found.name.replace("_", " "), *numbers, f"{found.tolerance:g}", found.words, *commits]
-                )
+                measured = literal(found.name.replace("_", " "))
+                rows.append([name, measured, *numbers, f"{found.tolerance:g}", found.words, *commits])
     head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
     return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])

@@ -22,6 +22,7 @@ from experiments.verdicts import Verdict, judge
 from lib.errors import BadValue
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES
 from report.numbers import NOT_RUN, evidence, marked, over_seeds
+from report.text import literal, unmarked
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ class Table:
         """The same cells as CSV, without the marks of Markdown."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerows(
-            [[cell.replace("**", "").replace("`", "") for cell in line] for line in (self.head, *self.rows)]
-        )
+        writer.writerows([unmarked(cell) for cell in line] for line in (self.head, *self.rows))
         return buffer.getvalue()
 
 
@@ -167,8 +166,8 @@ def costs_table(store: Store, paper: str, head: str, name_of: Callable[[Any], st
     for profile in ("paper", "reduced"):
         for cell in papers.get(paper).grid(profile):
             if (record := store.get(cell)) is not None:
-                kind = (name_of(cell), profile, ATTACK_NAMES[cell.attack], *(record.provenance[fact] for fact in facts))
-                groups.setdefault(kind, []).append(cost(record))
+                told = (literal(record.provenance[fact]) for fact in facts)
+                groups.setdefault((name_of(cell), profile, ATTACK_NAMES[cell.attack], *told), []).append(cost(record))
     rows = [[*kind, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for kind, seconds in groups.items()]
     whole = [head, "Profile", "Attack", *(fact.capitalize() for fact in facts), "Records", "Median time"]
     return Table(whole, rows or [[NOT_RUN] * len(whole)])

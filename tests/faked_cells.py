@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from facts import FACTS
 
 from experiments import execution
 from experiments.execution import Job
@@ -20,7 +21,7 @@ def faked(monkeypatch: pytest.MonkeyPatch, compute: Callable[[Any], Result]) -> 
 
     def replacement(cell: Any, job: Job) -> tuple[Result, dict[str, Any]]:
         started.append(cell)
-        return compute(cell), {"seconds": 1.0}
+        return compute(cell), FACTS
 
     monkeypatch.setattr(execution, "compute", replacement)
     return started

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Protocol, cast
 
 from experiments.cell import Common
-from lib.errors import check_choice
+from lib.errors import BadValue, check_choice
 
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
 
@@ -57,8 +57,15 @@ def added(name: str, profile: str) -> list[Any]:
 
 
 def revive(paper: str, settings: Mapping[str, Any]) -> Any | None:
-    """The cell that has these settings, as a record keeps them; None if they are those of an older experiment."""
+    """The cell that has these settings, as a record keeps them; None if they are those of an older experiment.
+
+    Raises:
+        BadValue: a setting that its experiment does not take.
+    """
     for kind in kinds(paper):
         if settings.get("attack") in kind.attacks() and settings.keys() == {field.name for field in fields(kind)}:
-            return kind(**settings)
+            try:
+                return kind(**settings)
+            except BadValue as error:
+                raise BadValue(f"a record of {paper}, {error}") from error
     return None

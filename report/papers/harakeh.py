@@ -20,6 +20,7 @@ from lib.uncertainty.scores import OF_ESTIMATOR
 from report.names import DATASET_NAMES, SCORE_NAMES
 from report.numbers import NOT_RUN, over_seeds
 from report.tables import Column, Row, Table, beside, mean_as, records_at, row, table, values_at
+from report.text import literal
 
 PAPER = "harakeh"
 QUANTITIES = {"accuracy": "clean", "adversarial_accuracy": "attacked", "fooling_rate": "fooling rate"}
@@ -222,4 +223,4 @@ def _whose(record: Record) -> str:
     config = record.config
     network, tutorial = config["network"].removesuffix("_tutorial"), config["network"].endswith("_tutorial")
     whose = network.replace("_", " ") + (" (tutorial’s)" if tutorial else "")
-    return f"{DATASET_NAMES[config['dataset']]}, {whose}, {config['estimator']}"
+    return literal(f"{DATASET_NAMES[config['dataset']]}, {whose}, {config['estimator']}")

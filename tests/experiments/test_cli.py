@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from facts import FACTS, facts
 
 from experiments import command_line, equivalence, execution, grid, papers, records, verification
 from experiments.equivalence import Pair, kind_of
@@ -39,7 +40,7 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def compute(cell: Any, job: execution.Job) -> tuple[Result, dict[str, Any]]:
         computed.append((cell, job))
-        return Result({"accuracy": 50.0}, {}), {"seconds": 2.0}
+        return Result({"accuracy": 50.0}, {}), FACTS
 
     monkeypatch.setattr(execution, "compute", compute)
     return computed
@@ -47,7 +48,7 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def fill(store: Store, cells: list[Any], seconds: float = 2.0) -> None:
     for cell in cells:
-        store.put(cell, Result({"accuracy": 50.0}, {}), {"seconds": seconds, "commit": "abc123"})
+        store.put(cell, Result({"accuracy": 50.0}, {}), facts(seconds=seconds, commit="abc123"))
 
 
 # --- bad values -------------------------------------------------------------------------------------------------------
@@ -334,7 +335,7 @@ def test_a_cell_that_fails_is_told_and_is_status_1(
     def compute(cell: Any, job: execution.Job) -> tuple[Result, dict[str, Any]]:
         if cell == cells[1]:
             raise RuntimeError("no luck")
-        return Result({"accuracy": 50.0}, {}), {"seconds": 2.0}
+        return Result({"accuracy": 50.0}, {}), FACTS
 
     monkeypatch.setattr(execution, "compute", compute)
     outcome = cli("run", *SMOKE, *tiny_options, "--results", store.root)
@@ -390,7 +391,9 @@ def test_show_prints_a_number_by_its_address_with_its_records(cli: Cli, store: S
     plain = row("harakeh", "paper", dataset="mnist", network="basic_cnn", estimator="none", attack="fgsm")
     address = ["show", "harakeh:text:mnist/fgsm/none/accuracy", "--results", store.root]
     assert cli(*address).stdout == "not run\n"
-    kept = [store.put(cell, Result({"accuracy": 98.0 + cell.seed, "test_points": 1e4}, {}), {}) for cell in plain[:3]]
+    kept = [
+        store.put(cell, Result({"accuracy": 98.0 + cell.seed, "test_points": 1e4}, {}), FACTS) for cell in plain[:3]
+    ]
     lines = cli(*address).stdout.splitlines()
     # Student: 4.3027 s / sqrt(3) with s = 1
     assert lines == ["99 [96.52, 101.5], seeds 0, 1, 2", *(record.key for record in kept)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from facts import facts
 
 from experiments import equivalence, papers
 from experiments.equivalence import Pair, State, kind_of, stand_in, state
@@ -14,7 +15,7 @@ from experiments.records import Record, Result, Store
 from experiments.verification import Check, Comparison
 from lib.errors import BadValue
 
-PROVENANCE = {"commit": "abc123+", "seconds": 1.0}
+PROVENANCE = facts(commit="abc123+")
 KIND = "harakeh fgsm estimator=epistemic"
 MEASURED = {"base": "f" * 12, "processor": "A chip", "torch": "2", "measured": "2026-11-27"}
 
@@ -106,7 +107,7 @@ def test_what_is_kept_is_what_is_loaded(store: Store) -> None:
 
 def test_what_the_list_lacks_is_asked_for_by_commit_and_kind(store: Store, record: Record) -> None:
     store.put(harakeh.FGSM(estimator="epistemic", seed=1), Result({}, {}), PROVENANCE)
-    store.put(harakeh.FGSM(), Result({}, {}), {"commit": "fff999"})
+    store.put(harakeh.FGSM(), Result({}, {}), facts(commit="fff999"))
     found = equivalence.unknown(store, "harakeh")
     assert {commit: list(kinds) for commit, kinds in found.items()} == {
         "abc123": [KIND],

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from facts import FACTS
 from faked_cells import faked, numbers
 
 from experiments import budget, costs, execution, executors, papers
@@ -337,7 +338,7 @@ def test_a_training_that_goes_on_from_snapshots_is_stopped_when_the_time_is_up(
 
 def test_without_a_budget_nothing_is_stopped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "setitimer", lambda *_: pytest.fail("no time limit was asked for"))
-    monkeypatch.setattr(execution, "compute", lambda cell, job: (Result({"accuracy": 1.0}, {}), {"seconds": 1.0}))
+    monkeypatch.setattr(execution, "compute", lambda cell, job: (Result({"accuracy": 1.0}, {}), FACTS))
     cells = papers.get("song").main("reduced")[:2]
     report = execution.run(cells, store=store, executor=executors.local_processes(1), job=Job())
     assert len(report.done) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from facts import FACTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +51,7 @@ def test_what_is_left_open_is_as_in_the_first_row_that_has_the_rest() -> None:
 def test_records_come_one_a_seed_in_the_order_of_seeds(store: Store) -> None:
     cells = row("harakeh", "paper", **PLAIN, attack="fgsm")
     for cell in (cells[2], cells[0]):
-        store.put(cell, Result({"accuracy": 90.0 + cell.seed}, {}), {})
+        store.put(cell, Result({"accuracy": 90.0 + cell.seed}, {}), FACTS)
     found = find(store, "harakeh", "paper", **PLAIN, attack="fgsm")
     assert [record.measurements["accuracy"] for record in found] == [90.0, 92.0]
     assert find(store, "harakeh", "paper", **PLAIN, attack="cw") == []

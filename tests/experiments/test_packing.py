@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facts import FACTS
 
 from experiments.packing import pack, unpack
 from experiments.records import Record, Result, Store
@@ -24,7 +25,7 @@ Cli = Callable[..., Any]
 def full(store: Store, tiny_cell: CellMaker) -> Store:
     """A folder with three records."""
     for seed in range(3):
-        store.put(tiny_cell(seed=seed), Result({"accuracy": 90.0 + seed}, {}), {"seconds": 1.0})
+        store.put(tiny_cell(seed=seed), Result({"accuracy": 90.0 + seed}, {}), FACTS)
     return store
 
 
@@ -66,7 +67,7 @@ def test_a_record_that_is_there_with_other_content_refuses_the_archive(
 ) -> None:
     path, there = tmp_path / "records.tar.gz", Store(tmp_path / "there")
     pack(records(full), full, path)
-    there.put(tiny_cell(seed=1), Result({"accuracy": 0.0}, {}), {"seconds": 1.0})
+    there.put(tiny_cell(seed=1), Result({"accuracy": 0.0}, {}), FACTS)
     before = contents(there)
     with pytest.raises(BadValue, match="already with other content"):
         unpack(path, there)
@@ -146,7 +147,7 @@ def test_the_commands(cli: Cli, store: Store, tmp_path: Path) -> None:
     from experiments import papers
 
     cell = papers.get("harakeh").grid("smoke")[0]
-    store.put(cell, Result({"accuracy": 90.0}, {}), {"seconds": 1.0})
+    store.put(cell, Result({"accuracy": 90.0}, {}), FACTS)
     path, there = tmp_path / "out.tar.gz", tmp_path / "there"
     packed = cli("pack", path, "--paper", "harakeh", "--profile", "smoke", "--results", store.root)
     assert packed.rc == 0 and packed.stdout == f"1 records packed into {path}\n"

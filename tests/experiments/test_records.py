@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from facts import FACTS, facts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ from lib.errors import BadValue
 
 CellMaker = Callable[..., harakeh.FGSM]
 RESULT = Result({"accuracy": 97.25, "training_loss": 0.1 + 0.2}, {"epsilon": [0.0, 0.3], "accuracy": [97.0, 12.5]})
-PROVENANCE = {"commit": "0123456789ab", "fingerprint": "ba9876543210", "seconds": 1.5, "versions": {"torch": "2"}}
+PROVENANCE = facts(fingerprint="ba9876543210", seconds=1.5)
 
 
 @dataclass(frozen=True)
@@ -149,25 +150,24 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 @given(
     measurements=st.dictionaries(st.text(), st.one_of(numbers, st.integers())),
     curve=st.lists(numbers),
-    note=st.one_of(st.text(), numbers, st.none()),
+    seconds=st.floats(0, 1e9),
 )
 def test_every_number_comes_back_to_the_bit(
-    measurements: dict[str, float], curve: list[float], note: Any, tmp_path_factory: pytest.TempPathFactory
+    measurements: dict[str, float], curve: list[float], seconds: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     store = Store(tmp_path_factory.mktemp("results"))
-    store.put(Simple(), Result(measurements, {"c": curve}), {"note": note})
+    store.put(Simple(), Result(measurements, {"c": curve}), facts(seconds=seconds))
     record = store.get(Simple())
     assert record is not None and repr(record.measurements) == repr(measurements)
-    assert repr(record.curves["c"]) == repr(curve) and record.provenance == {"note": note}
+    assert repr(record.curves["c"]) == repr(curve) and record.provenance == facts(seconds=seconds)
 
 
 def test_a_second_result_replaces_the_first(store: Store) -> None:
     store.put(Simple(), RESULT, PROVENANCE)
-    store.put(Simple(), Result({"accuracy": 1.0}, {}), {})
+    store.put(Simple(), Result({"accuracy": 1.0}, {}), FACTS)
     record = store.get(Simple())
-    assert (
-        record is not None and record.measurements == {"accuracy": 1.0} and not record.curves and not record.provenance
-    )
+    assert record is not None and record.measurements == {"accuracy": 1.0} and not record.curves
+    assert record.provenance == FACTS
     assert len(list(store.all("harakeh"))) == 1
 
 
@@ -282,7 +282,7 @@ def test_the_record_of_another_cell_under_this_name_is_refused(change: dict[str,
     ("change", "told"),
     [
         (lambda content: content["config"].update(rate=0.75), "its settings are those of"),
-        (lambda content: content["measurements"].update(accuracy="x"), "accuracy: expected a finite number"),
+        (lambda content: content["measurements"].update(accuracy="x"), "'accuracy': expected a finite number"),
     ],
 )
 def test_a_record_whose_settings_or_measurements_are_none_of_its_is_refused(
@@ -359,7 +359,9 @@ def write_often(root: Path, writer: int) -> None:
     """What one of several writers does, in a process of its own."""
     for i in range(WRITES):
         size = 1 + (7 * i + writer) % 50  # of different lengths, so that a torn file would show
-        Store(root).put(Simple(), Result({"writer": float(writer)}, {"values": [float(writer)] * size}), {"i": i})
+        Store(root).put(
+            Simple(), Result({"writer": float(writer)}, {"values": [float(writer)] * size}), facts(seconds=i)
+        )
 
 
 def test_with_several_writers_of_one_cell_every_read_is_whole(store: Store) -> None:
@@ -372,7 +374,7 @@ def test_with_several_writers_of_one_cell_every_read_is_whole(store: Store) -> N
         record = store.get(Simple())
         if record is not None:
             reads += 1
-            seen.add((record.measurements["writer"], record.provenance["i"]))
+            seen.add((record.measurements["writer"], record.provenance["seconds"]))
             assert set(record.curves["values"]) == {record.measurements["writer"]}
     for process in writers:
         process.join()

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from facts import facts
 
 from experiments import papers, verification
 from experiments.papers import harakeh
@@ -25,11 +26,11 @@ def store(tmp_path: Path) -> Store:
 
 
 def recorded(store: Store, **measurements: float) -> Record:
-    return store.put(CELL, Result(measurements, {}), {"commit": "abc"})
+    return store.put(CELL, Result(measurements, {}), facts(commit="abc0"))
 
 
 def checked(store: Store, record: Record, **now: float) -> Check:
-    check = Check(verification.compare(record, Result(now, {}), TOLERANCES), {"commit": "def"})
+    check = Check(verification.compare(record, Result(now, {}), TOLERANCES), facts(commit="def0"))
     verification.keep(store, record, check)
     return check
 
@@ -103,8 +104,8 @@ def test_the_table_has_a_row_for_each_number_and_says_so_if_there_is_none(store:
     found = status_page.checks_table(store)
     name = label(CELL)
     assert [list(row) for row in found.rows] == [
-        [name, "accuracy", "90.00", "91.00", "1.5", "within 1.5", "`abc`", "`def`"],
-        [name, "fooling rate", "50.00", "70.00", "10", "DIFFERS by more than 10", "`abc`", "`def`"],
+        [name, "accuracy", "90.00", "91.00", "1.5", "within 1.5", "`abc0`", "`def0`"],
+        [name, "fooling rate", "50.00", "70.00", "10", "DIFFERS by more than 10", "`abc0`", "`def0`"],
     ]
     assert all(len(row) == len(found.head) for row in found.rows)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from facts import facts
 
 from experiments import costs, papers
 from experiments.records import Result, Store
 from report import cost_page
 
-CPU = {"device": "Some Processor", "threads": 2, "peak_memory_mib": 2048, "seconds": 100.0}
+CPU = facts(device="Some Processor", threads=2, peak_memory_mib=2048, seconds=100.0)
 
 
 def put(store: Store, cell: Any, **provenance: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facts import FACTS
 
 from experiments import claims, papers, published
 from experiments.address import readings
@@ -35,7 +36,9 @@ def put(store: Store, values: list[float], **wanted: Any) -> list[Record]:
     ]
     return [
         store.put(
-            cell, Result({"accuracy": 99.0, "adversarial_accuracy": value, "sigma": value, "test_points": 1e4}, {}), {}
+            cell,
+            Result({"accuracy": 99.0, "adversarial_accuracy": value, "sigma": value, "test_points": 1e4}, {}),
+            FACTS,
         )
         for cell, value in zip(cells, values, strict=False)
     ]

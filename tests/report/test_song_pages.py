@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from facts import FACTS
 
 from experiments import published
 from experiments.address import measured, reading
@@ -22,14 +23,6 @@ from report.papers import song_figures, song_fit, song_panels
 from report.prose import quote
 from report.tables import values_at
 
-FACTS = {
-    "seconds": 60.0,
-    "threads": 1,
-    "peak_memory_mib": 1024,
-    "device": "A chip",
-    "commit": "abc",
-    "fingerprint": "0" * 12,
-}
 RATES = [0.0, 1e-3, 1e-2, 0.1, 1.0]
 EDGES = np.logspace(-8, 2, BINS + 1).tolist()
 

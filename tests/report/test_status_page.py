@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from facts import facts
+
 from experiments import equivalence
 from experiments.equivalence import Pair, kind_of
 from experiments.papers import harakeh
@@ -12,14 +14,7 @@ from experiments.papers.harakeh.fgsm import FGSM
 from experiments.records import Record, Result, Store, settings
 from report import status_page
 
-FACTS = {
-    "seconds": 60.0,
-    "threads": 1,
-    "peak_memory_mib": 1024,
-    "device": "A chip",
-    "commit": "abc123",
-    "finished": "2026-11-20T08:00:00+00:00",
-}
+FACTS = facts(seconds=60.0, device="A chip", commit="abc123", finished="2026-11-20T08:00:00+00:00")
 MEASURED = {"base": "f" * 12, "processor": "A chip", "torch": "2", "measured": "2026-11-27"}
 
 
@@ -29,8 +24,8 @@ def cells(**wanted: Any) -> list[FGSM]:
     return [cell for cell in rows if wanted.items() <= settings(cell).items()]
 
 
-def put(store: Store, cell: FGSM, *, measured: dict[str, float] | None = None, **facts: Any) -> Record:
-    return store.put(cell, Result({"accuracy": 99.0, **(measured or {})}, {}), {**FACTS, **facts})
+def put(store: Store, cell: FGSM, *, measured: dict[str, float] | None = None, **changes: Any) -> Record:
+    return store.put(cell, Result({"accuracy": 99.0, **(measured or {})}, {}), {**FACTS, **changes})
 
 
 def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:

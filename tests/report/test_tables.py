@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from facts import FACTS, facts
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -55,14 +56,7 @@ def cells(profile: str = "paper", **wanted: Any) -> list[FGSM]:
 
 def put(store: Store, cell: FGSM, accuracy: float = 99.0, attacked: float = 10.0, **changes: Any) -> Record:
     """A made-up record of `cell`; `changes` are measurements, facts of its provenance, or `curve`."""
-    facts = {
-        "seconds": 90.0,
-        "threads": 1,
-        "peak_memory_mib": 1024,
-        "device": "A chip",
-        "commit": "abc123",
-        "finished": "2026-11-20T08:00:00+00:00",
-    }
+    known = facts(seconds=90.0, device="A chip")
     curve = changes.pop("curve", [accuracy - 2 * i for i in range(len(cell.curve_epsilons))])
     measurements = {
         "accuracy": accuracy,
@@ -70,10 +64,10 @@ def put(store: Store, cell: FGSM, accuracy: float = 99.0, attacked: float = 10.0
         "test_points": 10_000.0,
         "training_seconds": 60.0,
         "attack_seconds": 30.0,
-        **{name: value for name, value in changes.items() if name not in facts},
+        **{name: value for name, value in changes.items() if name not in known},
     }
-    facts |= {name: value for name, value in changes.items() if name in facts}
-    return store.put(cell, Result(measurements, {"epsilon": list(cell.curve_epsilons), "accuracy": curve}), facts)
+    known |= {name: value for name, value in changes.items() if name in known}
+    return store.put(cell, Result(measurements, {"epsilon": list(cell.curve_epsilons), "accuracy": curve}), known)
 
 
 def put_seeds(store: Store, accuracies: Sequence[float], *, profile: str = "paper", **wanted: Any) -> None:
@@ -574,7 +568,7 @@ def test_a_cell_costs_what_it_takes_from_nothing(
 
 
 def test_a_record_without_parts_costs_its_seconds(store: Store) -> None:
-    record = store.put(cells()[0], Result({"accuracy": 1.0}, {}), {"seconds": 7.0})
+    record = store.put(cells()[0], Result({"accuracy": 1.0}, {}), facts(seconds=7.0))
     assert costs.cost(record) == 7.0
 
 
@@ -634,17 +628,9 @@ def put_row(
     store: Store, measurements: dict[str, float], *, profile: str = "paper", seeds: int = 2, **row: Any
 ) -> None:
     """Made-up records of one row of the grid; each seed adds 1 to every percentage."""
-    facts = {
-        "seconds": 60.0,
-        "threads": 1,
-        "peak_memory_mib": 1024,
-        "device": "A chip",
-        "commit": "abc",
-        "finished": "2026-11-20T08:00:00+00:00",
-    }
     for cell in cells_of("harakeh", profile, **row)[:seeds]:
         values = {name: value + cell.seed for name, value in measurements.items()}
-        store.put(cell, Result({**values, "test_points": 1000.0}, {}), facts)
+        store.put(cell, Result({**values, "test_points": 1000.0}, {}), FACTS)
 
 
 TEXT = {"dataset": "mnist", "network": "basic_cnn"}
@@ -713,12 +699,11 @@ def test_the_tables_beyond_his_say_not_run_or_quote_the_records(store: Store) ->
 
 
 def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
-    facts = {"seconds": 1.0}
     found = [one for one in harakeh.deviations("reduced") if one.title.startswith("draws T 10 → 2 ")]
     assert [one.usual.seed for one in found] == [0, 1, 2]
     for one, usual, changed in zip(found, (10.0, 20.0, 30.0), (11.0, 23.0, 35.0), strict=True):
-        store.put(one.usual, Result({one.measurement: usual}, {}), facts)
-        store.put(one.changed, Result({one.measurement: changed}, {}), facts)
+        store.put(one.usual, Result({one.measurement: usual}, {}), FACTS)
+        store.put(one.changed, Result({one.measurement: changed}, {}), FACTS)
     (row,) = [row for row in pages.deviations_table(store).rows if row[0] == found[0].title]
     # Differences 1, 3, 5: mean 3, s = 2, 4.3027 * 2 / sqrt(3) = 4.97.
     assert row[-1] == "3.0 [-2.0, 8.0] ×3"
