@@ -26,7 +26,13 @@ class Judgement:
 
 
 def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
-    """Judge images (n, c, h, w) by `draws` fresh draws each; a victim that is not random has only its own.
+    """Judge images (n, c, h, w) by fresh draws.
+
+    Args:
+        victim: one that `uncertainty.estimate` makes.
+        x: the images, inside its bounds.
+        draws: how many fresh random passes through the network make up the judgement of an image; a victim that is not random
+            has only its own.
 
     Raises:
         BadValue: no images, or fewer than one draw; a victim that is none of `uncertainty`, is training or answers NaN.

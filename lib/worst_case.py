@@ -62,7 +62,8 @@ def evaluate(
             your own, `attack(victim, x, y, epsilon=, generator=)`; one without `epsilon` runs once.
         epsilons: budgets, in the units of the images.
         norm: that of the budgets: "linf", "l2" or "l0" (the number of features changed).
-        draws: fresh random passes behind a judgement of a random victim: their mean, or vote if it is none of `uncertainty`.
+        draws: how many fresh random passes through the network make up one judgement of a random victim, by their mean, or by
+            their vote if it is none of `uncertainty`.
         generator: one number is drawn from it, the seed of all that is random here, the victim's own draws included.
         batch_size: images attacked together; by default as many as pass at once in `judging`.
         state: a file of what has been found so far, written after every piece; an evaluation of the same victim, data, settings

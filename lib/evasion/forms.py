@@ -19,7 +19,17 @@ FORMS = ("one_draw", "mean", "expectation")
 
 
 class Look(nn.Module):
-    """A victim as an attacker of the given form looks at it."""
+    """A victim as an attacker of the given form looks at it.
+
+    Args:
+        victim: one that `uncertainty.estimate` makes.
+        form: one of `FORMS`.
+        draws: how many fresh random passes through the network make up one look; `one_draw` takes one. An ensemble has no more
+            than its members.
+
+    Raises:
+        BadValue: a victim of another kind; another form; no draws.
+    """
 
     def __init__(self, victim: Victim, form: str, *, draws: int) -> None:
         super().__init__()
@@ -27,7 +37,7 @@ class Look(nn.Module):
         self.victim = victim
         self.form = check_choice("form", form, FORMS)
         check_count("draws", draws)
-        self.draws = draws if victim.random else victim.draws  # an ensemble has no more draws than members
+        self.draws = draws if victim.random else victim.draws
         self.bounds, self.random = victim.bounds, victim.random
 
     def looks(self, x: Tensor) -> Tensor:

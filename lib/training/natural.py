@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import seeds
-from ..data import Split
+from ..data import Points, Split, gather
 from ..errors import BadValue, check_choice, check_count, check_number
 from ..layers import set_sampling
 from ..models import Network
 from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
+from .batches import check_network, in_batches, needs_company
 from .snapshots import History, resume, save
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -65,9 +66,11 @@ class TrainingConfig:
         check_choice("precision", self.precision, PRECISIONS)
 
 
-def cross_entropy(network: Network, x: Tensor, y: Tensor, *, label_smoothing: float, noise: torch.Generator) -> Tensor:
+def cross_entropy(
+    network: nn.Module, x: Tensor, y: Tensor, *, label_smoothing: float, noise: torch.Generator
+) -> Tensor:
     """Mean cross-entropy of a batch; for a heteroscedastic network, of its noisy logits (Harakeh, equation 3)."""
-    if network.noise is None:
+    if not isinstance(network, Network) or network.noise is None:
         logits = network(x).float()
     else:
         mean, sigma = network.logits_and_sigma(x)
@@ -127,12 +130,12 @@ OPTIMIZERS = ("adam", "sgd")
 
 
 def fit(
-    network: Network,
-    split: Split,
+    network: nn.Module,
+    split: Points,
     config: TrainingConfig,
     *,
     seed: int,
-    validation: Split | None = None,
+    validation: Points | None = None,
     device: str | torch.device = "cpu",
     snapshot: Path | None = None,
     progress: bool = False,
@@ -140,8 +143,10 @@ def fit(
     """Train `network` in place on `split`; returns the mean training loss of every epoch and, if it is watched, the validation's.
 
     Args:
-        network: its weights are where training starts, unless there is a snapshot.
-        split: what to train on.
+        network: any module from images to logits without dropout of PyTorch's own, such as that of `models.build` or
+            `models.adopt`. Its weights are where training starts, unless there is a snapshot.
+        split: what to train on: a `Split`, images (n, c, h, w) and labels (n,), or a DataLoader of them, which is read once.
+            A last batch of one image, of which a batch norm could make nothing, is part of the batch before.
         config: see `TrainingConfig`.
         seed: of the order of the batches, and of all noise.
         validation: what early stopping watches.
@@ -151,19 +156,23 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: a module that is no `Network`; an adopted one on another device; patience without a validation split; no
-            images; a snapshot that is damaged or of another network.
+        BadValue: dropout that cannot be seeded; an adopted network on another device; patience without a validation split; no
+            images, or one at a time where a batch norm needs two; a snapshot that is damaged or of another network.
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
-    if not isinstance(network, Network):
-        raise BadValue(f"network: expected that of `models.build` or `models.adopt`, got {type(network).__name__}")
+    check_network(network)
+    split, held_out = gather(split), None if validation is None else gather(validation)
     if len(split) == 0:
         raise BadValue("split: expected one image or more, got none")
-    if config.patience and not validation:
+    if config.patience and not held_out:
         raise BadValue(f"patience: expected 0 without a validation split, got {config.patience}")
     check_place(network, device)
     network.to(device).train()
     split = split.to(device)
+    single = min(len(split), config.batch_size) == 1 or len(split) % config.batch_size == 1
+    single = single and needs_company(network, split.take(torch.zeros_like(split.labels[:1]))[0])
+    if single and min(len(split), config.batch_size) == 1:
+        raise BadValue("batch_size: expected two images or more at once for a network with batch norm, got 1")
     augment = AUGMENTATIONS[config.augmentation]
     order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
     noise = seeds.generator(seed, "training noise", device)
@@ -176,8 +185,8 @@ def fit(
     before, start = state.seconds, time.perf_counter()
     for epoch in track(range(state.step, config.epochs), "training, epochs", enabled=progress):
         total = torch.zeros((), device=device)
-        batches = torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size)
-        for step, batch in enumerate(batches):
+        permuted = torch.randperm(len(split), generator=order).to(device)
+        for step, batch in enumerate(in_batches(permuted, config.batch_size, company=single)):
             x, y = split.take(batch)
             x = augment(x, noise).contiguous(memory_format=torch.channels_last)
             with autocast:
@@ -189,8 +198,8 @@ def fit(
             if step == 0:
                 check_finite(f"epoch {epoch + 1}, first step", loss.item())
         state.losses.append(check_finite(f"epoch {epoch + 1}, mean", total.item() / len(split)))
-        if config.patience and validation:
-            state.observed.append({"validation_loss": loss_on(network, validation.to(device), config)})
+        if config.patience and held_out:
+            state.observed.append({"validation_loss": loss_on(network, held_out.to(device), config)})
             if _is_stale([seen["validation_loss"] for seen in state.observed], config):
                 break
         if snapshot is not None and epoch + 1 < config.epochs:
@@ -200,7 +209,7 @@ def fit(
     return History(state.losses, state.observed, round(before + time.perf_counter() - start, 2))
 
 
-def loss_on(network: Network, split: Split, config: TrainingConfig) -> float:
+def loss_on(network: nn.Module, split: Split, config: TrainingConfig) -> float:
     """Mean cross-entropy of `split`, dropout off; leaves the network training."""
     network.eval()
     total = 0.0

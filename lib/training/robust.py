@@ -17,10 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.dropout import _DropoutNd
 
 from .. import seeds
-from ..data import Split
+from ..data import Points, Split, gather
 from ..errors import BadValue, check_choice, check_count, check_number
 from ..evasion.perturb import perturb
 from ..layers import set_sampling
@@ -28,6 +27,7 @@ from ..models import Network
 from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
+from .batches import check_network
 from .natural import AUGMENTATIONS, check_finite
 from .snapshots import History, resume, save
 
@@ -91,9 +91,9 @@ class RobustConfig:
         return grown * self.epsilon, grown * self.step_size
 
 
-def fit(
+def fit_robust(
     network: nn.Module,
-    split: Split,
+    split: Points,
     config: RobustConfig,
     *,
     seed: int,
@@ -105,11 +105,12 @@ def fit(
     compiled: bool = False,
     progress: bool = False,
 ) -> History:
-    """Train `network` in place on `split`.
+    """Train `network` in place on `split`, adversarially unless epsilon is 0, by a number of steps.
 
     Args:
-        network: its weights are where training starts, unless there is a snapshot.
-        split: what to train on.
+        network: any module from images to logits, of one head and without dropout of PyTorch's own, such as that of
+            `models.build` or `models.adopt`. Its weights are where training starts, unless there is a snapshot.
+        split: what to train on: a `Split`, images (n, c, h, w) in [0, 1] and labels (n,), or a DataLoader of them, read once.
         config: see `RobustConfig`.
         seed: of the order of the batches, of augmentation, of the attack's starts and of the masks of dropout.
         device: where to train.
@@ -128,10 +129,10 @@ def fit(
     """
     if isinstance(network, Network) and network.noise is not None:
         raise BadValue("network: expected one head, for the second of a heteroscedastic one would stay untrained")
-    if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
-        raise BadValue("network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt` replaces it")
+    check_network(network)
     check_count("observations", observations)
     check_place(network, device)
+    split = gather(split)
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()

@@ -194,7 +194,7 @@ def estimate(
         estimator: one of `ESTIMATORS`.
         network: from `models.build`, or any module from images to logits, which is adopted: see `models.adopt`.
         generator: where the draws come from.
-        draws: T, how many make one answer.
+        draws: how many fresh random passes through the network make up one answer: the T of the papers.
         precision: `float32`, or `bfloat16` for what is inside.
 
     Raises:

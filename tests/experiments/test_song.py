@@ -904,7 +904,7 @@ def test_a_cell_that_was_killed_goes_on_and_ends_as_one_that_was_not(
 ) -> None:
     """The snapshot lies in the cache under the key of the victim, and is gone when the victim is there."""
     cell, dataset = Threshold(**TINY, train_epsilon=0.1), data.load(TINY["dataset"])
-    monkeypatch.setattr(victims.robust, "fit", partial(victims.robust.fit, every=0.0))
+    monkeypatch.setattr(victims.robust, "fit_robust", partial(victims.robust.fit_robust, every=0.0))
     whole, expected = Bench(dataset).network(cell)
     watch, calls = victims.watch, list[int]()
 
@@ -933,7 +933,7 @@ def test_a_long_training_is_compiled_where_that_works(
     steps: int, works: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: dict[str, Any] = {}
-    monkeypatch.setattr(victims.robust, "fit", lambda *_, **named: told.update(named) or History())
+    monkeypatch.setattr(victims.robust, "fit_robust", lambda *_, **named: told.update(named) or History())
     monkeypatch.setattr(victims.robust, "can_compile", lambda device: works)
     cell = Threshold(**{**TINY, "steps": steps})
     assert (cell.training_work() >= victims.LONG) == (steps > 9)
@@ -971,7 +971,7 @@ def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: py
     first = result_of(cell, Job(cache=tmp_path))
     networks = {path.name for path in tmp_path.glob("*.safetensors")}
     assert len(networks) == (2 if isinstance(cell, Threshold) else 1) and not list(tmp_path.glob("*.snapshot"))
-    monkeypatch.setattr(victims.robust, "fit", lambda *_, **__: pytest.fail("was trained again"))
+    monkeypatch.setattr(victims.robust, "fit_robust", lambda *_, **__: pytest.fail("was trained again"))
     again = result_of(cell, Job(cache=tmp_path))
     untimed = [{k: v for k, v in r.measurements.items() if k != "attack_seconds"} for r in (first, again)]
     assert untimed[0] == untimed[1] and first.curves == again.curves

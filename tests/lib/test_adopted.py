@@ -338,4 +338,4 @@ def test_training_does_not_move_what_was_adopted() -> None:
     with pytest.raises(BadValue, match=told):
         training.fit(network, split, training.TrainingConfig(epochs=1), seed=0, device="meta")
     with pytest.raises(BadValue, match=told):
-        robust.fit(network, split, robust.RobustConfig(batch_size=4), seed=0, device="meta")
+        robust.fit_robust(network, split, robust.RobustConfig(batch_size=4), seed=0, device="meta")

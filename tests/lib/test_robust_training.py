@@ -24,7 +24,7 @@ from lib.errors import BadValue
 from lib.evasion import pgd
 from lib.models import Network
 from lib.training import TrainingFailed, robust, snapshots
-from lib.training.robust import History, RobustConfig, can_compile, fit
+from lib.training.robust import History, RobustConfig, can_compile, fit_robust
 from lib.training.snapshots import State
 
 SHAPE = (3, 8, 8)
@@ -145,7 +145,7 @@ def test_a_batch_larger_than_the_split_is_refused_before_anything_is_trained() -
     trained = network()
     before = state(trained)
     with pytest.raises(BadValue, match=r"^batch_size: expected at most 10, the number of images, got 11$"):
-        fit(trained, images(10), config(batch_size=11), seed=0)
+        fit_robust(trained, images(10), config(batch_size=11), seed=0)
     assert same(state(trained), before)
 
 
@@ -187,7 +187,7 @@ def test_natural_training_is_its_steps_written_out(optimizer: str, loss: str, l2
     for one in (trained, reference):
         nn.init.constant_(one.head.bias, 0.3)  # type: ignore[arg-type]  # a bias of zero would not show its decay
     settings = config(optimizer=optimizer, loss=loss, l2=l2, epsilon=0.0)
-    history = fit(trained, images(), settings, seed=3, observations=7)
+    history = fit_robust(trained, images(), settings, seed=3, observations=7)
     expected = by_hand(reference, images(), settings, 3)
     assert history.losses == pytest.approx(expected, rel=1e-3)
     for found, other in zip(trained.parameters(), reference.parameters(), strict=True):
@@ -201,7 +201,7 @@ def test_normalisations_and_biases_do_not_decay() -> None:
     before = state(light)
     for one, l2 in ((light, 0.0), (heavy, 1.0)):
         settings = config(steps=1, optimizer="momentum", learning_rate=0.1, l2=l2, epsilon=0.0)
-        fit(one, images(), settings, seed=0)
+        fit_robust(one, images(), settings, seed=0)
     kinds = set()
     for (name, a), b in zip(light.named_parameters(), heavy.parameters(), strict=True):
         torch.testing.assert_close(
@@ -216,8 +216,8 @@ def test_a_sum_is_a_mean_at_a_rate_as_many_times_as_large() -> None:
     rates = ("learning_rate", "second_rate", "third_rate")
     fast: dict[str, Any] = {name: 4 * 0.01 for name in rates}
     usual: dict[str, Any] = {"optimizer": "momentum", "l2": 0.0, "epsilon": 0.0, "batch_size": 4}
-    first = fit(summed, images(), config(**usual, loss="sum", **dict.fromkeys(rates, 0.01)), seed=0)
-    second = fit(averaged, images(), config(**usual, loss="mean", **fast), seed=0)
+    first = fit_robust(summed, images(), config(**usual, loss="sum", **dict.fromkeys(rates, 0.01)), seed=0)
+    second = fit_robust(averaged, images(), config(**usual, loss="mean", **fast), seed=0)
     assert first.losses == pytest.approx([4 * loss for loss in second.losses], rel=1e-4)
     for a, b in zip(summed.parameters(), averaged.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-3)
@@ -236,7 +236,7 @@ def test_every_image_is_used_once_an_epoch_and_the_remainder_of_none(monkeypatch
     split = images(11)
     known = [image.numpy().tobytes() for image in split.take(torch.arange(11))[0]]
     for seed in (0, 0, 1):
-        fit(network(), split, config(steps=30, batch_size=3, epsilon=0.0), seed=seed)
+        fit_robust(network(), split, config(steps=30, batch_size=3, epsilon=0.0), seed=seed)
     epochs = [[known.index(image) for image in seen[start : start + 9]] for start in range(0, 270, 9)]
     assert sizes == [3] * 90 and all(len(set(epoch)) == 9 for epoch in epochs)
     assert epochs[:10] == epochs[10:20] and len({tuple(epoch) for epoch in epochs}) == 20
@@ -253,9 +253,9 @@ def test_augmentation_is_that_of_the_config_with_noise_of_the_step(monkeypatch: 
     monkeypatch.setitem(training.AUGMENTATIONS, "flip_and_crop", watch)
     mirrored, usual = network(), network()
     settings = config(epsilon=0.0, augmentation="flip_and_crop")
-    fit(mirrored, images(), settings, seed=4)
+    fit_robust(mirrored, images(), settings, seed=4)
     other = images()
-    fit(usual, Split(other.images.flip(3), other.labels), config(epsilon=0.0), seed=4)
+    fit_robust(usual, Split(other.images.flip(3), other.labels), config(epsilon=0.0), seed=4)
     assert same(state(mirrored), state(usual))
     assert drawn == [seeds.derive(4, f"step {step}") for step in range(7)]
 
@@ -273,7 +273,7 @@ def test_each_step_is_trained_on_pgd_from_a_random_start_with_the_budget_of_the_
         return x
 
     monkeypatch.setattr(robust, "perturb", watch)
-    fit(network(), images(40), config(steps=6, batch_size=20, ramp=4, attack_steps=3), seed=0)
+    fit_robust(network(), images(40), config(steps=6, batch_size=20, ramp=4, attack_steps=3), seed=0)
     grown = [0, 1 / 3, 2 / 3, 1, 1, 1]
     assert [call["epsilon"] for call in calls] == pytest.approx([0.1 * share for share in grown])
     assert [call["step_size"] for call in calls] == pytest.approx([0.04 * share for share in grown])
@@ -295,8 +295,8 @@ def test_without_a_budget_nothing_is_attacked(ramp: int, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(robust, "perturb", never)
     trained, other = network(), network()
-    fit(trained, images(), config(epsilon=0.0, ramp=ramp), seed=0)
-    fit(other, images(), config(epsilon=0.0, attack_steps=9, step_size=0.3), seed=0)
+    fit_robust(trained, images(), config(epsilon=0.0, ramp=ramp), seed=0)
+    fit_robust(other, images(), config(epsilon=0.0, attack_steps=9, step_size=0.3), seed=0)
     assert same(state(trained), state(other))
 
 
@@ -306,7 +306,7 @@ def test_a_step_of_adversarial_training_written_out() -> None:
     split = Split(split.images // 4 + 96, split.labels)
     trained, reference = network(), network()
     settings = config(steps=1, optimizer="momentum", epsilon=0.1, attack_steps=1, step_size=0.1, l2=0.0)
-    fit(trained, split, settings, seed=2)
+    fit_robust(trained, split, settings, seed=2)
     x, y = split.take(torch.randperm(4, generator=seeds.generator(2, "order 0")))
     start = x + 0.1 * (2 * torch.rand(x.shape, generator=seeds.generator(2, "step 0")) - 1)
     start.requires_grad_()
@@ -359,7 +359,7 @@ def test_adversarial_training_defends(optimizer: str) -> None:
             steps=150, batch_size=40, epsilon=epsilon, attack_steps=3, step_size=0.1, loss="mean", ramp=50, l2=0.0,
             learning_rate=0.05, second_from=50, second_rate=0.05, third_from=100, third_rate=0.005, optimizer=optimizer,
         )  # fmt: skip
-        fit(trained, faint(400, seed=0), settings, seed=0)
+        fit_robust(trained, faint(400, seed=0), settings, seed=0)
         found[epsilon] = {budget: attacked(trained, faint(400, seed=1), budget) for budget in (0.0, 0.1)}
     assert found[0.1][0.1][0] < 0.3 * found[0.0][0.1][0]  # the loss under attack
     assert found[0.1][0.1][1] > 0.75 > 0.01 > found[0.0][0.1][1]  # and the accuracy
@@ -379,7 +379,7 @@ def test_the_loss_falls(name: str, precision: str, epsilon: float) -> None:
     rates = dict.fromkeys(("learning_rate", "second_rate", "third_rate"), 3e-3)
     settings = config(steps=40, batch_size=10, epsilon=epsilon, step_size=0.01, precision=precision, l2=0.0, **rates)
     trained = network(name, width=16)
-    losses = fit(trained, images(), settings, seed=0, observations=4).losses
+    losses = fit_robust(trained, images(), settings, seed=0, observations=4).losses
     assert losses[-1] < 0.6 * losses[0] and {w.dtype for w in trained.parameters()} == {torch.float32}
     assert all(w.requires_grad for w in trained.parameters()) and not trained.training
 
@@ -388,7 +388,7 @@ def test_the_statistics_of_batch_norm_see_the_attack_and_the_step() -> None:
     """As in the code that the paper is built on: each of two steps of the attack passes a batch, and the step another."""
     for epsilon, passes in ((0.0, 3), (0.1, 3 * (2 + 1))):
         trained = network("wide_resnet_short")
-        fit(trained, images(), config(steps=3, epsilon=epsilon), seed=0, observe=lambda _: {}, observations=3)
+        fit_robust(trained, images(), config(steps=3, epsilon=epsilon), seed=0, observe=lambda _: {}, observations=3)
         counted = {int(v) for name, v in trained.state_dict().items() if name.endswith("num_batches_tracked")}
         assert counted == {passes}
 
@@ -408,7 +408,9 @@ def test_it_is_looked_at_evenly_and_between_steps_of_training(steps: int, observ
         told.append(done)
         return {"twice": 2.0 * done}
 
-    history = fit(trained, images(), config(steps=steps, epsilon=0.0), seed=0, observe=look, observations=observations)
+    history = fit_robust(
+        trained, images(), config(steps=steps, epsilon=0.0), seed=0, observe=look, observations=observations
+    )
     assert told == marks and history.observed == [{"step": float(mark), "twice": 2.0 * mark} for mark in marks]
     assert len(history.losses) == len(marks) and history.seconds > 0 and not trained.training
 
@@ -423,8 +425,8 @@ def test_looking_changes_nothing() -> None:
         with torch.no_grad():
             return {"answer": watched(x).sum().item()}
 
-    first = fit(watched, images(), config(), seed=0, observe=look, observations=7)
-    second = fit(alone, images(), config(), seed=0, observations=1)
+    first = fit_robust(watched, images(), config(), seed=0, observe=look, observations=7)
+    second = fit_robust(alone, images(), config(), seed=0, observations=1)
     assert same(state(watched), state(alone))
     assert np.mean(first.losses) == pytest.approx(second.losses[0], rel=1e-6)
     assert len({row["answer"] for row in first.observed}) == 7 and second.observed == []
@@ -434,7 +436,7 @@ def test_losses_are_means_over_the_steps_since_the_last_look() -> None:
     """At rates of zero, of batches that are known."""
     settings = config(steps=5, epsilon=0.0, learning_rate=0.0, second_rate=0.0, third_rate=0.0)
     each = by_hand(network(), images(), settings, 6)
-    found = fit(network(), images(), settings, seed=6, observations=2).losses
+    found = fit_robust(network(), images(), settings, seed=6, observations=2).losses
     assert found == pytest.approx([np.mean(each[:2]), np.mean(each[2:])], rel=1e-5)
     assert len({round(loss, 4) for loss in each}) > 2
 
@@ -442,7 +444,7 @@ def test_losses_are_means_over_the_steps_since_the_last_look() -> None:
 def test_a_seed_repeats_the_training_to_the_bit() -> None:
     def run(seed: int) -> tuple[dict[str, Tensor], list[float]]:
         trained = network()
-        return state(trained), fit(trained, images(), config(), seed=seed).losses
+        return state(trained), fit_robust(trained, images(), config(), seed=seed).losses
 
     (first, losses), (again, once_more), (_, other) = run(1), run(1), run(2)
     assert same(first, again) and losses == once_more != other
@@ -454,7 +456,7 @@ def test_masks_of_dropout_are_those_of_the_seed_and_the_step() -> None:
     def run(global_seed: int) -> dict[str, Tensor]:
         trained = models.build("fully_connected", shape=SHAPE, classes=3, seed=0, width=8, dropout=0.5)
         torch.manual_seed(global_seed)
-        fit(trained, images(), config(), seed=1)
+        fit_robust(trained, images(), config(), seed=1)
         return state(trained)
 
     assert same(run(0), run(1))
@@ -463,13 +465,13 @@ def test_masks_of_dropout_are_those_of_the_seed_and_the_step() -> None:
 def test_dropout_that_nothing_seeds_is_refused() -> None:
     own = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(math.prod(SHAPE), 3))
     with pytest.raises(BadValue, match=r"^network: expected no dropout of PyTorch's own"):
-        fit(own, images(), config(), seed=0)
+        fit_robust(own, images(), config(), seed=0)
 
 
 def test_a_second_head_is_refused_for_it_would_stay_as_it_is() -> None:
     two = models.build("fully_connected", shape=SHAPE, classes=3, seed=0, width=8, heteroscedastic=True)
     with pytest.raises(BadValue, match=r"^network: expected one head"):
-        fit(two, images(), config(), seed=0)
+        fit_robust(two, images(), config(), seed=0)
 
 
 # --- failing ----------------------------------------------------------------------------------------------------------
@@ -480,7 +482,7 @@ def test_weights_that_are_nan_fail_in_the_first_step() -> None:
     with torch.no_grad():
         next(broken.parameters()).fill_(math.nan)
     with pytest.raises(TrainingFailed, match=r"^step 1: loss is nan; lower the learning rate or check the data$"):
-        fit(broken, images(), config(), seed=0)
+        fit_robust(broken, images(), config(), seed=0)
 
 
 @pytest.mark.parametrize(("poisoned", "told"), [(2, 3), (3, 3), (4, 6), (6, 6)])
@@ -490,7 +492,9 @@ def test_a_loss_that_becomes_nan_later_fails_at_the_next_observation(
     steps = iter(range(1, 100))
     monkeypatch.setitem(training.AUGMENTATIONS, "none", lambda x, _: x * math.nan if next(steps) == poisoned else x)
     with pytest.raises(TrainingFailed, match=rf"^step {told}: loss is nan"):
-        fit(network(), images(), config(steps=6, epsilon=0.0), seed=0, observations=2, snapshot=tmp_path / "snapshot")
+        fit_robust(
+            network(), images(), config(steps=6, epsilon=0.0), seed=0, observations=2, snapshot=tmp_path / "snapshot"
+        )
 
 
 # --- going on ---------------------------------------------------------------------------------------------------------
@@ -528,7 +532,9 @@ def run(name: str, settings: RobustConfig, snapshot: Path | None = None, *, seed
         with torch.no_grad():
             return {"answer": trained(x).sum().item()}
 
-    return trained, fit(trained, images(), settings, seed=1, observe=look, observations=2, snapshot=snapshot, every=0.0)
+    return trained, fit_robust(
+        trained, images(), settings, seed=1, observe=look, observations=2, snapshot=snapshot, every=0.0
+    )
 
 
 @EACH
@@ -581,7 +587,9 @@ def test_compiled_training_is_the_same_but_for_rounding_and_goes_on_to_the_bit(
         net = nn.Sequential(
             nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(0.1), nn.Flatten(), nn.Linear(144, 3)
         )
-        history = fit(net, images(), config(epsilon=0.2), seed=0, compiled=compiled, snapshot=snapshot, every=0.0)
+        history = fit_robust(
+            net, images(), config(epsilon=0.2), seed=0, compiled=compiled, snapshot=snapshot, every=0.0
+        )
         return state(net), history.losses
 
     (plain, losses), (whole, expected) = trained(compiled=False), trained(compiled=True)
@@ -600,9 +608,9 @@ def test_a_network_is_compiled_for_its_own_shapes_whatever_was_compiled_before(m
     asked: list[Any] = []
     monkeypatch.setattr(torch.compiler, "reset", lambda: asked.append("reset"))
     monkeypatch.setattr(torch, "compile", lambda network, **named: asked.append(named) or network)
-    fit(network(), images(), config(), seed=0, compiled=True)
+    fit_robust(network(), images(), config(), seed=0, compiled=True)
     assert asked == ["reset", {"dynamic": False}]
-    fit(network(), images(), config(), seed=0)
+    fit_robust(network(), images(), config(), seed=0)
     assert len(asked) == 2
 
 
@@ -635,13 +643,13 @@ def test_a_run_that_was_interrupted_while_it_was_looked_at_is_looked_at_again(
     settings: dict[str, Any] = {"seed": 1, "observe": look, "observations": 7, "every": 0.0}
     interrupted = False
     whole, trained = network(), network()
-    expected = fit(whole, images(), config(optimizer=optimizer), **settings)
+    expected = fit_robust(whole, images(), config(optimizer=optimizer), **settings)
     interrupted = True
     told.clear()
     with pytest.raises(KeyboardInterrupt):
-        fit(trained, images(), config(optimizer=optimizer), snapshot=tmp_path / "snapshot", **settings)
+        fit_robust(trained, images(), config(optimizer=optimizer), snapshot=tmp_path / "snapshot", **settings)
     trained = network()
-    history = fit(trained, images(), config(optimizer=optimizer), snapshot=tmp_path / "snapshot", **settings)
+    history = fit_robust(trained, images(), config(optimizer=optimizer), snapshot=tmp_path / "snapshot", **settings)
     assert told == [*range(1, stop + 1), *range(stop, 8)]
     assert same(state(trained), state(whole)) and history.losses == expected.losses
     assert history.observed == expected.observed
@@ -664,20 +672,20 @@ def test_snapshots_are_as_far_apart_as_asked_and_the_time_before_is_counted(
     path = tmp_path / "snapshot"
     for every, expected in ((0.5, [1, 2, 3, 4, 5, 6]), (1.5, [2, 4, 6]), (3.0, [4]), (100.0, [])):
         written.clear()
-        assert fit(network(), images(), config(), seed=0, snapshot=path, every=every).seconds == 8
+        assert fit_robust(network(), images(), config(), seed=0, snapshot=path, every=every).seconds == 8
         assert written == expected and list(tmp_path.iterdir()) == ([path] if expected else [])
         path.unlink(missing_ok=True)
     interrupts = Interrupts("none", monkeypatch)
     interrupts.at = {4}
     with pytest.raises(KeyboardInterrupt):
-        fit(network(), images(), config(), seed=0, snapshot=path, every=0.5)
-    assert fit(network(), images(), config(), seed=0, snapshot=path, every=0.5).seconds == 3 + 5
+        fit_robust(network(), images(), config(), seed=0, snapshot=path, every=0.5)
+    assert fit_robust(network(), images(), config(), seed=0, snapshot=path, every=0.5).seconds == 3 + 5
 
 
 def test_without_a_file_for_it_there_is_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(robust, "save", lambda *_: pytest.fail("was written"))
-    fit(network(), images(), config(), seed=0, every=0.0)
+    fit_robust(network(), images(), config(), seed=0, every=0.0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -792,7 +800,7 @@ def flip(at: int) -> Callable[[Path], None]:
 def test_a_damaged_snapshot_is_refused(damage: Callable[[Path], None], saved: Path) -> None:
     damage(saved)
     with pytest.raises(BadValue) as caught:
-        fit(network(), images(), config(), seed=0, snapshot=saved)
+        fit_robust(network(), images(), config(), seed=0, snapshot=saved)
     assert str(caught.value).startswith(f"snapshot {saved}: cannot be gone on from (")
     assert str(caught.value).endswith("; delete it to train anew") and saved.exists()
 
@@ -804,7 +812,7 @@ def test_a_snapshot_whose_numbers_are_damaged_or_missing_is_refused(
     """A run that went on from it would end with other weights, and nothing would say so."""
     damage(saved)
     with pytest.raises(BadValue, match=r"^snapshot .*/key\.snapshot: "):
-        fit(network(), images(), config(), seed=0, snapshot=saved)
+        fit_robust(network(), images(), config(), seed=0, snapshot=saved)
 
 
 @pytest.mark.parametrize(
@@ -815,7 +823,7 @@ def test_a_snapshot_of_another_network_is_refused(other: dict[str, Any], saved: 
     with pytest.raises(
         BadValue, match=r"(?s)^snapshot [^\n]*/key\.snapshot: cannot be gone on from \(.*\); delete it to train anew$"
     ):
-        fit(network(**{"name": "fashion_cnn", **other}), images(shape=shape), config(), seed=0, snapshot=saved)
+        fit_robust(network(**{"name": "fashion_cnn", **other}), images(shape=shape), config(), seed=0, snapshot=saved)
     assert saved.exists()
 
 

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
 from lib import models, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.layers import set_sampling
 from lib.models import Network
-from lib.training import TrainingConfig, TrainingFailed, fit
+from lib.training import RobustConfig, TrainingConfig, TrainingFailed, fit, fit_robust
 from lib.training import natural as training
 from lib.training.natural import flip_and_crop, flip_and_rotate, flip_and_shift, loss_on
 
@@ -531,3 +533,77 @@ def test_the_randomness_of_a_turn_comes_from_the_generator_alone() -> None:
     first, again, other = (flip_and_rotate(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- networks and images of one's own ---------------------------------------------------------------------------------
+
+
+class Own(nn.Module):
+    """As anyone would write it, with batch norm on the features, of which one image has one value each, or on the image."""
+
+    def __init__(self, *, on_features: bool) -> None:
+        super().__init__()
+        first = [nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(784, 10)]
+        later = [nn.Flatten(), nn.Linear(784, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 10)]
+        self.layers = nn.Sequential(*(later if on_features else first))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+def own(*, on_features: bool = True) -> Own:
+    torch.manual_seed(0)
+    return Own(on_features=on_features)
+
+
+SHORT = TrainingConfig(epochs=2, batch_size=32, precision="float32")
+
+
+@pytest.mark.parametrize(("on_features", "sizes"), [(True, [32, 33]), (False, [32, 32, 1])])
+def test_a_last_image_that_batch_norm_could_make_nothing_of_joins_the_batch_before(
+    on_features: bool, sizes: list[int], digits: Any
+) -> None:
+    network, seen = own(on_features=on_features), []
+    network.register_forward_pre_hook(lambda layer, x: seen.append(len(x[0])) if layer.training else None)
+    fit(network, digits.train.first(65), SHORT, seed=0)
+    assert seen == sizes * 2 and not network.training
+
+
+def test_one_image_at_a_time_is_refused_for_batch_norm_alone(digits: Any) -> None:
+    for n, size in ((5, 1), (1, 8)):
+        short = replace(SHORT, batch_size=size)
+        with pytest.raises(BadValue, match=r"^batch_size: expected two images or more at once"):
+            fit(own(), digits.train.first(n), short, seed=0)
+        fit(own(on_features=False), digits.train.first(n), short, seed=0)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_both_trainings_take_plain_modules_and_images_in_any_form(robust: bool, digits: Any) -> None:
+    split = digits.train.first(64)
+    pair = split.take(torch.arange(64))
+    loader = DataLoader(TensorDataset(*pair), batch_size=10)
+
+    def trained(points: Any) -> list[Tensor]:
+        network = own()
+        if robust:
+            settings = RobustConfig(steps=4, batch_size=16, attack_steps=2, precision="float32")
+            fit_robust(network, points, settings, seed=0, observations=1)
+        else:
+            fit(network, points, SHORT, seed=0)
+        return [*network.state_dict().values()]
+
+    expected = trained(split)
+    for points in (pair, loader):
+        assert all(map(torch.equal, trained(points), expected))
+
+
+@pytest.mark.parametrize("train", [fit, fit_robust])
+def test_masks_that_nothing_seeds_are_refused(train: Any, few: Split) -> None:
+    settings = RobustConfig() if train is fit_robust else SHORT
+    with pytest.raises(
+        BadValue, match=r"^network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt`"
+    ):
+        train(nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10)), few, settings, seed=0)
+    with pytest.raises(BadValue, match=r"^network: expected a torch.nn.Module, got str"):
+        train("lenet5", few, settings, seed=0)

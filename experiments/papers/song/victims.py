@@ -90,7 +90,7 @@ class Cell(Common):
         """Naturally or robustly, watched on the way."""
         inside, device = members(self, dataset), usual["device"]
         compiled = self.training_work() >= LONG and robust.can_compile(device)
-        history = robust.fit(
+        history = robust.fit_robust(
             network,
             inside,
             training_config(self),
