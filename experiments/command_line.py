@@ -37,7 +37,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "address": {"nargs": "*", "metavar": "ADDRESS", "help": "such as harakeh:text:mnist/cw/epistemic/fooling_rate"},
     "archive": {"type": Path, "metavar": "RECORDS.tar.gz"},
     "base": {"nargs": "?", "metavar": "BASE", "help": f"a commit (default: that in {BASE})"},
-    "file": {"type": Path, "metavar": "FILE.npz", "help": "member, nonmember, member_labels, nonmember_labels"},
+    "file": {
+        "type": Path,
+        "metavar": "FILE.npz",
+        "help": "member (n, k), member_labels (n,), of s shadow models member_shadows (s, n, k), member_shadows_in (s, n), "
+        "and the same of nonmember",
+    },
 }
 CELLS = "--results --paper --profile --only --seeds --seed --set"
 MACHINE = "--device --threads"

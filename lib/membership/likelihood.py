@@ -56,11 +56,10 @@ def lira(
         online: whether both sides count, or only shadows without the point.
         variance: "per_example", of the point's own shadows on that side, or "global", around each point's own mean but pooled
             over all points, which the paper advises for few shadows, below some 64. Where a point's is 0, as that of a single
-            shadow, it is the global one.
+            shadow, it is the global one; where no point has two shadows on a side, that is the variance of all scores.
 
     Raises:
-        BadValue: shapes that do not match, a NaN, no finite number; a point without shadows on a side that counts; no shadow that
-            differs from another, so that there is no variance.
+        BadValue: shapes that do not match, a NaN, no finite number; a point without shadows on a side that counts; no variance.
     """
     check_choice("variance", variance, VARIANCES)
     stack = _checked(shadow_scores, shadow_in, target_scores, online=online)
@@ -125,10 +124,10 @@ def _normal(scores: Tensor, which: Tensor, variance: str) -> tuple[Tensor, Tenso
     count = which.sum(0)
     mean = torch.where(which, scores, 0.0).sum(0) / count
     squares = torch.where(which, scores - mean, 0.0).square().sum(0)
-    freedom = int((count - 1).sum())
-    if freedom == 0 or (total := float(squares.sum())) == 0:
-        raise BadValue("shadow_scores: expected shadows that differ, got no variance of any point on one side")
-    pooled, own = total / freedom, squares / count
+    freedom, own = int((count - 1).clamp_min(0).sum()), squares / count
+    pooled = squares.sum() / freedom if freedom > 0 else scores[which].var(correction=0)
+    if not pooled > 0:
+        raise BadValue("shadow_scores: expected scores that differ, got no variance on one side")
     return mean, torch.where((own > 0) & (variance == "per_example"), own, pooled).sqrt()
 
 

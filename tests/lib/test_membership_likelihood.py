@@ -222,10 +222,15 @@ def test_a_variance_of_0_is_the_global_one() -> None:
     target[7] = 3.0
     own, pooled = lira(shadow, inside, target), lira(shadow, inside, target, variance="global")
     assert own[7] == pooled[7] > 0 and own[8] != pooled[8]
-    few = np.array([[True], [False], [False]])  # one shadow on a side has no variance either
-    with pytest.raises(BadValue, match=r"^shadow_scores: expected shadows that differ, got no variance"):
-        lira(np.array([[3.0], [1.0], [2.0]]), few, np.array([3.0]))
-    assert lira(np.array([[3.0], [1.0], [2.0]]), few, np.array([3.0]), online=False).item() == 3
+
+
+def test_with_one_shadow_a_side_the_variance_is_that_of_all_scores() -> None:
+    shadow, inside = np.array([[3.0, 1.0], [4.0, 9.0]]), np.array([[True, False], [False, True]])
+    # In: 3 and 9, so 3 around each; out: 4 and 1, so 1.5.
+    found, expected = lira(shadow, inside, shadow[0]), (0.5 / 2.25 + math.log(0.5), -64 / 18 + math.log(0.5))
+    np.testing.assert_allclose(found, expected)
+    with pytest.raises(BadValue, match=r"^shadow_scores: expected scores that differ, got no variance on one side"):
+        lira(np.array([[3.0], [1.0]]), np.array([[True], [False]]), np.array([3.0]))
 
 
 @BOTH
