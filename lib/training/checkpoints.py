@@ -1,20 +1,35 @@
-"""Trained networks as safetensors with a checksum, cached outside the repository by the key of what trained them."""
+"""Trained networks, cached outside the repository by the key of what trained them.
 
+A checkpoint is one safetensors file: the weights, in its metadata the notes of their training, and a checksum over both.
+"""
+
+import errno
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Callable
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import nn
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
 
 from ..errors import BadValue
 
 SUFFIX = ".safetensors"
+COPIES = 4  # of the weights: a checkpoint, and a snapshot with the optimiser's two moments
+
+
+class NotKept(UserWarning):
+    """What was trained cannot be written to the cache: the training holds, but whoever needs it again trains it again."""
 
 
 def default_cache() -> Path:
@@ -23,36 +38,76 @@ def default_cache() -> Path:
     return Path(os.environ.get("CHECKPOINT_DIR") or Path(cache) / "robust-private-uncertain")
 
 
+def digest(tensors: Mapping[str, Tensor], told: str) -> str:
+    """SHA-256 over what is told of the tensors, and over their names and bytes."""
+    found = hashlib.sha256(told.encode())
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
+    """Write one safetensors file of tensors and of what is told of them, as JSON; what stood there is replaced whole."""
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(told)
+    write_atomically(path, to_bytes(kept, metadata={"state": text, "sha256": digest(kept, text)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors at `path` and what is told of them.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is not as `write_tensors` wrote it.
+    """
+    content = path.read_bytes()  # at once: another process may replace the file
+    try:
+        tensors = from_bytes(content)
+        stated = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        whole = digest(tensors, stated["state"]) == stated["sha256"]
+        told: dict[str, Any] = json.loads(stated["state"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"damaged, {type(error).__name__}: {error}") from error
+    if not whole:
+        raise ValueError("damaged, its checksum is not the recorded one")
+    return tensors, told
+
+
 def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:
-    """Write the weights and, beside them, `notes` with the checksum; each under a temporary name, then renamed."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    content = save(tensors)
-    path.with_suffix(".json").unlink(
-        missing_ok=True
-    )  # without notes weights are trained again, not mistaken for others
-    write_atomically(path, content)
-    notes = {**notes, "sha256": hashlib.sha256(content).hexdigest()}
-    write_atomically(path.with_suffix(".json"), json.dumps(notes, indent=1).encode())
+    """Write the weights of `network` and `notes`."""
+    write_tensors(path, network.state_dict(), notes)
+    path.with_suffix(".json").unlink(missing_ok=True)  # of an older checkpoint, see `_adopt`
 
 
 def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     """Load the weights at `path` into `network`; returns the notes saved with them.
 
     Raises:
-        BadValue: the file or its notes are missing, damaged, or of another network.
+        BadValue: the file is missing, damaged, or of another network.
     """
     try:
-        notes: dict[str, Any] = json.loads(path.with_suffix(".json").read_bytes())
-        content = path.read_bytes()
+        tensors, notes = read_tensors(path)
     except (OSError, ValueError) as error:
         raise BadValue(f"checkpoint {path}: cannot be read ({error}); delete it to train again") from error
-    if not isinstance(notes, dict) or hashlib.sha256(content).hexdigest() != notes.get("sha256"):
-        raise BadValue(f"checkpoint {path}: damaged, its checksum is not the recorded one; delete it to train again")
     try:
-        network.load_state_dict(load(content))
-    except (SafetensorError, RuntimeError) as error:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
         raise BadValue(f"checkpoint {path}: not of this network ({error}); delete it to train again") from error
     return notes
+
+
+def _adopt(path: Path) -> None:
+    """Make one file of an older checkpoint, whose notes lay beside it under no checksum.
+
+    Its weights must be those of the checksum in the notes; the notes are believed this once.
+    """
+    beside = path.with_suffix(".json")
+    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):
+        notes, content = json.loads(beside.read_bytes()), path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == notes.pop("sha256"):
+            write_tensors(path, from_bytes(content), notes)
+            beside.unlink()
 
 
 def trained(
@@ -72,24 +127,50 @@ def trained(
             go on from, which is removed once the weights are safe; None if nothing is kept or the training is to be fresh.
         cache: folder of the cache; None keeps nothing.
         fresh: train again even if there are weights, as a verification does.
+
+    Raises:
+        BadValue: the weights that are cached are damaged, or of another network.
+        OSError: before training: the cache has no room for what will be written.
+
+    Warns:
+        NotKept: after training: the weights could not be written all the same.
     """
     path = None if cache is None else cache / f"{key}{SUFFIX}"
-    # The weights are written before their notes: a file without notes is an interrupted write, not a checkpoint.
-    if path is not None and path.with_suffix(".json").exists() and not fresh:
-        return load_weights(network, path)
+    if path is not None and not fresh:
+        _adopt(path)
+        if path.exists():
+            return load_weights(network, path)
+    if path is not None:
+        check_room(path.parent, COPIES * sum(value.nbytes for value in network.state_dict().values()))
     snapshot = None if path is None or fresh else path.with_suffix(".snapshot")
     notes = train(network, snapshot)
     if path is not None:
-        save_weights(network, path, notes)
+        try:
+            save_weights(network, path, notes)
+        except OSError as error:
+            warnings.warn(f"checkpoint {path}: cannot be kept ({error})", NotKept, stacklevel=2)
+            return notes
     if snapshot is not None:
         snapshot.unlink(missing_ok=True)
     return notes
 
 
+def check_room(folder: Path, needed: int) -> None:
+    """See that as many bytes as `needed` are free where `folder` is, or will be.
+
+    Raises:
+        OSError: there are fewer; it names the folder.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if (free := shutil.disk_usage(there).free) < needed:
+        wanted = f"expected {needed / 2**20:.1f} MiB of free space, got {free / 2**20:.1f}"
+        raise OSError(errno.ENOSPC, wanted, str(folder))
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write under a name of this writer alone, flush to the disk, rename: a reader sees the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -98,3 +179,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, *, older: float) -> None:
+    """Remove what writers that were killed left in `folder` and below: parts that are `older`, in seconds."""
+    for part in folder.rglob(".*.part"):
+        with suppress(OSError):  # gone meanwhile, or somebody else's
+            if time.time() - part.stat().st_mtime > older:
+                part.unlink()

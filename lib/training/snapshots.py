@@ -1,18 +1,15 @@
 """A training run half-way: weights, the optimiser's state, generators and where it stands, in one file written atomically."""
 
-import hashlib
-import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from ..errors import BadValue
-from .checkpoints import write_atomically
+from .checkpoints import NotKept, read_tensors, write_tensors
 
 
 @dataclass
@@ -39,23 +36,20 @@ def save(
     state: State,
     generators: Mapping[str, torch.Generator] | None = None,
 ) -> None:
-    """Write all of a run to `path`; what stood there before is replaced whole."""
+    """Write all of a run to `path`; what stood there before is replaced whole.
+
+    Warns:
+        NotKept: it cannot be written; the run goes on, and would be lost with its process.
+    """
     tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
     tensors |= {f"generator/{name}": source.get_state() for name, source in (generators or {}).items()}
-    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
-    told = json.dumps(asdict(state))
-    write_atomically(path, to_bytes(kept, metadata={"state": told, "sha256": digest(kept, told)}))
-
-
-def digest(tensors: dict[str, Tensor], state: str) -> str:
-    """SHA-256 over the state, and over names and bytes of the tensors."""
-    found = hashlib.sha256(state.encode())
-    for name in sorted(tensors):
-        found.update(name.encode())
-        found.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+    numbers = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    try:
+        write_tensors(path, numbers, asdict(state))
+    except OSError as error:
+        warnings.warn(f"snapshot {path}: cannot be written ({error})", NotKept, stacklevel=2)
 
 
 def resume(
@@ -72,19 +66,16 @@ def resume(
     if path is None or not path.exists():
         return State()
     try:
-        with safe_open(path, framework="pt") as file:
-            state = State(**json.loads(file.metadata()["state"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-            if digest(tensors, file.metadata()["state"]) != file.metadata()["sha256"]:
-                raise ValueError("damaged, its checksum is not the recorded one")
+        tensors, told = read_tensors(path)
+        state = State(**told)
         prefix = "network/"
         network.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
         values: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
             if kind == "optimizer":
-                index, _, what = rest.partition("/")
-                values.setdefault(int(index), {})[what] = tensor
+                number, _, what = rest.partition("/")
+                values.setdefault(int(number), {})[what] = tensor
         for name, source in (generators or {}).items():
             source.set_state(tensors[f"generator/{name}"])
         # A fused optimiser walks over weights and moments by their place in memory, so both need one layout.
@@ -94,6 +85,6 @@ def resume(
                 if tensor.shape == weights[index].shape:
                     of_weight[what] = torch.empty_like(weights[index], dtype=tensor.dtype).copy_(tensor)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BadValue(f"snapshot {path}: cannot be gone on from ({error}); delete it to train anew") from error
     return state

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import json
+import os
 import pickle
 import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lib import models
@@ -53,7 +59,7 @@ def test_weights_and_notes_come_back(
             assert layer.weight.is_contiguous(memory_format=torch.channels_last)
     x = torch.rand(2, 1, 28, 28)
     assert torch.equal(network.eval()(x), other.eval()(x))
-    assert sorted(file.name for file in path.parent.iterdir()) == ["key.json", "key.safetensors"]
+    assert [file.name for file in path.parent.iterdir()] == ["key.safetensors"]
 
 
 def test_the_file_is_safetensors_and_nothing_else(saved: tuple[Network, Path]) -> None:
@@ -62,7 +68,7 @@ def test_the_file_is_safetensors_and_nothing_else(saved: tuple[Network, Path]) -
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    header.pop("__metadata__", None)
+    assert json.loads(header.pop("__metadata__")["state"]) == NOTES
     assert header.keys() == network.state_dict().keys()
     assert len(content) == 8 + length + 4 * sum(p.numel() for p in network.parameters())
     name, entry = next(iter(header.items()))
@@ -81,56 +87,68 @@ class Trap:
         return open, (self.path, "w")
 
 
-def test_a_pickle_in_the_place_of_weights_is_refused_unopened(saved: tuple[Network, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("older", [False, True])
+def test_a_pickle_in_the_place_of_weights_is_refused_unopened(
+    older: bool, saved: tuple[Network, Path], tmp_path: Path
+) -> None:
     """Even one whose checksum is right."""
     network, path = saved
     content = pickle.dumps(Trap(tmp_path / "sprung"))
     path.write_bytes(content)
-    path.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
-    with pytest.raises(BadValue, match="not of this network"):
-        load_weights(network, path)
+    if older:
+        path.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
+    with pytest.raises(BadValue, match="damaged"):
+        trained(network, "key", Trainer(), cache=path.parent)
     assert not (tmp_path / "sprung").exists()
 
 
-def flipped(content: bytes, at: int) -> bytes:
-    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+def flipped(content: bytes, at: int, bit: int = 0) -> bytes:
+    return content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :]
 
 
 @pytest.mark.parametrize(
-    ("file", "damage"),
+    "damage",
     [
-        ("key.safetensors", lambda content: flipped(content, 0)),
-        ("key.safetensors", lambda content: flipped(content, 20)),
-        ("key.safetensors", lambda content: flipped(content, len(content) - 1)),
-        ("key.safetensors", lambda content: content[:-1]),
-        ("key.safetensors", lambda content: content[: len(content) // 2]),
-        ("key.safetensors", lambda content: b""),
-        ("key.safetensors", lambda content: content + b"\0"),
-        ("key.safetensors", None),
-        ("key.json", lambda content: content[:-2]),
-        ("key.json", lambda content: b""),
-        ("key.json", lambda content: b"{}"),
-        ("key.json", lambda content: b"\xff\xfe"),
-        ("key.json", lambda content: content.replace(b'"sha256": "', b'"sha256": "0')),
-        pytest.param(
-            "key.json",
-            lambda content: b"[]",
-        ),
+        lambda content: flipped(content, 0),
+        lambda content: flipped(content, 20),
+        lambda content: flipped(content, len(content) - 1),
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:4],
+        lambda content: b"",
+        lambda content: content + b"\0",
+        lambda content: content.replace(b'"sha256":"', b'"sha257":"'),
+        lambda content: content.replace(b"__metadata__", b"__metadatb__"),
+        None,
     ],
 )
 def test_a_damaged_or_missing_file_is_refused_and_the_network_left_alone(
-    file: str, damage: Callable[[bytes], bytes] | None, saved: tuple[Network, Path], untrained: Callable[..., Network]
+    damage: Callable[[bytes], bytes] | None, saved: tuple[Network, Path], untrained: Callable[..., Network]
 ) -> None:
     _, path = saved
-    target = path.with_name(file)
     if damage is None:
-        target.unlink()
+        path.unlink()
     else:
-        target.write_bytes(damage(target.read_bytes()))
+        path.write_bytes(damage(path.read_bytes()))
     network = untrained(seed=1)
     with pytest.raises(BadValue, match=rf"^checkpoint {path}: .*; delete it to train again$"):
         load_weights(network, path)
     assert same(network, untrained(seed=1))
+
+
+@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.faults)])
+def test_no_bit_of_the_notes_can_change_unseen(
+    every: int, saved: tuple[Network, Path], untrained: Callable[..., Network]
+) -> None:
+    """Nor of the rest of the header: what the notes say becomes a measurement."""
+    network, path = saved
+    content = path.read_bytes()
+    size = 8 + int.from_bytes(content[:8], "little")
+    assert b"losses" in content[:size]
+    for at in range(0, 8 * size, every):
+        path.write_bytes(flipped(content, at // 8, at % 8))
+        with pytest.raises(BadValue):
+            load_weights(network, path)
 
 
 @pytest.mark.parametrize(
@@ -197,46 +215,116 @@ def test_a_damaged_checkpoint_is_reported_not_trained_over(untrained: Callable[.
     assert train.calls == 1
 
 
-class Killed(BaseException):
-    """In the place of SIGKILL: nothing after it runs."""
-
-
-def interrupt_notes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(path: Path, content: bytes) -> None:
-        if path.suffix == ".json":
-            raise Killed
-        write_atomically(path, content)
-
-    monkeypatch.setattr(checkpoints, "write_atomically", write)
-
-
-def test_an_interrupted_write_is_trained_again(
-    untrained: Callable[..., Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "damage", [lambda content: flipped(content, 100), lambda content: b"", lambda content: content[:99]]
+)
+def test_what_the_message_of_a_damaged_checkpoint_says_works(
+    damage: Callable[[bytes], bytes], untrained: Callable[..., Network], tmp_path: Path
 ) -> None:
-    with monkeypatch.context() as patch:
-        interrupt_notes(patch)
-        with pytest.raises(Killed):
-            trained(untrained(), "a", Trainer(1), cache=tmp_path)
-    assert [path.name for path in tmp_path.glob("a*")] == ["a.safetensors"]
-    network, train = untrained(), Trainer(2)
-    trained(network, "a", train, cache=tmp_path)
-    assert train.calls == 1 and values(network) == {2.0}
-    again = untrained()
-    trained(again, "a", train, cache=tmp_path)
-    assert train.calls == 1 and values(again) == {2.0}
-
-
-def test_an_interrupted_overwrite_is_trained_again(
-    untrained: Callable[..., Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trained(untrained(), "a", Trainer(1), cache=tmp_path)
-    with monkeypatch.context() as patch:
-        interrupt_notes(patch)
-        with pytest.raises(Killed):
-            trained(untrained(), "a", Trainer(2), cache=tmp_path, fresh=True)
-    train = Trainer(3)
-    trained(untrained(), "a", train, cache=tmp_path)
+    trained(untrained(), "a", Trainer(), cache=tmp_path)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(BadValue) as caught:
+        trained(untrained(), "a", Trainer(), cache=tmp_path)
+    assert str(caught.value).startswith(f"checkpoint {path}: ") and str(caught.value).endswith(
+        "; delete it to train again"
+    )
+    path.unlink()
+    train = Trainer(2)
+    for _ in range(2):
+        trained(untrained(), "a", train, cache=tmp_path)
     assert train.calls == 1
+
+
+# --- the older layout: notes in a file beside, with a checksum of the weights alone -----------------------------------
+
+
+@pytest.fixture
+def older(tmp_path: Path, untrained: Callable[..., Network]) -> tuple[Network, Path]:
+    network, path = untrained(), tmp_path / "a.safetensors"
+    content = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    path.write_bytes(content)
+    path.with_suffix(".json").write_text(json.dumps({**NOTES, "sha256": hashlib.sha256(content).hexdigest()}))
+    return network, path
+
+
+def test_an_older_checkpoint_becomes_one_file(older: tuple[Network, Path], untrained: Callable[..., Network]) -> None:
+    network, path = older
+    for _ in range(2):
+        found, train = untrained(seed=1), Trainer()
+        assert trained(found, "a", train, cache=path.parent) == NOTES
+        assert same(found, network) and train.calls == 0
+        assert [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("lost", ["a.safetensors", "a.json"])
+def test_of_an_older_checkpoint_that_is_damaged_the_weights_are_deleted(
+    lost: str, older: tuple[Network, Path], untrained: Callable[..., Network]
+) -> None:
+    """By hand, as the message says; what lies beside them goes as well."""
+    _, path = older
+    path.write_bytes(flipped(path.read_bytes(), -1 + path.stat().st_size))
+    with pytest.raises(BadValue, match=rf"^checkpoint {path}: .*; delete it to train again$"):
+        trained(untrained(), "a", Trainer(), cache=path.parent)
+    path.unlink()
+    if lost == "a.json":
+        path.with_suffix(".json").unlink()
+    train = Trainer()
+    for _ in range(2):
+        trained(untrained(), "a", train, cache=path.parent)
+    assert train.calls == 1 and [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
+
+
+# --- a cache that is full, cannot be written, or is written by others -------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_a_training_holds_though_its_weights_cannot_be_kept(
+    number: int, untrained: Callable[..., Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", fail)
+    network = untrained()
+    with pytest.warns(checkpoints.NotKept, match=rf"checkpoint {tmp_path}/a\.safetensors: cannot be kept \(.*{number}"):
+        assert trained(network, "a", Trainer(2), cache=tmp_path) == NOTES
+    assert values(network) == {2.0} and not list(tmp_path.iterdir())
+
+
+def test_without_room_for_the_weights_nothing_is_trained(
+    untrained: Callable[..., Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, train = untrained(), Trainer()
+    needed = 4 * sum(4 * parameter.numel() for parameter in network.parameters())
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=needed - 1))
+    with pytest.raises(OSError, match=rf"MiB of free space, got 0\.\d: '{tmp_path}/new/one'") as caught:
+        trained(network, "a", train, cache=tmp_path / "new" / "one")
+    assert caught.value.errno == errno.ENOSPC and train.calls == 0
+    trained(network, "a", train, cache=None)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=needed))
+    trained(network, "a", train, cache=tmp_path / "new" / "one")
+    assert train.calls == 2
+
+
+def test_every_load_beside_a_process_that_rewrites_is_whole(untrained: Callable[..., Network], tmp_path: Path) -> None:
+    network, path, stop = untrained(), tmp_path / "key.safetensors", threading.Event()
+    save_weights(network, path, NOTES)
+
+    def rewrite() -> None:
+        for i in itertools.count():
+            if stop.is_set():
+                return
+            save_weights(network, path, {**NOTES, "seconds": float(i), "more": "x" * (i % 99)})
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        seen = {load_weights(network, path)["seconds"] for _ in range(300)}
+    finally:
+        stop.set()
+        writer.join()
+    assert len(seen) > 3
 
 
 @pytest.mark.parametrize(
@@ -298,6 +386,18 @@ def test_two_threads_may_write_one_file_at_once(tmp_path: Path, monkeypatch: pyt
     for thread in threads:
         thread.join()
     assert not failures and (tmp_path / "file").read_bytes() in contents
+
+
+def test_parts_of_killed_writers_are_swept_once_they_are_old(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / "a" / name for name in (".key.json.1.part", ".key.json.2.part", "mine.part"))
+    old.parent.mkdir()
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (time.time() - 100, time.time() - 100))
+    checkpoints.sweep(tmp_path, older=60)
+    assert sorted(old.parent.iterdir()) == sorted([new, other])
+    checkpoints.sweep(tmp_path / "none", older=60)
 
 
 def test_a_tensor_that_is_a_view_is_saved_whole(tmp_path: Path) -> None:

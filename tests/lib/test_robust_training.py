@@ -24,6 +24,7 @@ from lib.errors import BadValue
 from lib.evasion import pgd
 from lib.models import Network
 from lib.training import TrainingFailed, robust, snapshots
+from lib.training.checkpoints import NotKept
 from lib.training.robust import History, RobustConfig, can_compile, fit_robust
 from lib.training.snapshots import State
 
@@ -680,6 +681,19 @@ def test_snapshots_are_as_far_apart_as_asked_and_the_time_before_is_counted(
     with pytest.raises(KeyboardInterrupt):
         fit_robust(network(), images(), config(), seed=0, snapshot=path, every=0.5)
     assert fit_robust(network(), images(), config(), seed=0, snapshot=path, every=0.5).seconds == 3 + 5
+
+
+def test_a_training_whose_snapshots_cannot_be_written_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    path, trained, undisturbed = tmp_path / "snapshot", network(), network()
+    with pytest.warns(NotKept, match=rf"^snapshot {path}: cannot be written \(.*No space left on device"):
+        fit_robust(trained, images(), config(), seed=0, snapshot=path, every=0.0)
+    fit_robust(undisturbed, images(), config(), seed=0)
+    assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), undisturbed.parameters(), strict=True))
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_file_for_it_there_is_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
