@@ -1,7 +1,6 @@
 """An evaluation half-way: what has been found so far, in one file written atomically, and which evaluation it is of."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -9,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from .counting import Passes
 from .errors import BadValue
 from .evasion.examination import Examination
-from .training.checkpoints import write_atomically
-from .training.snapshots import digest
+from .training.checkpoints import read_tensors, write_tensors
 
 
 @dataclass
@@ -35,9 +31,8 @@ class Standing:
 def save(path: Path, standing: Standing, settings: Mapping[str, Any]) -> None:
     """Write where the evaluation of these settings stands; what stood there before is replaced whole."""
     tensors = {"right": standing.right, "success": standing.success}
-    told = asdict(standing) | {"settings": dict(settings)}
-    state = json.dumps({name: value for name, value in told.items() if name not in tensors})
-    write_atomically(path, to_bytes(tensors, metadata={"state": state, "sha256": digest(tensors, state)}))
+    told = {name: value for name, value in asdict(standing).items() if name not in tensors}
+    write_tensors(path, tensors, told | {"settings": dict(settings)})
 
 
 def resume(path: Path, begin: Standing, settings: Mapping[str, Any]) -> Standing:
@@ -49,14 +44,9 @@ def resume(path: Path, begin: Standing, settings: Mapping[str, Any]) -> Standing
     if not path.exists():
         return begin
     try:
-        with safe_open(path, framework="pt") as file:
-            told, checksum = file.metadata()["state"], file.metadata()["sha256"]
-            tensors = {name: file.get_tensor(name) for name in ("right", "success")}
-        if digest(tensors, told) != checksum:
-            raise ValueError("damaged, its checksum is not the recorded one")
-        state = json.loads(told)
+        tensors, state = read_tensors(path)
         before = state.pop("settings")
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise BadValue(f"state {path}: cannot be gone on from ({error}); delete it to begin anew") from error
     for name, value in settings.items():
         if before.get(name) != value:
@@ -66,7 +56,7 @@ def resume(path: Path, begin: Standing, settings: Mapping[str, Any]) -> Standing
             )
     state["passes"] = {name: Passes(**counts) for name, counts in state["passes"].items()}
     state["examination"] = state["examination"] and Examination(**state["examination"])
-    return Standing(**tensors, **state)
+    return Standing(tensors["right"], tensors["success"], **state)
 
 
 def fingerprint(value: object) -> str:
