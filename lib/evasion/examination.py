@@ -66,7 +66,7 @@ def _without_gradient(victim: nn.Module, x: Tensor, y: Tensor, loss: str) -> flo
     """The share of the images `x` of which no feature has a gradient under `loss`."""
     with only_input_gradients(victim):
         x = x.detach().requires_grad_(True)
-        value = LOSSES[loss](victim(x), y)
+        value = LOSSES[loss](victim(x), y).sum()
         if not value.requires_grad:
             return 1.0
         (gradient,) = torch.autograd.grad(value, x, allow_unused=True)
