@@ -4,7 +4,7 @@
     harakeh:text:mnist/cw/epistemic/fooling_rate        ours, under the reading "text" (which is meant where none is named)
     ...:mnist/cw/epistemic?l2                           another measurement of the same records
     ...:mnist/cw/epistemic/fooling_rate?form=one_draw   of the records with one setting changed
-    harakeh:text:mnist-fgsm-drop                        the verdict on a claim, by the id of the claim
+    harakeh:text:mnist-fgsm-drop                        the verdict on a sentence or a part of one, by its id
 
 A part that is neither a measurement nor a setting is a *view*, one of `VIEWS`: how the number is looked at. Where the paper is
 known, as in its own chapter, it need not be named.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean
@@ -24,9 +24,7 @@ from experiments import claims, papers, published
 from experiments.find import find, row, setting, types_of
 from experiments.reading import Declared, Reading, Source
 from experiments.records import Record, Store
-from experiments.verdicts import Measured, Verdict, judge
 from lib.errors import BadValue, check_choice
-from lib.metrics import mean_interval
 
 VERDICT = "text"  # the reading whose verdicts count: what the paper's text describes, at the paper's scale
 PRINTED = "paper"  # in place of a reading: what the paper printed
@@ -109,7 +107,7 @@ def _parsed(text: str, paper: str | None) -> Address:
     if address.reading == PRINTED:
         check_choice("published id", id_, published.load(address.paper))
     elif is_claim(address):
-        check_choice("claim", id_, list(_claims(address.paper)))
+        check_choice("claim", id_, sorted(_claims(address.paper)))
     else:
         for source in (source for alternatives in sources(address) for source in alternatives):
             check_choice("measurement", source.measurement, sorted(known))
@@ -118,13 +116,13 @@ def _parsed(text: str, paper: str | None) -> Address:
 
 
 def is_claim(address: Address) -> bool:
-    """Whether an address names a claim; an id with a dash can be nothing else."""
+    """Whether an address names a sentence or a part; an id with a dash can be nothing else."""
     return "-" in address.id or address.id in _claims(address.paper)
 
 
 @cache
-def _claims(paper: str) -> dict[str, claims.Claim]:
-    return {claim.id: claim for claim in claims.load(paper)}
+def _claims(paper: str) -> frozenset[str]:
+    return frozenset(id_ for one in claims.load(paper) for id_ in (one.id, *(part.id for part in one.parts)))
 
 
 def check_planned(address: Address) -> None:
@@ -146,7 +144,11 @@ def check_planned(address: Address) -> None:
 @cache
 def sources(address: Address) -> list[list[Source]]:
     """Where a number of ours lies; see `Declared.sources`."""
-    found = declared(address.paper).sources(reading(address.paper, address.reading), address.id.split("/"))
+    return _sources(reading(address.paper, address.reading), address)
+
+
+def _sources(one: Reading, address: Address) -> list[list[Source]]:
+    found = declared(address.paper).sources(one, address.id.split("/"))
     if address.measurement or address.settings:
         return [[_changed(source, address) for source in alternatives] for alternatives in found]
     return found
@@ -157,19 +159,20 @@ def _changed(source: Source, address: Address) -> Source:
     return replace(source, settings=settings, measurement=address.measurement or source.measurement)
 
 
-def resolve(store: Store, address: Address) -> Found:
-    """What was measured of the number at `address`: for each seed that has all of its sources, their mean."""
-    return _found(store, address.paper, sources(address))
-
-
-def _found(store: Store, paper: str, parts: list[list[Source]]) -> Found:
+def resolve(store: Store, address: Address, one: Reading | None = None) -> Found:
+    """What was measured of the number at `address`, under `one` or its own reading: the mean of its sources for each seed."""
+    paper, parts = address.paper, sources(address) if one is None else _sources(one, address)
     kept = [_first_recorded(store, paper, alternatives) for alternatives in parts]
     values = [
         {record.config["seed"]: value for record in some if (value := _value(record, source.measurement)) is not None}
         for some, source in kept
     ]
     seeds = sorted(set.intersection(*map(set, values)))
-    points = [source.points or int(some[0].measurements.get("test_points", 0)) for some, source in kept if seeds]
+    points = [
+        source.points or int(some[0].measurements.get("test_points", 0)) // source.attempts
+        for some, source in kept
+        if seeds
+    ]
     everything = tuple(record for some, _ in kept for record in some)
     return Found({seed: fmean(by_seed[seed] for by_seed in values) for seed in seeds}, sum(points), everything)
 
@@ -187,45 +190,3 @@ def _first_recorded(store: Store, paper: str, alternatives: list[Source]) -> tup
 def _value(record: Record, name: str) -> float | None:
     """A measurement of a record, or the highest point of one of its curves, if it has it."""
     return record.measurements.get(name, max(record.curves.get(name, ()), default=None))
-
-
-def verdict(store: Store, address: Address) -> Verdict:
-    """The verdict on the claim at `address`."""
-    claim = _claims(address.paper)[address.id]
-    found = measured(store, address.paper, reading(address.paper, address.reading), claim.cells)
-    return judge(claim, found, published.load(address.paper))
-
-
-def measured(store: Store, paper: str, one: Reading, names: Iterable[str] | None = None) -> dict[str, Measured]:
-    """What was measured for published numbers, by default all, under a reading; those without a record are absent."""
-    names = published.load(paper) if names is None else names
-    by_name = {name: _found(store, paper, declared(paper).sources(one, name.split("/"))) for name in names}
-    return {
-        name: Measured(values=tuple(found.values.values()), seeds=tuple(found.values), points=found.points)
-        for name, found in by_name.items()
-        if found.values
-    }
-
-
-def told(store: Store, address: Address) -> list[str]:
-    """What stands at an address, a line each: the number with its 95 % interval and seeds, then the keys of its records.
-
-    Raises:
-        BadValue: no cell of the grid is of that number.
-    """
-    if address.reading == PRINTED:
-        return [f"{published.load(address.paper)[address.id].text} % in the paper"]
-    if is_claim(address):
-        found = verdict(store, address)
-        rests = "" if found.estimate is None else f": {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
-        return [f"{found.word}{rests}"]
-    check_planned(address)
-    number = resolve(store, address)
-    if not number.values:
-        return ["not run"]
-    interval = mean_interval(list(number.values.values()))
-    seeds = ", ".join(map(str, number.values))
-    return [
-        f"{interval.mean:.4g} [{interval.low:.4g}, {interval.high:.4g}], seeds {seeds}",
-        *(record.key for record in number.records),
-    ]

@@ -1,83 +1,49 @@
-"""What a paper claims: sentences, quoted, each with the published numbers that it compares and the closeness that counts.
+"""The claims file of a paper: its sentences as declared, with their parts, and the tolerance of every published number.
 
-They stand in the paper's ``claims.toml``, written before a result was looked at. The size and the side that a claim expects
-follow from the published numbers, which leaves a reader only the tolerances to question. The kinds of claim:
-
-``value``, ``range``        one cell against the published number or range
-``difference``              first cell minus second
-``double_difference``       (first - second) - (third - fourth)
-``no_gain``                 the first cell is not higher than the second
-``not_testable``            a sentence that fixes no number to compare; its reason is given
+It is TOML, ``papers/<paper>/claims.toml``: a ``[tolerance]`` table, and for each sentence a ``[[sentence]]`` with its
+``[[sentence.part]]``, whose keys are those of `rules.Part`. A part with ``each = {network = ["lenet5", "resnet18"]}`` stands for
+one part for every choice of such words, which its id and cells name in braces; the only part of a sentence has its id.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import product
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, cast
 
 from experiments import published as printed
 from experiments.published import FOLDER, Published, file_of
+from experiments.rules import REST, RULES, Kind, Part, Sentence, Statistic
 from lib.errors import BadValue, check_choice, check_number
-
-Kind = Literal["value", "range", "difference", "double_difference", "no_gain", "not_testable"]
-
-
-class _Rule(NamedTuple):
-    signs: tuple[int, ...]  # of the cells in what the claim is about
-    limit: str  # the one further key that the kind needs
-
-
-RULES: Final[Mapping[str, _Rule]] = {
-    "value": _Rule((1,), "tolerance"),
-    "range": _Rule((1,), "tolerance"),
-    "difference": _Rule((1, -1), "tolerance"),
-    "double_difference": _Rule((1, -1, -1, 1), "tolerance"),
-    "no_gain": _Rule((1, -1), "margin"),
-    "not_testable": _Rule((), "reason"),
-}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim of a paper, as declared before any result was looked at; tolerance and margin in percentage points."""
-
-    id: str
-    quote: str
-    where: str
-    kind: Kind
-    cells: tuple[str, ...] = ()  # published ids, in the order in which the kind subtracts them
-    tolerance: float | None = None  # how far from the published number still counts
-    margin: float | None = None  # the largest gain that still counts as none: for `no_gain` alone
-    reason: str | None = None  # why nothing can be compared: for `not_testable` alone
 
 
 @cache
-def load(paper: str, *, folder: Path = FOLDER) -> list[Claim]:
-    """The claims of `paper` in the order of its file.
+def load(paper: str, *, folder: Path = FOLDER) -> list[Sentence]:
+    """The sentences of `paper` in the order of its file.
 
     Raises:
-        BadValue: an unknown paper or kind, a key too many or too few, a cell that is not published, or a claim that the
-            paper's own numbers contradict; the message names the claim.
+        BadValue: an unknown paper or kind, a key too many or too few, a cell of no published number, an id declared twice, or a
+            part that the paper's own numbers contradict; the message names the sentence or part.
     """
     numbers = printed.load(paper, folder=folder)
-    claims: dict[str, Claim] = {}
-    for position, entry in enumerate(_read(paper, folder=folder).get("claim", []), start=1):
-        where = f"{paper}.toml, claim {entry.get('id', f'number {position}')!r}"
-        claim = _declared(entry, numbers, where=where)
-        if claim.id in claims:
-            raise BadValue(f"{where}: declared twice, expected once")
-        claims[claim.id] = claim
-    return list(claims.values())
+    found = [
+        _sentence(entry, numbers, where=f"{paper}.toml, sentence {entry.get('id', f'number {position}')!r}")
+        for position, entry in enumerate(_read(paper, folder=folder).get("sentence", []), start=1)
+    ]
+    names = [name for one in found for name in (one.id, *(part.id for part in one.parts if part.id != one.id))]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadValue(f"{paper}.toml: declared twice, expected once: {', '.join(twice)}")
+    return found
 
 
 @cache
 def tolerances(paper: str, *, folder: Path = FOLDER) -> dict[str, float]:
-    """How far, in percentage points, a measured cell may lie from each published number and still be marked as close.
+    """How far, in percentage points, a measured cell may lie from each published number.
 
     The ``[tolerance]`` table of the claims file maps patterns of ids (``mnist/*/accuracy``) to points.
 
@@ -100,16 +66,6 @@ def tolerances(paper: str, *, folder: Path = FOLDER) -> dict[str, float]:
     return chosen
 
 
-def expected(claim: Claim, published: Mapping[str, Published]) -> tuple[float, float]:
-    """The lowest and the highest value that the published numbers leave for what the claim is about."""
-    low = high = 0.0
-    for sign, cell in zip(RULES[claim.kind].signs, claim.cells, strict=True):
-        number = published[cell]
-        low += number.low if sign > 0 else -number.high
-        high += number.high if sign > 0 else -number.low
-    return round(low, 6), round(high, 6)  # the numbers are decimals: 12.44 - 9.98 is 2.46, not 2.459999999999999
-
-
 def _read(paper: str, *, folder: Path) -> dict[str, Any]:
     """The claims file of `paper` as TOML, with none but the two tables that belong there."""
     path = file_of(paper, "claims.toml", folder=folder)
@@ -119,41 +75,92 @@ def _read(paper: str, *, folder: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise BadValue(f"{path}: expected TOML, got {error}") from error
-    if unknown := sorted(content.keys() - {"claim", "tolerance"}):
-        raise BadValue(f"{path}: expected only [tolerance] and [[claim]], got {unknown}")
-    entries = content.get("claim", [])
+    if unknown := sorted(content.keys() - {"sentence", "tolerance"}):
+        raise BadValue(f"{path}: expected only [tolerance] and [[sentence]], got {unknown}")
+    entries = content.get("sentence", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise BadValue(f"{path}, claim: expected [[claim]] tables, got {entries!r}")
+        raise BadValue(f"{path}, sentence: expected [[sentence]] tables, got {entries!r}")
     if not isinstance(table := content.get("tolerance", {}), dict):
         raise BadValue(f"{path}, tolerance: expected a [tolerance] table, got {table!r}")
     return content
 
 
-def _declared(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Claim:
-    """One ``[[claim]]`` of the file as a `Claim`, or an error that says what is wrong with it."""
-    kind = check_choice(f"{where}, kind", entry.get("kind"), RULES)
-    signs, limit = RULES[kind]
-    needed = {"id", "quote", "where", "kind", limit} | ({"cells"} if signs else set())
-    if entry.keys() != needed:
-        missing, unknown = sorted(needed - entry.keys()), sorted(entry.keys() - needed)
-        raise BadValue(f"{where}: expected {sorted(needed)} for a {kind}; it lacks {missing} and adds {unknown}")
-    for key in needed & {"id", "quote", "where", "reason"}:
+def _sentence(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Sentence:
+    """One ``[[sentence]]`` of the file, or an error that says what is wrong with it."""
+    content = "reason" if "reason" in entry else "part"
+    _check_keys(entry, {"id", "quote", "where", content}, where=where)
+    for key in entry.keys() - {"part"}:
         if not isinstance(entry[key], str) or not entry[key].strip():
             raise BadValue(f"{where}, {key}: expected words, got {entry[key]!r}")
-    points = {key: check_number(f"{where}, {key}", entry[key], low=0) for key in needed & {"tolerance", "margin"}}
-    cells = entry.get("cells", [])
-    if not isinstance(cells, list) or len(cells) != len(signs) or len(set(map(str, cells))) != len(cells):
-        raise BadValue(f"{where}, cells: expected {len(signs)} different published ids, got {cells!r}")
-    for cell in cells:
-        if not isinstance(cell, str) or cell not in numbers:
-            raise BadValue(f"{where}, cells: expected published ids such as {next(iter(numbers))!r}, got {cell!r}")
-        if kind in ("value", "range") and numbers[cell].is_range != (kind == "range"):
-            raise BadValue(f"{where}, cells: expected a {kind}, but the paper prints {numbers[cell].text} for {cell}")
-    claim = Claim(**{**entry, **points, "cells": tuple(cells)})
-    # A claim that the paper's own numbers contradict is a slip in the ids or in the margin.
-    low, high = expected(claim, numbers)
-    if kind in ("difference", "double_difference") and low <= 0 <= high:
-        raise BadValue(f"{where}: expected a published difference on one side of 0, got {low:g} to {high:g}")
-    if claim.margin is not None and high > claim.margin:
-        raise BadValue(f"{where}: expected a published difference of at most the margin {claim.margin:g}, got {high:g}")
-    return claim
+    words = {key: entry[key] for key in entry if key != "part"}
+    templates = [{"id": entry["id"], **template} for template in entry.get("part", [])]
+    parts = [part for template in templates for part in _parts(template, numbers, where=where)]
+    if len({part.id for part in parts}) != len(parts) or (
+        len(parts) > 1 and entry["id"] in (part.id for part in parts)
+    ):
+        raise BadValue(f"{where}: expected an id of its own for each of several parts")
+    return Sentence(**words, parts=tuple(parts))
+
+
+def _check_keys(
+    entry: Mapping[str, Any], needed: set[str], *, where: str, allowed: frozenset[str] = frozenset()
+) -> None:
+    missing, unknown = sorted(needed - entry.keys()), sorted(entry.keys() - needed - allowed)
+    if missing or unknown:
+        raise BadValue(f"{where}: expected {sorted(needed)}; it lacks {missing} and adds {unknown}")
+
+
+def _parts(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Iterator[Part]:
+    """The parts that a ``[[sentence.part]]`` stands for: one, or one for every choice of the words of its `each`."""
+    words = dict(entry)
+    each = words.pop("each", {})
+    for choice in product(*each.values()):
+        chosen = dict(zip(each, choice, strict=True))
+        yield _part(_filled(words, chosen), numbers, where=where)
+
+
+def _filled(content: Any, chosen: Mapping[str, str]) -> Any:
+    """`content` with the chosen words in its braces."""
+    if isinstance(content, dict):
+        filled = {key: _filled(value, chosen) for key, value in content.items()}
+        return filled | {"id": re.sub("[_/]", "-", str(filled["id"]))} if "id" in filled else filled
+    if isinstance(content, list):
+        return [_filled(value, chosen) for value in content]
+    return content.format_map(chosen) if isinstance(content, str) else content
+
+
+def _part(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Part:
+    """One part as declared."""
+    where = f"{where}, part {entry.get('id')!r}"
+    kind = cast(Kind, check_choice(f"{where}, kind", entry.get("kind"), RULES))
+    limit = RULES[kind].limit
+    needed = {"id", "kind", "cells"} | (set() if limit is None else {limit})
+    _check_keys(entry, needed, where=where, allowed=frozenset(("statistic", "printed")))
+    cells = _cells(entry["cells"], RULES[kind].cells, numbers, where=f"{where}, cells")
+    points = {} if limit is None else {"limit": check_number(f"{where}, {limit}", entry[limit], low=0)}
+    statistic = check_choice(f"{where}, statistic", entry.get("statistic", "mean"), ("mean", "range"))
+    part = Part(entry["id"], kind, cells, statistic=cast(Statistic, statistic), printed=entry.get("printed"), **points)
+    # A part that the paper's own numbers contradict is a slip in the ids or in the limit.
+    known = part.expected(numbers)
+    if kind in ("value", "difference") and known is None:
+        raise BadValue(f"{where}, cells: expected numbers that the paper prints, got {entry['cells']!r}")
+    if known is not None and kind == "difference" and known[0] <= 0 <= known[1]:
+        raise BadValue(f"{where}: expected a published difference on one side of 0, got {known[0]:g} to {known[1]:g}")
+    low, high, _ = part.target(numbers)
+    if known is not None and not low <= known[0] <= known[1] <= high:
+        ends = f"{low:g} and {high:g}, got {known[0]:g} to {known[1]:g}"
+        raise BadValue(f"{where}: expected published numbers that bear it out, between {ends}")
+    return part
+
+
+def _cells(
+    cells: Any, counts: Sequence[int], numbers: Mapping[str, Published], *, where: str
+) -> tuple[tuple[str, ...], ...]:
+    """The cells of a part, each as a tuple of ids."""
+    groups = [cell if isinstance(cell, list) else [cell] for cell in cells] if isinstance(cells, list) else []
+    if len(groups) not in counts or [] in groups or len(set(map(str, groups))) != len(groups):
+        raise BadValue(f"{where}: expected {' or '.join(map(str, counts))} different published ids, got {cells!r}")
+    for name in (name for group in groups for name in group):
+        if not isinstance(name, str) or ("?" not in name and name.removeprefix(REST) not in numbers):
+            raise BadValue(f"{where}: expected published ids such as {next(iter(numbers))!r}, got {name!r}")
+    return tuple(map(tuple, groups))

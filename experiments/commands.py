@@ -16,8 +16,9 @@ from typing import Any, get_args
 
 from experiments import costs, equivalence, execution, executors, grid, packing, papers, provenance, verification
 from experiments import gate as behaviour
-from experiments.address import parse, told
+from experiments.address import parse
 from experiments.find import NoCell
+from experiments.judging import told
 from experiments.records import Record, Store, key_of
 from experiments.selection import label, select
 from lib import membership

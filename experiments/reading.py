@@ -44,6 +44,7 @@ class Source:
     measurement: str
     profiles: tuple[str, ...]
     points: int | None = None  # that a percentage is of, where the record does not say so
+    attempts: int = 1  # on each image, each of which the record counts as a point
 
 
 class Declared(Protocol):
@@ -60,4 +61,10 @@ class Declared(Protocol):
 
         Raises:
             BadValue: an id that cannot be one of the paper's.
+        """
+
+    def victims(self, path: Sequence[str]) -> list[tuple[str, str]]:
+        """The clean accuracies that have to be the paper's for the number to say something of it.
+
+        Each is a published id and the address, without its reading, of what was measured of the same networks.
         """

@@ -1,77 +1,65 @@
-"""Whether the measurements bear a claim out: one of five words, by rules that do not know the results.
+"""Whether the measurements bear a claim out: one word a part and one a sentence, by rules that do not know the results.
 
-``value``, ``range``
-    Replicated when the mean over seeds lies within the tolerance of the published number or range.
-``difference``
-    Paired by seed. Replicated when the 95 % interval lies wholly on the paper's side of 0 and the mean is within the
-    tolerance of the published difference; replicated in direction when only the side is right.
-``double_difference``
-    By the same rule. All four cells are paired when they ran with the same seeds; otherwise the two halves are taken as
-    independent.
-``no_gain``
-    Replicated when the upper end of the interval of the difference is at most the margin; not replicated when the lower
-    end is above it. When the interval straddles the margin, the data decide neither way: replicated in direction if the
-    mean is at most the margin, not replicated if it is above.
+A part has a target (`Part.target`), and the whole 95 % interval of what was measured decides:
 
-Where ranges are compared, the paper published every difference from one end of them to the other.
+*replicated*                it lies in the target
+*replicated in direction*   it lies on the paper's side of 0, but not in the target: the size is another, or undecided
+*not replicated*            it does not meet the target
+*inconclusive*              it meets the target and what is outside of it
 
-Intervals are Student's, over seeds. One seed says nothing about the spread over seeds, so its interval comes from the
-test points as if they were drawn afresh: Wilson's score interval, because the textbook p +- 1.96 sqrt(p (1 - p) / n)
-has no width at 0 % or 100 %, which is where these attacks end. A verdict names which of the two it used: the second
-leaves out the variation between training runs. Intervals of independent parts are squared and added (see `_combined`); where
-one half has several seeds and the other has one, each half has the interval that it allows, and the verdict says one seed.
+Before that: *not run* without a measurement of every cell; *one seed* where no two seeds have all of them, for one training says
+nothing of the next; and *victim not matched* where the network that is attacked has not the clean accuracy that the paper
+printed. A sentence has the worst word of its parts (the order of `Word`), for it says that all of them are so.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
 
-from experiments.claims import RULES, Claim, expected
+from experiments.contrasts import SLACK, Measured, contrast, joined
 from experiments.published import Published
-from lib.errors import BadValue, check_count, check_number
-from lib.metrics import Interval, mean_interval, proportion_interval
+from experiments.rules import REST, SIGNS, Part, Sentence, Target
+from lib.metrics import Interval
 
-Word = Literal["replicated", "replicated in direction", "not replicated", "not testable as written", "not run"]
-Source = Literal["seeds", "test points"]
+Word = Literal[
+    "not testable as written",
+    "not replicated",
+    "not run",
+    "one seed",
+    "victim not matched",
+    "inconclusive",
+    "replicated in direction",
+    "replicated",
+]
 
-SLACK: Final = 1e-9  # 99.37 - 98.37 is not exactly 1 in binary, and a tolerance includes its end
 
+class Miss(NamedTuple):
+    """A clean accuracy that is not the paper's."""
 
-@dataclass(frozen=True)
-class Measured:
-    """One cell as measured: a percentage for each seed, each over the same number of test points.
-
-    Raises:
-        BadValue: no value, not one value a seed, a seed twice, or a value that is no percentage.
-    """
-
-    values: tuple[float, ...]
-    seeds: tuple[int, ...]
-    points: int
-
-    def __post_init__(self) -> None:
-        if not self.values or len(self.values) != len(self.seeds) or len(set(self.seeds)) != len(self.seeds):
-            raise BadValue(f"seeds: expected one or more, with one value each, got {self.seeds} for {self.values}")
-        for value in self.values:
-            check_number("values", value, low=0, high=100)
-        check_count("points", self.points)
+    name: str  # of the published number
+    ours: float
+    printed: float
+    tolerance: float
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The word on one claim, and the numbers that it rests on, in percent or percentage points."""
+    """The word on one part or sentence, and what it rests on, in percent or percentage points."""
 
     word: Word
+    reasons: tuple[str, ...] = ()
+    missed: tuple[Miss, ...] = ()  # why a victim is not matched
     estimate: float | None = None
-    low: float | None = None  # the ends of the 95 % interval of the estimate
+    low: float | None = None  # the ends of the 95 % interval of the estimate; None on one seed
     high: float | None = None
     published_low: float | None = None  # the same quantity in the paper: one number twice, or the ends of a range
     published_high: float | None = None
     seeds: int = 0  # how many the estimate averages: the smaller number where two halves differ
-    interval_from: Source | None = None
+    inside_interval: bool | None = None  # whether the paper's value, or some of its range, lies in the interval
+    inside_prediction: bool | None = None  # and in the 95 % prediction interval for one more training
 
     @property
     def published(self) -> float | None:
@@ -79,90 +67,61 @@ class Verdict:
         return self.published_low if self.published_low == self.published_high else None
 
 
-def judge(claim: Claim, measured: Mapping[str, Measured], published: Mapping[str, Published]) -> Verdict:
-    """The verdict on `claim`; `measured` and `published` are both by published id.
+def judge(
+    part: Part, measured: Mapping[str, Measured], published: Mapping[str, Published], missed: Iterable[Miss] = ()
+) -> Verdict:
+    """The verdict on `part`; `measured` and `published` are both by published id, `missed` says where its victims differ."""
+    low, high = part.expected(published) or (None, None)
+    made = Verdict("not run", missed=tuple(missed), published_low=low, published_high=high)
+    if any(name not in measured for name in part.names):
+        return made
+    cells = [joined([_one(name, measured) for name in cell], part.of) for cell in part.cells]
+    there = [cell for cell in cells if cell is not None]
+    found = contrast(SIGNS[len(cells)], there) if len(there) == len(cells) else None
+    if found is None:
+        return replace(made, reasons=("no seed in common",))
+    interval, reasons = found.interval, found.reasons
+    made = replace(made, estimate=interval.mean, seeds=interval.n, reasons=reasons)
+    if interval.n < 2:
+        return replace(made, word="one seed")
+    word = _word(interval, part.target(published))
+    if word == "replicated in direction" and low is not None and high is not None:
+        apart = interval.low > high + part.limit or interval.high < low - part.limit
+        reasons = (f"the size is {'another' if apart else 'undecided'}", *reasons)
+    inside, predicted = (_meets(one, low, high) for one in (interval, found.prediction))
+    word = "victim not matched" if made.missed else word
+    made = replace(made, word=word, reasons=reasons, low=interval.low, high=interval.high)
+    return replace(made, inside_interval=inside, inside_prediction=predicted)
 
-    A claim is "not run" while one of its cells has no measurement, and while cells that are paired share no seed.
-    """
-    if claim.kind == "not_testable":
-        return Verdict("not testable as written")
-    low, high = expected(claim, published)
-    if any(cell not in measured for cell in claim.cells) or (found := _found(claim, measured)) is None:
-        return Verdict("not run", published_low=low, published_high=high)
-    interval, source = found
-    word = _word(claim, interval, low, high)
-    return Verdict(word, interval.mean, interval.low, interval.high, low, high, interval.n, source)
+
+def _one(name: str, measured: Mapping[str, Measured]) -> Measured:
+    found = measured[name.removeprefix(REST)]
+    return found.rest if name.startswith(REST) else found
 
 
-def _word(claim: Claim, found: Interval, low: float, high: float) -> Word:
+def _meets(found: Interval, low: float | None, high: float | None) -> bool | None:
+    """Whether the paper's value, or some of its range, lies in an interval."""
+    return None if low is None or high is None else found.low - SLACK <= high and low <= found.high + SLACK
+
+
+def judge_sentence(sentence: Sentence, parts: Sequence[Verdict]) -> Verdict:
+    """The verdict on `sentence` from those on its parts: the only one, or the worst word, with how many parts have which."""
+    if not parts:
+        return Verdict("not testable as written", (str(sentence.reason),))
+    if len(parts) == 1:
+        return parts[0]
+    counts = Counter(part.word for part in parts)
+    words = [word for word in get_args(Word) if counts[word]]
+    return Verdict(words[0], (", ".join(f"{counts[word]} {word}" for word in reversed(words)),))
+
+
+def _word(found: Interval, target: Target) -> Word:
     """The rules of the module's head, one after another."""
-    limit = claim.margin if claim.kind == "no_gain" else claim.tolerance
-    if limit is None:  # never so in a claim from `load`
-        raise BadValue(f"claim {claim.id!r}: expected a {RULES[claim.kind].limit}, got none")
-    limit += SLACK
-    if claim.kind == "no_gain":
-        if found.high <= limit:
-            return "replicated"
-        return "replicated in direction" if found.mean <= limit else "not replicated"
-    close = low - limit <= found.mean <= high + limit
-    if claim.kind in ("value", "range"):
-        return "replicated" if close else "not replicated"
-    if not (found.low > 0 if low > 0 else found.high < 0):
+    directed = found.low > 0 if target.side > 0 else found.high < 0 if target.side < 0 else True
+    if directed and target.low - SLACK <= found.low and found.high <= target.high + SLACK:
+        return "replicated"
+    if directed and target.side:
+        return "replicated in direction"
+    if found.high < target.low - SLACK or found.low > target.high + SLACK:
         return "not replicated"
-    return "replicated" if close else "replicated in direction"
-
-
-def _found(claim: Claim, measured: Mapping[str, Measured]) -> tuple[Interval, Source] | None:
-    """What the claim is about, as measured, or nothing when paired cells share no seed."""
-    signs, cells = RULES[claim.kind].signs, [measured[cell] for cell in claim.cells]
-    halves = [slice(0, 4)]
-    if claim.kind == "double_difference" and len({frozenset(cell.seeds) for cell in cells}) > 1:
-        halves = [slice(0, 2), slice(2, 4)]
-    # One list a half, one row a shared seed, one column a cell.
-    rows = [_paired(cells[half]) for half in halves]
-    count = min(len(values) for values in rows)
-    if count == 0:
-        return None
-    parts = [_half(signs[half], cells[half], values) for half, values in zip(halves, rows, strict=True)]
-    whole = _combined([1] * len(parts), parts, count)
-    bounded = whole.within(-100 * signs.count(-1), 100 * signs.count(1))  # percentages cannot leave these
-    return bounded, "seeds" if count > 1 else "test points"
-
-
-def _half(signs: Sequence[int], cells: Sequence[Measured], values: Sequence[Sequence[float]]) -> Interval:
-    """The signed sum of `cells`, from their `values`, a row for each shared seed: Student's interval, or that of the points."""
-    if len(values) > 1:
-        return mean_interval(
-            [math.fsum(sign * value for sign, value in zip(signs, row, strict=True)) for row in values]
-        )
-    parts = []
-    for percent, cell in zip(values[0], cells, strict=True):
-        share = proportion_interval(percent / 100 * cell.points, cell.points)
-        parts.append(Interval(percent, 100 * share.low, 100 * share.high, cell.points))
-    # Cells measured on the same points tend to be right on the same ones, which makes the interval of their difference
-    # wider than it need be: taking the cells as independent errs on the side of claiming less.
-    return _combined(signs, parts, 1)
-
-
-def _paired(cells: Sequence[Measured]) -> list[tuple[float, ...]]:
-    """The values of the cells, side by side, for each seed that all of them share."""
-    by_seed = [dict(zip(cell.seeds, cell.values, strict=True)) for cell in cells]
-    shared = [seed for seed in cells[0].seeds if all(seed in values for values in by_seed)]
-    return [tuple(values[seed] for values in by_seed) for seed in shared]
-
-
-def _combined(signs: Sequence[int], parts: Sequence[Interval], count: int) -> Interval:
-    """The interval of a signed sum of independent means, from the interval of each.
-
-    Each part's distance from its mean to an end is squared and added (Zou and Donner, "Construction of confidence
-    limits about effect measures", Statistics in Medicine 27, 2008). For two Wilson intervals this is Newcombe's
-    interval of a difference (Statistics in Medicine 17, 1998, method 10); a single part keeps its own interval.
-    """
-    mean = below = above = 0.0
-    for sign, part in zip(signs, parts, strict=True):
-        mean += sign * part.mean
-        down, up = part.mean - part.low, part.high - part.mean
-        if sign < 0:
-            down, up = up, down
-        below, above = math.hypot(below, down), math.hypot(above, up)
-    return Interval(mean, mean - below, mean + above, count)
+    return "inconclusive"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from experiments.contrasts import SLACK, Measured
 from experiments.published import Published
-from experiments.verdicts import SLACK, Measured, Verdict
-from lib.metrics import Interval, mean_interval, proportion_interval
+from experiments.verdicts import Verdict
+from lib.metrics import mean_interval
 
 NOT_RUN = "not run"
+ONE_SEED = "one seed"
 # Measurements that are no percentages.
 FORMATS = {
     **dict.fromkeys(("queries", "answers", "passes", "training_epochs"), ",.0f"),
@@ -29,45 +31,44 @@ def one_number(value: float, measurement: str) -> str:
 
 
 def over_seeds(values: Sequence[float], *, lowest: float = -math.inf, highest: float = math.inf) -> str:
-    """A number a seed as "mean [low, high] ×seeds", without an interval for one seed, or "not run".
+    """A number a seed as "mean [low, high] ×seeds", or "mean, one seed", or "not run".
 
     The interval ends at `lowest` and `highest`, beyond which there can be no value.
     """
     if not values:
         return NOT_RUN
     interval = mean_interval(values)
-    ends = f" [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}]" if interval.n > 1 else ""
-    return f"{interval.mean:.1f}{ends} ×{interval.n}"
-
-
-def interval_of(found: Measured) -> Interval:
-    """The 95 % interval of a measured percentage: over seeds, or over test points where there is one seed."""
-    if len(found.values) > 1:
-        return mean_interval(found.values)
-    share = proportion_interval(found.values[0] / 100 * found.points, found.points)
-    return Interval(found.values[0], 100 * share.low, 100 * share.high, 1)
+    if interval.n == 1:
+        return f"{interval.mean:.1f}, {ONE_SEED}"
+    return f"{interval.mean:.1f} [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}] ×{interval.n}"
 
 
 def number(found: Measured | None) -> str:
-    """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"."""
+    """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"; of one seed without."""
     if found is None:
         return NOT_RUN
-    interval = interval_of(found).within(0, 100)
+    interval = found.interval
+    if interval.n == 1:
+        return f"{interval.mean:.2f}, {ONE_SEED}"
     return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}] ×{interval.n}"
 
 
 def marked(printed: Published, found: Measured | None, tolerance: float) -> str:
-    """The measured number, with a tick where its mean lies within the declared tolerance of the printed one, or of its range."""
-    if found is None:
-        return NOT_RUN
-    mean = interval_of(found).mean
-    close = printed.low - tolerance - SLACK <= mean <= printed.high + tolerance + SLACK
+    """The measured number, with a tick where its whole interval lies within the tolerance of the printed one, or of its range."""
+    close = found is not None and is_close(printed, found, tolerance)
     return number(found) + (" ✓" if close else "")
 
 
+def is_close(printed: Published, found: Measured, tolerance: float) -> bool:
+    """Whether several seeds say that a number is within its tolerance of the printed one: the word would be *replicated*."""
+    low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK
+    return len(found.seeds) > 1 and low <= found.interval.low and found.interval.high <= high
+
+
 def evidence(found: Verdict) -> str:
-    """What a verdict rests on, such as "0.78 [-0.61, 2.17], 1 seed"."""
+    """What a verdict rests on, such as "0.78 [-0.61, 2.17], 5 seeds"."""
     if found.estimate is None:
         return NOT_RUN
-    source = f"{found.seeds} seeds" if found.interval_from == "seeds" else "1 seed"
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {source}"
+    if found.low is None or found.high is None:
+        return f"{found.estimate:.2f}, {ONE_SEED}"
+    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {found.seeds} seeds"

@@ -23,18 +23,17 @@ import report.papers
 from experiments import claims, papers, published
 from experiments.address import (
     PRINTED,
+    VERDICT,
     Address,
     check_planned,
     is_claim,
-    measured,
     parse,
-    reading,
     resolve,
     sources,
-    verdict,
 )
+from experiments.judging import verdict
 from experiments.records import Store
-from experiments.verdicts import Word, judge
+from experiments.verdicts import Word
 from lib.errors import BadValue, check_choice
 from report.numbers import NOT_RUN, evidence, one_number, over_seeds, percent
 from report.tables import values_at
@@ -92,10 +91,10 @@ def _derived(store: Store, paper: str, name: str) -> str:
 
 
 def verdicts(store: Store, paper: str) -> str:
-    """How many claims of a paper have which verdict."""
-    found, printed = measured(store, paper, reading(paper)), published.load(paper)
-    words = Counter(judge(claim, found, printed).word for claim in claims.load(paper))
-    return f"{words.total()} claims, " + ", ".join(f"{words[word]} {word}" for word in get_args(Word) if words[word])
+    """How many sentences of a paper have which verdict."""
+    words = Counter(verdict(store, parse(f"{VERDICT}:{one.id}", paper)).word for one in claims.load(paper))
+    counts = [f"{words[word]} {word}" for word in reversed(get_args(Word)) if words[word]]
+    return f"{words.total()} claims, {', '.join(counts)}"
 
 
 def _told(store: Store, address: Address) -> str:
@@ -105,7 +104,7 @@ def _told(store: Store, address: Address) -> str:
         found = verdict(store, address)
         if address.view == "estimate":
             return evidence(found)
-        return found.word + (", 1 seed" if found.interval_from == "test points" else "")
+        return found.word
     return _of_values(resolve(store, address).values, address)
 
 

@@ -26,7 +26,7 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, cost_page, prose, status_page, tables
+from report import benchmark_page, claims_page, cost_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
 from report.figures.looks import save
 from report.papers import harakeh_figures, harakeh_panels
@@ -150,9 +150,11 @@ def write_pages(store: Store, folder: Path) -> None:
     pages = cost_page.pages(store) | benchmark_page.pages(store)
     pages["changed"] = status_page.changed_table(store), "Records that today's code may not give again"
     pages["checks"] = status_page.checks_table(store), "Records that later code computed again"
+    pages["words"] = claims_page.words_table(store), "Claims by verdict, before 29 November 2026 and now"
+    pages["corrections"] = claims_page.corrections_table(store), "Verdicts that were corrected on 29 November 2026"
     for paper in papers.NAMES:
         title = papers.get(paper).TITLE
-        pages[f"{paper}-claims"] = tables.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
+        pages[f"{paper}-claims"] = claims_page.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
         pages[f"{paper}-grid"] = status_page.grid_table(store, paper), f"The recorded runs of “{title}”"
     for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))

@@ -1,4 +1,4 @@
-"""Tables: the paper's numbers beside ours, whatever is measured at an address, and the claims with their verdicts.
+"""Tables: the paper's numbers beside ours, and whatever is measured at an address.
 
 A table is a list of rows of strings under a head; the same rows become the Markdown of a page and the CSV that a reader
 downloads. A cell without a record says "not run".
@@ -14,14 +14,14 @@ from statistics import fmean, median
 from typing import Any
 
 from experiments import claims, papers, published
-from experiments.address import measured, parse, readings, resolve
+from experiments.address import parse, resolve
 from experiments.costs import cost
+from experiments.judging import measured
 from experiments.reading import Reading
 from experiments.records import Record, Store
-from experiments.verdicts import Verdict, judge
 from lib.errors import BadValue
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES
-from report.numbers import NOT_RUN, evidence, marked, over_seeds
+from report.names import ATTACK_NAMES
+from report.numbers import NOT_RUN, marked, over_seeds
 from report.text import literal, unmarked
 
 
@@ -171,52 +171,3 @@ def costs_table(store: Store, paper: str, head: str, name_of: Callable[[Any], st
     rows = [[*kind, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for kind, seconds in groups.items()]
     whole = [head, "Profile", "Attack", *(fact.capitalize() for fact in facts), "Records", "Median time"]
     return Table(whole, rows or [[NOT_RUN] * len(whole)])
-
-
-def claims_table(store: Store, paper: str) -> Table:
-    """Every claim of `paper`, what it was judged by, and its verdict under each reading."""
-    printed = published.load(paper)
-    by_reading = {one.name: measured(store, paper, one) for one in readings(paper)}
-    rows = []
-    for claim in claims.load(paper):
-        verdicts = [judge(claim, found, printed) for found in by_reading.values()]
-        rows.append(
-            [f"“{claim.quote}” ({claim.where})", _rule(claim), _published(verdicts[0]), *map(_verdict, verdicts)]
-        )
-    head = ["Claim", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in readings(paper))]
-    return Table(head, rows)
-
-
-def _rule(claim: claims.Claim) -> str:
-    """What is compared, and how close it has to come."""
-    cells = [f"({_in_words(cell)})" for cell in claim.cells]
-    if claim.kind == "not_testable":
-        return f"none: {claim.reason}"
-    if claim.kind in ("value", "range"):
-        return f"{cells[0][1:-1]}, within {claim.tolerance:g}"
-    if claim.kind == "no_gain":
-        return f"{' − '.join(cells)}: at most {claim.margin:g}"
-    minus = " − ".join(cells)
-    if claim.kind == "double_difference":
-        minus = f"[{cells[0]} − {cells[1]}] − [{cells[2]} − {cells[3]}]"
-    return f"{minus}: same side of 0, and within {claim.tolerance:g}"
-
-
-def _in_words(cell: str) -> str:
-    """`mnist/fgsm/none/adversarial_accuracy` as "MNIST, FGSM, none: accuracy under attack"."""
-    dataset, *middle, quantity = cell.split("/")
-    known = {**ATTACK_NAMES, **NETWORK_NAMES}
-    words = [DATASET_NAMES.get(dataset, dataset), *(known.get(word, word) for word in middle)]
-    return f"{', '.join(words)}: {QUANTITY_NAMES.get(quantity, quantity.replace('_', ' '))}"
-
-
-def _published(found: Verdict) -> str:
-    if found.published_low is None or found.published_high is None:
-        return "–"
-    if found.published is not None:
-        return f"{found.published:.2f}"
-    return f"{found.published_low:g} to {found.published_high:g}"
-
-
-def _verdict(found: Verdict) -> str:
-    return found.word if found.estimate is None else f"**{found.word}**: {evidence(found)}"

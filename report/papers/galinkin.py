@@ -10,7 +10,8 @@ from statistics import fmean
 from typing import Any
 
 from experiments import claims, published
-from experiments.address import measured, reading, readings
+from experiments.address import reading, readings
+from experiments.judging import measured
 from experiments.papers.galinkin import DROPOUT, RARE
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
 from experiments.reading import Reading

@@ -8,12 +8,13 @@ from itertools import product
 from statistics import NormalDist
 
 from experiments import claims, published
-from experiments.address import measured, reading
+from experiments.address import reading
+from experiments.judging import measured
 from experiments.papers.galinkin.readings import NETWORKS, VICTIMS
 from experiments.records import Store
 from lib import data
 from report.names import DATASET_NAMES, VICTIM_NAMES
-from report.numbers import NOT_RUN, marked, percent
+from report.numbers import NOT_RUN, is_close, percent
 from report.papers.galinkin import DATASETS, PAPER, named, victim_of
 from report.tables import Column, Panels, Table, mean_as, panels_at, records_at, row, table
 
@@ -203,7 +204,7 @@ def _as_coded(store: Store) -> list[bool]:
     found, close = measured(store, PAPER, reading(PAPER, "coded")), claims.tolerances(PAPER)
     printed = published.load(PAPER)
     names = [name for name in found if "/lenet5/" in name and not name.endswith("/accuracy")]
-    return ["✓" in marked(printed[name], found[name], close[name]) for name in names]
+    return [is_close(printed[name], found[name], close[name]) for name in names]
 
 
 DERIVED: Mapping[str, Callable[[Store], str]] = {

@@ -398,7 +398,7 @@ def test_show_prints_a_number_by_its_address_with_its_records(cli: Cli, store: S
     # Student: 4.3027 s / sqrt(3) with s = 1
     assert lines == ["99 [96.52, 101.5], seeds 0, 1, 2", *(record.key for record in kept)]
     assert cli("show", "mnist-accuracy", "--paper", "harakeh", "--results", store.root).stdout.startswith(
-        "replicated: 99.00"
+        "inconclusive: 99.00 [96.52"
     )
     assert cli("show", "harakeh:paper:mnist/cw/epistemic/fooling_rate").stdout == "30-37 % in the paper\n"
     both = cli("show", "--results", store.root, address[1], "harakeh:paper:mnist/cw/epistemic/fooling_rate")

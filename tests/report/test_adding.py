@@ -100,7 +100,9 @@ def test_readmes_steps_lead_from_four_files_to_a_number_in_a_table(
     assert len(list((project / "results" / "harakeh" / "smoke").glob("*.json"))) == 1, told
     shown = FILE_AND_SHOW.format(module=module, kind=kind, column=column, estimator=estimator)
     value, before, after = run(project, "-c", shown).splitlines()
-    assert f"{float(value):.1f} ×1" in after.split("|") and f"{float(value):.1f} ×1" not in before.split("|")
+    assert f"{float(value):.1f}, one seed" in after.split("|") and f"{float(value):.1f}, one seed" not in before.split(
+        "|"
+    )
     # The gate, the plan and the status know the new cell too, and imports still run one way.
     assert "1 recorded" in run(project, "-m", "experiments", "status", "--profile", "smoke", "--only", only)
     lint = Path(sys.executable).parent / "lint-imports"

@@ -15,7 +15,7 @@ import papermill
 import pytest
 import yaml
 
-from experiments import execution, papers
+from experiments import claims, execution, papers
 from lib.errors import BadValue
 from lib.training import checkpoints
 from report import site
@@ -419,7 +419,7 @@ def test_pages_show_only_what_the_code_hands_them(notebook: Path) -> None:
 
 def test_the_tolerances_that_the_reader_is_told_are_the_declared_ones() -> None:
     text = " ".join((ROOT / "book" / "how_to_read.md").read_text(encoding="utf-8").split())
-    declared = {f"{value:g}" for value in site.tables.claims.tolerances("harakeh").values()}
+    declared = {f"{value:g}" for value in claims.tolerances("harakeh").values()}
     told = re.search(r"tolerance declared for that kind of number: (.*?)\.", text)
     assert told is not None
     assert {"1", "3", "5"} <= set(re.findall(r"\b\d+\b(?<!CIFAR-10)", told[1])) <= declared

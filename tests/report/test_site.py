@@ -27,7 +27,7 @@ from PIL import Image
 
 from experiments import papers, published, verification
 from experiments.records import Store, read
-from report import benchmark_page, status_page, tables
+from report import benchmark_page, claims_page, status_page, tables
 from report.papers import harakeh
 from report.prose import TOKEN, fill
 
@@ -260,7 +260,7 @@ def straight(text: str) -> str:
     ("page", "name", "make"),
     [
         (CHAPTER, "table2", lambda store: harakeh.table2(store, attack="fgsm")),
-        ("book/claims.html", "claims", lambda store: tables.claims_table(store, "harakeh")),
+        ("book/claims.html", "claims", lambda store: claims_page.claims_table(store, "harakeh")),
         ("book/status.html", "grid", lambda store: status_page.grid_table(store, "harakeh")),
     ],
     ids=["table2", "claims", "grid"],

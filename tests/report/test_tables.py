@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,17 +23,15 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from experiments import claims, costs, papers, published
-from experiments.address import readings
+from experiments.contrasts import Measured
 from experiments.find import row as cells_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM, MNIST_EPSILONS
 from experiments.records import Record, Result, Store
-from experiments.verdicts import Measured, Word
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
-from report import benchmark_page, numbers, site, status_page, tables
+from report import benchmark_page, claims_page, numbers, site, status_page
 from report.figures.looks import ESTIMATORS as ESTIMATOR_LOOKS
-from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers import harakeh as pages
 from report.papers import harakeh_panels as shown
@@ -91,7 +89,7 @@ def in_csv(table: Table) -> list[list[str]]:
 def every_table(store: Store) -> dict[str, Table]:
     return {
         "table2": pages.table2(store, attack="fgsm"),
-        "claims": tables.claims_table(store, "harakeh"),
+        "claims": claims_page.claims_table(store, "harakeh"),
         "grid": status_page.grid_table(store, "harakeh"),
         "curves": shown.curves_table(shown.panels(store)),
     }
@@ -119,12 +117,12 @@ def line_of(store: Store, data: str, estimator: str, quantity: str) -> dict[str,
         ([98.0, 99.0, 100.0], 10_000, "99.00 [96.52, 100.00] ×3"),
         ([10.0, 12.0, 11.0], 10_000, "11.00 [8.52, 13.48] ×3"),
         ([40.0, 60.0], 10_000, "50.00 [0.00, 100.00] ×2"),
-        ([10.0, 10.0], 10_000, "10.00 [10.00, 10.00] ×2"),
-        # Wilson at p = 1/2: 1.96 / (2 sqrt(n)) / sqrt(1 + z²/n); at p = 0 the upper end is z²/(n + z²).
-        ([50.0], 10_000, "50.00 [49.02, 50.98] ×1"),
-        ([50.0], 100, "50.00 [40.38, 59.62] ×1"),
-        ([0.0], 100, "0.00 [0.00, 3.70] ×1"),
-        ([100.0], 10_000, "100.00 [99.96, 100.00] ×1"),
+        # No spread. Wilson at p = 1/2: 1.96 / (2 sqrt(n)) / sqrt(1 + z²/n); at p = 0 the upper end is z²/(n + z²).
+        ([50.0, 50.0], 10_000, "50.00 [49.02, 50.98] ×2"),
+        ([50.0, 50.0], 100, "50.00 [40.38, 59.62] ×2"),
+        ([0.0, 0.0, 0.0], 100, "0.00 [0.00, 3.70] ×3"),
+        ([100.0, 100.0], 10_000, "100.00 [99.96, 100.00] ×2"),
+        ([50.0], 10_000, "50.00, one seed"),
     ],
 )
 def test_a_number_is_its_mean_interval_and_seeds(values: list[float], points: int, text: str) -> None:
@@ -133,12 +131,6 @@ def test_a_number_is_its_mean_interval_and_seeds(values: list[float], points: in
 
 def test_no_number_is_not_run() -> None:
     assert numbers.number(None) == NOT_RUN == "not run"
-
-
-def test_the_interval_of_one_seed_has_the_percentage_itself_as_its_mean() -> None:
-    found = numbers.interval_of(Measured((12.34,), (0,), 10_000))
-    assert found.mean == 12.34 and found.n == 1
-    assert found.low < 12.34 < found.high
 
 
 # --- Table 2 ------------------------------------------------------------------------------------------------------------
@@ -179,10 +171,10 @@ def test_table2_of_another_attack_has_its_own_rows(store: Store) -> None:
 )
 def test_a_record_enters_its_own_column_and_no_other(store: Store, profile: str, network: str, column: str) -> None:
     wanted: dict[str, Any] = {"dataset": "mnist", "network": network, "estimator": "none"}
-    for cell, accuracy, attacked in zip(cells(profile, **wanted), (98, 99, 100), (20, 22, 21), strict=False):
+    for cell, accuracy, attacked in zip(cells(profile, **wanted), (99, 99.1, 99.2), (20, 22, 21), strict=False):
         put(store, cell, float(accuracy), float(attacked))
     clean, attacked_row = (line_of(store, "MNIST", "none", quantity) for quantity in ("clean", "attacked"))
-    assert clean[column] == "99.00 [96.52, 100.00] ×3 ✓"  # 0.37 from 99.37
+    assert clean[column] == "99.10 [98.85, 99.35] ×3 ✓"  # from 98.37
     assert attacked_row[column] == "21.00 [18.52, 23.48] ×3"  # 11.04 from 9.96
     found = ours(pages.table2(store, attack="fgsm"))
     assert found.count("not run") == len(found) - 2
@@ -198,36 +190,35 @@ def test_the_attacker_of_one_draw_has_a_column_for_the_epistemic_network(store: 
         for estimator in ("none", "epistemic", "aleatoric")
         for quantity in ("clean", "attacked")
     }
-    # Wilson at p = 1/4 and n = 10,000: 0.2501 +- 1.96 sqrt(0.1875 / 10,000).
-    assert found.pop(("epistemic", "attacked")) == "25.00 [24.16, 25.86] ×1 ✓"  # 2.08 from 22.92
+    assert found.pop(("epistemic", "attacked")) == "25.00, one seed"
     assert found.pop(("aleatoric", "attacked")) == NOT_RUN  # random as well, and never attacked through one draw
     assert set(found.values()) == {pages.SAME}
-    assert quote(store, "one_draw:mnist-fgsm-epistemic", "harakeh") == "replicated, 1 seed"
-    assert quote(store, "text:mnist-fgsm-epistemic", "harakeh") == "not replicated, 1 seed"
+    assert quote(store, "one_draw:mnist-fgsm-epistemic", "harakeh") == "one seed"
+    assert quote(store, "text:mnist-fgsm-epistemic", "harakeh") == "one seed"
     assert quote(store, "text:mnist/fgsm/epistemic?adversarial_accuracy_one_draw", "harakeh") == "25.0 %"
 
 
 @pytest.mark.parametrize("side", [-1, 1], ids=["below", "above"])
 @pytest.mark.parametrize("name", ROWS)
 def test_the_tick_includes_the_end_of_the_tolerance(store: Store, name: str, side: int) -> None:
-    dataset, _, estimator, quantity = name.split("/")
-    network = {"mnist": "basic_cnn", "cifar10": "fully_convolutional"}[dataset]
-    cell = cells(dataset=dataset, network=network, estimator=estimator)[0]
-    # As a percentage of 10,000 test images: a whole number of them.
-    at_end = round(100 * (PRINTED[name].value + side * CLOSE[name])) / 100
-    row = [DATASET_NAMES[dataset], estimator, pages.QUANTITIES[quantity]]
-    for value, ticked in ((at_end, True), (round(at_end + side * 0.01, 2), False)):
-        if value <= 100:
-            put(store, cell, **{{"accuracy": "accuracy", "adversarial_accuracy": "attacked"}[quantity]: value})
-            found = line_of(store, *row)["Ours: text's network"]
-            assert found.startswith(f"{value:.2f} ") and found.endswith(" ✓") == ticked
+    """Two seeds that differ by 0.02 have an interval of 12.706 * 0.01 to either side of their mean."""
+    at_end = PRINTED[name].value + side * (CLOSE[name] - 0.12706204736)
+    for value, ticked in ((at_end, True), (at_end + side * 0.01, False)):
+        if value <= 99.99:
+            pair = Measured((value - 0.01, value + 0.01), (0, 1), 10_000)
+            found = numbers.marked(PRINTED[name], pair, CLOSE[name])
+            assert found.endswith(" ✓") == (ticked and pair.interval.high <= 100)
+            assert numbers.is_close(PRINTED[name], pair, CLOSE[name]) == ticked
 
 
-def test_the_tick_is_that_of_the_mean(store: Store) -> None:
-    put_seeds(store, [90.0, 96.0], dataset="mnist", network="basic_cnn", estimator="none")
-    assert not line_of(store, "MNIST", "none", "clean")["Ours: text's network"].endswith("✓")
-    put_seeds(store, [97.0, 100.0], dataset="mnist", network="basic_cnn", estimator="none")
-    assert line_of(store, "MNIST", "none", "clean")["Ours: text's network"].endswith("✓")
+def test_the_tick_is_that_of_the_whole_interval(store: Store) -> None:
+    for values, ticked in (
+        ([90.0, 96.0], False),
+        ([97.0, 100.0], False),
+        ([99.0, 99.01, 99.02], True),
+    ):
+        put_seeds(store, values, dataset="mnist", network="basic_cnn", estimator="none")
+        assert line_of(store, "MNIST", "none", "clean")["Ours: text's network"].endswith("✓") == ticked
 
 
 def test_the_time_of_a_seed_is_the_median_with_training(store: Store) -> None:
@@ -291,82 +282,6 @@ def test_a_cell_may_hold_anything() -> None:
 def test_a_tables_markdown_is_numbered_and_captioned() -> None:
     text = Table(["a"], [["1"]]).markdown(name="table-x", caption="What a is")
     assert text.splitlines() == ["```{table} What a is", ":name: table-x", "", "| a |", "| --- |", "| 1 |", "```"]
-
-
-# --- claims -------------------------------------------------------------------------------------------------------------
-
-
-def test_the_claims_table_has_one_row_a_claim(store: Store) -> None:
-    found, declared = tables.claims_table(store, "harakeh"), claims.load("harakeh")
-    assert len(found.rows) == len(declared)
-    for row, claim in zip(found.rows, declared, strict=True):
-        assert claim.quote in row[0] and claim.where in row[0]
-        assert len(row) == len(found.head) == 3 + len(readings("harakeh"))
-
-
-def test_the_claims_table_uses_the_five_words_alone(store: Store) -> None:
-    seen = set()
-    for cell in cells():
-        # Right for the text's network; for the tutorial's, everything at 50 %.
-        text = "tutorial" not in cell.network
-        ids = (f"{cell.dataset}/fgsm/{cell.estimator}/{quantity}" for quantity in ("accuracy", "adversarial_accuracy"))
-        put(store, cell, *(PRINTED[name].value + 0.01 * cell.seed if text else 50.0 for name in ids))
-    for row in tables.claims_table(store, "harakeh").rows:
-        for verdict in row[3:]:
-            word = re.match(r"(?:\*\*)?([a-z ]+)", verdict)
-            assert word is not None and word[1] in get_args(Word), verdict
-            assert (
-                ("seed" in verdict)
-                == verdict.startswith("**")
-                == (word[1] not in ("not run", "not testable as written"))
-            )
-            seen.add(word[1])
-    assert {"replicated", "not replicated", "not testable as written", "not run"} <= seen
-
-
-def test_a_verdict_comes_with_its_numbers(store: Store) -> None:
-    put_seeds(store, [99.0, 99.1, 99.2], dataset="mnist", network="basic_cnn", estimator="none")
-    put_seeds(store, [50.0], dataset="mnist", network="basic_cnn_tutorial", estimator="none")
-    found = tables.claims_table(store, "harakeh")
-    (row,) = [
-        row
-        for claim, row in zip(claims.load("harakeh"), found.rows, strict=True)
-        if claim.cells == ("mnist/fgsm/none/accuracy",)
-    ]
-    assert row[2] == "99.37"
-    said = dict(zip((name.removeprefix("Verdict, ") for name in found.head[3:]), row[3:], strict=True))
-    assert said["text's network"] == "**replicated**: 99.10 [98.85, 99.35], 3 seeds"  # 4.3027 * 0.1 / sqrt(3) = 0.248
-    assert said["tutorial's network"] == "**not replicated**: 50.00 [49.02, 50.98], 1 seed"
-    assert said["`reduced`"] == "not run"
-
-
-def test_each_rule_names_its_cells_and_its_limit(store: Store) -> None:
-    rows = tables.claims_table(store, "harakeh").rows
-    for claim, (_, rule, *_) in zip(claims.load("harakeh"), rows, strict=True):
-        if claim.kind == "not_testable":
-            assert rule == f"none: {claim.reason}"
-            continue
-        limit = claim.margin if claim.kind == "no_gain" else claim.tolerance
-        assert rule.endswith(f" {limit:g}")
-        assert rule.count(" − ") == len(claim.cells) - 1
-        names = [DATASET_NAMES[cell.split("/")[0]] for cell in claim.cells]
-        assert re.findall("|".join(DATASET_NAMES.values()), rule) == names  # in the order of the subtraction
-        assert "/" not in rule and "_" not in rule
-
-
-@pytest.mark.parametrize("full", [False, True])
-def test_the_summary_adds_up_to_the_number_of_claims(store: Store, full: bool) -> None:
-    for cell in cells() if full else []:
-        put(store, cell, 90.0)
-    line = verdicts(store, "harakeh")
-    total, counts = re.fullmatch(r"(\d+) claims, (.*)", line).groups()  # type: ignore[union-attr]
-    found = dict(re.fullmatch(r"(\d+) (.+)", part).groups()[::-1] for part in counts.split(", "))  # type: ignore[union-attr]
-    assert sum(map(int, found.values())) == int(total) == len(claims.load("harakeh"))
-    assert set(found) <= set(get_args(Word))
-    untestable = sum(claim.kind == "not_testable" for claim in claims.load("harakeh"))
-    assert found["not testable as written"] == str(untestable)
-    if not full:
-        assert found["not run"] == str(int(total) - untestable)
 
 
 # --- curves and figures -------------------------------------------------------------------------------------------------
@@ -511,7 +426,11 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
         f"{paper}-{table}.{kind}" for paper in papers.NAMES for table in ("claims", "grid") for kind in ("md", "csv")
     }
     made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
-    made |= {f"{name}.{kind}" for name in ("changed", "checks", *benchmark_page.PAGES) for kind in ("md", "csv")}
+    made |= {
+        f"{name}.{kind}"
+        for name in ("changed", "checks", "words", "corrections", *benchmark_page.PAGES)
+        for kind in ("md", "csv")
+    }
     assert names == made | {"first.png"}
 
 
@@ -653,7 +572,7 @@ def test_each_form_has_its_own_column(store: Store, form: str) -> None:
     (row,) = [row for row in table.rows if row[1] == "aleatoric" and row[2] == "fooling rate"]
     by_reading = dict(zip(table.head, row, strict=True))
     title = {"one_draw": "one draw", "expectation": "expectation"}[form]
-    assert by_reading.pop(f"Ours: text's network, {title}").startswith("50.00 ")
+    assert by_reading.pop(f"Ours: text's network, {title}").startswith("50.00, one seed")
     assert {text for name, text in by_reading.items() if name.startswith("Ours")} == {NOT_RUN}
 
 
@@ -678,7 +597,7 @@ def test_the_clean_accuracy_of_a_targeted_row_is_that_of_the_same_victim(store: 
     put(store, cells(**TEXT, estimator="none")[0], 99.0)
     for attack in ("cw", "jsma"):
         (row,) = [r for r in pages.table2(store, attack=attack).rows if r[1] == "none" and r[2] == "clean"]
-        assert row[4].startswith("99.00 ")
+        assert row[4] == "99.00, one seed"
     (row,) = [r for r in pages.table2(store, attack="black_box").rows if r[1] == "none" and r[2] == "clean"]
     assert row[4] == NOT_RUN  # its victim trained for longer
 
@@ -695,7 +614,7 @@ def test_the_tables_beyond_his_say_not_run_or_quote_the_records(store: Store) ->
     assert row[3:5] == [NOT_RUN, "7.5 [1.1, 13.9] ×2"]
     put_row(store, {"auroc_entropy": 80.0}, seeds=1, **TEXT, estimator="none", attack="cw", form="mean")
     (row,) = [r for r in pages.detection_table(store).rows if r[:3] == ["MNIST, text's network", "none", "entropy"]]
-    assert row[3:] == [NOT_RUN, NOT_RUN, "80.0 ×1", NOT_RUN, NOT_RUN, NOT_RUN]
+    assert row[3:] == [NOT_RUN, NOT_RUN, "80.0, one seed", NOT_RUN, NOT_RUN, NOT_RUN]
 
 
 def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
@@ -729,7 +648,7 @@ def test_checks_without_records_are_not_run(store: Store) -> None:
     ("values", "text"),
     [
         ([], "not run"),
-        ([12.34], "12.3 ×1"),
+        ([12.34], "12.3, one seed"),
         ([1.0, 3.0], "2.0 [0.0, 14.7] ×2"),  # 2 ± 12.71 * 1.414 / 1.414
         ([97.0, 99.0], "98.0 [85.3, 100.0] ×2"),
         ([40.0, 50.0, 60.0], "50.0 [25.2, 74.8] ×3"),  # 50 ± 4.303 * 10 / 1.732

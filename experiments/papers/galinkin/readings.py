@@ -76,13 +76,25 @@ MEASURED = frozenset(
 
 def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     """The row of an id of Table 1, or those that an average is of."""
+    return [_of_victim(one, *row) for row in _rows(path)]
+
+
+def victims(path: Sequence[str]) -> list[tuple[str, str]]:
+    """The accuracies of Table 1, for membership of the networks that it was inferred of, which have half of the data."""
+    rows = ["/".join(row) for row in _rows(path)]
+    accuracies = [f"{row.rpartition('/')[0]}/accuracy" for row in rows]
+    return list(zip(accuracies, [f"{row}?accuracy" for row in rows], strict=True))
+
+
+def _rows(path: Sequence[str]) -> list[tuple[str, str, str, str]]:
+    """Data set, network, victim and quantity of each row of Table 1 that an id is of."""
     if not 2 <= len(path) <= 4:
         raise BadValue(f"id: expected data set/network/victim/quantity, got {'/'.join(path)}")
     dataset, *middle, quantity = path
     check_choice("quantity", quantity, ("accuracy", *ATTACKS, "membership"))
     networks = [middle[0]] if len(middle) == 2 else NETWORKS
-    victims = [check_choice("victim", middle[-1], VICTIMS)] if middle else VICTIMS
-    return [_of_victim(one, dataset, network, victim, quantity) for network, victim in product(networks, victims)]
+    chosen = [check_choice("victim", middle[-1], VICTIMS)] if middle else VICTIMS
+    return [(dataset, network, victim, quantity) for network, victim in product(networks, chosen)]
 
 
 def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: str) -> list[Source]:

@@ -26,6 +26,7 @@ MEASURED = frozenset(
     "outside sigma adversarial_sigma auroc_entropy auroc_mutual_information auroc_variance queries source_accuracy "
     "substitute_accuracy substitute_agreement white_box_accuracy black_box_accuracy untrained_accuracy".split()
 )
+ATTEMPTS = {"cw": 10, "jsma": 9}  # targets that an image is aimed at
 RANDOM = ("epistemic", "aleatoric")  # victims whose answers are
 
 
@@ -49,7 +50,13 @@ def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
         elif form == "one_draw" and estimator != "none":
             quantity = f"{quantity}_one_draw"
     found |= _settings(found, form, quantity)
-    return [[Source(found, quantity or "accuracy", one.profiles)]]
+    return [[Source(found, quantity or "accuracy", one.profiles, attempts=ATTEMPTS.get(found["attack"], 1))]]
+
+
+def victims(path: Sequence[str]) -> list[tuple[str, str]]:
+    """The clean accuracy of a row of his table."""
+    accuracy = "/".join([*path[:3], "accuracy"])
+    return [(accuracy, accuracy)]
 
 
 def _settings(found: Mapping[str, Any], form: str, quantity: str) -> dict[str, Any]:
