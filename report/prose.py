@@ -28,10 +28,11 @@ from experiments.address import (
     check_planned,
     is_claim,
     parse,
+    reading,
     resolve,
     sources,
 )
-from experiments.judging import verdict
+from experiments.judging import judge_part, verdict
 from experiments.records import Store
 from experiments.verdicts import Word
 from lib.errors import BadValue, check_choice
@@ -64,6 +65,8 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
     Raises:
         BadValue: an address of nothing.
     """
+    if text == f"{DERIVED}:judged":
+        return str(judged(store))
     match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
     if match:
         return _derived(store, check_choice("paper", match[1] or paper, papers.NAMES), match[2])
@@ -95,6 +98,12 @@ def verdicts(store: Store, paper: str) -> str:
     words = Counter(verdict(store, parse(f"{VERDICT}:{one.id}", paper)).word for one in claims.load(paper))
     counts = [f"{words[word]} {word}" for word in reversed(get_args(Word)) if words[word]]
     return f"{words.total()} claims, {', '.join(counts)}"
+
+
+def judged(store: Store) -> int:
+    """How many parts have an interval as the papers' texts describe them: of 95 % intervals, one in twenty misses by chance."""
+    parts = ((paper, part) for paper in papers.NAMES for one in claims.load(paper) for part in one.parts)
+    return sum(judge_part(store, paper, reading(paper), part).low is not None for paper, part in parts)
 
 
 def _told(store: Store, address: Address) -> str:

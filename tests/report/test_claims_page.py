@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any, get_args
 
 import pytest
+from facts import FACTS
 
 from experiments import claims, papers
 from experiments.address import parse, readings
@@ -19,8 +20,6 @@ from experiments.verdicts import Word
 from report import claims_page
 from report.names import DATASET_NAMES
 from report.prose import verdicts
-
-FACTS = {"device": "A chip", "seconds": 1.0, "commit": "abc123", "finished": "2026-11-20T08:00:00+00:00"}
 
 
 @pytest.fixture
