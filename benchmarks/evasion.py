@@ -52,7 +52,7 @@ def carlini_wagner(*, targeted: bool) -> list[Implementation]:
 def jsma() -> list[Implementation]:
     """The implementations of JSMA that are installed, ours first."""
     return installed(
-        Implementation("ours", partial(evasion.jsma, theta=1.0, gamma=GAMMA)),
+        Implementation("ours", partial(evasion.jsma, targeted=True, theta=1.0, gamma=GAMMA)),
         Implementation("torchattacks, one by one", torchattacks_jsma, "torchattacks", True),
         Implementation("ART", partial(by_art, "SaliencyMapMethod", theta=1.0, gamma=GAMMA), "art"),
     )

@@ -6,14 +6,11 @@ import torch
 from torch import Tensor
 
 from .errors import BadValue, check_count
+from .evasion.pieces import images_at_once
 from .layers import check_evaluating
 from .metrics import check_no_nan
 from .uncertainty import Victim, check_victim
 from .uncertainty.scores import UNCERTAINTY_SCORES, scores_of
-
-# Images times draws that go through the network at once. On a CPU a larger batch is slower: its activations outgrow what the
-# allocator keeps, and every layer pays for fresh pages.
-ATTACK_BATCH = {"cpu": 250, "cuda": 5000}
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,3 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
             parts.append([victim.combine(samples).argmax(1), votes.argmax(1), *scores])
     answer, vote, *scores = (torch.cat(column) for column in zip(*parts, strict=True))
     return Judgement(answer, vote, dict(zip(scores_of(victim), scores, strict=True)))
-
-
-def images_at_once(device: str | torch.device, draws: int) -> int:
-    """How many images go through the network together when each takes `draws` passes; any accelerator counts as CUDA."""
-    return max(1, ATTACK_BATCH["cpu" if torch.device(device).type == "cpu" else "cuda"] // draws)

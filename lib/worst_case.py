@@ -26,7 +26,8 @@ from .evasion import Decided, Look
 from .evasion.checks import check_images, check_scores
 from .evasion.decision import distances
 from .evasion.examination import examine
-from .judging import images_at_once, judge
+from .evasion.pieces import images_at_once
+from .judging import judge
 from .planning import Plan, plan
 from .progress import track
 from .resumption import Standing, fingerprint, resume, save

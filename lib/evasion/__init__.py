@@ -1,13 +1,19 @@
 """Attacks on the prediction, one family a file, all with one signature:
 
-    attack(victim, x, y, *, settings...) -> adversarial images
+    attack(victim, x, y, *, epsilon, targeted=False, generator=None, settings...) -> adversarial images
 
 `victim` is a module from images (n, c, h, w) to logits or log-probabilities (n, k), `y` (n,) the labels, int64, to move away
-from or, for a targeted attack, to reach (JSMA is always one). What comes back has the shape of `x`, lies inside the victim's
-bounds and the stated budget, and, for a victim that is not random, does not depend on the batch it was computed in. (CleverHans
-averages the loss of FGSM and PGD over the batch, so that where a victim is surer than log-odds of some 95, a gradient underflows
-sooner in a larger one; and so do FGSM and PGD here, with `loss="cross_entropy"`.) A budget is kept up to the rounding of float32:
-within the bounds 0 and 1 no feature moves farther than epsilon + 2^-24 (6e-8), in others than that times the largest of them.
+from or, `targeted`, to reach; `epsilon` is the budget, of all images or of each (n,), in a norm that `NORMS_OF` names. Those that
+look for the smallest change, Carlini and Wagner's and JSMA, have no budget by default; with one they give an image back as it was
+that needs more. What comes back has the shape of `x`, lies inside the victim's bounds and the budget, and, for a victim that is
+not random, does not depend on the batch it was computed in. (CleverHans averages the loss of FGSM and PGD over the batch, so that
+where a victim is surer than log-odds of some 95, a gradient underflows sooner in a larger one; and so do FGSM and PGD here, over
+a piece of it, in the l_inf ball with `loss="cross_entropy"`.) A budget is kept up to the rounding of float32: within the bounds
+0 and 1 no feature moves farther than epsilon + 2^-24 (6e-8), in others than that times the largest of them, and in l2 no image
+farther than epsilon times 1 + 1e-6.
+
+Many images are attacked in pieces, so that memory does not grow with their number; of a random victim, whose draws follow the
+pieces, `evasion.pieces` says how large they are.
 
 A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack trains a substitute on the
 victim's labels (`train_substitute`), which any of these then attacks.
@@ -36,11 +42,10 @@ ATTACKS: dict[str, Callable[..., Tensor]] = {
     "carlini_wagner": carlini_wagner,
     "jsma": jsma,
 }
-# The norms that each can bound.
-NORMS_OF: dict[str, tuple[str, ...]] = {
+NORMS_OF: dict[str, tuple[str, ...]] = {  # in which norms each can keep to a budget
     "fgsm": ("linf",),
-    "pgd": ("linf",),
-    "pgd_aware": ("linf",),
+    "pgd": ("linf", "l2"),
+    "pgd_aware": ("linf", "l2"),
     "carlini_wagner": ("l2",),
     "jsma": ("l0",),
 }

@@ -1,72 +1,105 @@
 """Projected gradient descent by an attacker who knows that uncertain answers are rejected, and by which score."""
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
 
-from ..errors import check_count, check_number
+import torch
+from torch import Tensor, nn
+
+from ..errors import check_choice, check_count, check_number
 from ..layers import only_input_gradients
-from ..uncertainty import Victim, check_victim
+from ..metrics import entropy
+from ..uncertainty import Victim
 from ..uncertainty.scores import UNCERTAINTY_SCORES, check_score
-from .checks import check_classes, check_images, check_steps, tell_of_probabilities
-from .forms import cross_entropies
+from . import ball
+from .checks import check_answers, check_attack, check_budget, check_classes, check_steps, extent
+from .forms import Look, cross_entropies, looks
+from .pieces import in_pieces
 
 
 def pgd_aware(
-    victim: Victim,
+    victim: nn.Module,
     x: Tensor,
     y: Tensor,
     *,
-    epsilon: float,
-    step_size: float,
-    steps: int,
-    score: str,
+    epsilon: float | Tensor,
+    norm: str = "linf",
+    step_size: float | None = None,
+    steps: int = 40,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    score: str = "entropy",
     weight: float = 1.0,
     draws: int = 10,
 ) -> Tensor:
-    """Images in the l_inf ball that are misclassified with as little of `score` as can be had.
+    """Images in the ball that are misclassified with as little of `score` as can be had.
 
     The attacker pulls each image towards the likeliest class other than `y`. Merely pushing it away from `y` would have to climb
     over the boundary, where answers are uncertain, against the weight of the score.
 
     Args:
-        victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them.
+        victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them, or over those
+            of a `Look`, whatever its form makes of them.
         x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) to move away from.
-        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `evasion`.
-        step_size: length of a step, at most `epsilon`.
-        steps: number of steps, from `x` itself.
-        score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them.
+        y: labels (n,) to move away from or, `targeted`, to reach.
+        epsilon: budget, in the units of `x`, of all images or of each (n,), kept up to rounding: see `evasion`.
+        norm: see `pgd`, as for `step_size`, `steps` and `generator`.
+        step_size: length of a step.
+        steps: number of steps.
+        targeted: whether `y` are targets.
+        generator: where a random start comes from; None starts at `x`.
+        score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them; a module has its "entropy".
         weight: what a unit of the score costs, in nats of the loss.
         draws: K, at every step; an ensemble has no more than its members, and all of them are used.
 
     Raises:
-        BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds.
+        BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds; a
+            victim whose answers or gradients are NaN.
     """
     check_number("weight", weight, low=0.0, high=1e6)
     check_count("draws", draws)
-    check_victim(victim)
-    draws = draws if victim.random else victim.draws
-    uncertainty = UNCERTAINTY_SCORES[check_score(score, victim)]
-    low, high = check_images(victim, x, y)
-    epsilon, step_size = check_steps(epsilon, step_size, steps, width=high - low)
+    if isinstance(victim, Look):
+        draws, victim = victim.passes, victim.victim
+    bounds = check_attack(victim, x, y, targeted, generator)
+    uncertainty = _score(victim, score)
+    radius = check_budget(epsilon, x, check_choice("norm", norm, ball.NORMS), bounds)
+    length = check_steps(step_size, steps, radius, extent(x, norm, bounds))
     x = x.detach()
-    adversarial = x.clone()
     if len(x) == 0:
-        return adversarial
-    with torch.no_grad():
-        samples = victim.sample(x, draws)
-        tell_of_probabilities(samples)
-        answer = victim.combine(samples)
-        check_classes(y, answer.shape[1])
-        target = answer.scatter(1, y[:, None], -torch.inf).argmax(1)
-    with only_input_gradients(victim):
+        return x.clone()
+    if isinstance(victim, Victim) and not victim.random:
+        draws = victim.draws
+
+    def sample(x: Tensor, y: Tensor) -> Tensor:
+        samples = victim.sample(x, draws) if isinstance(victim, Victim) else looks(victim, x)  # (m, n, k)
+        check_answers(samples)
+        check_classes(y, samples.shape[2])
+        return samples
+
+    def walk(x: Tensor, y: Tensor, radius: Tensor, length: Tensor, adversarial: Tensor) -> Tensor:
+        if not targeted:
+            with torch.no_grad():
+                samples = sample(x, y)
+            answer = victim.combine(samples) if isinstance(victim, Victim) else samples[0]
+            y = answer.scatter(1, y[:, None], -torch.inf).argmax(1)
         for _ in range(steps):
-            adversarial.requires_grad_(True)
-            samples = victim.sample(adversarial, draws)  # (m, n, k)
-            loss = cross_entropies(samples, target).mean(1)
+            adversarial = adversarial.detach().requires_grad_(True)
+            samples = sample(adversarial, y)
             # minimise E_theta J(theta, x', target) + weight * score(x')
-            objective = loss + weight * uncertainty(victim, adversarial, samples)
+            objective = cross_entropies(samples, y).mean(1) + weight * uncertainty(adversarial, samples)
             (gradient,) = torch.autograd.grad(objective.sum(), adversarial)
-            adversarial = adversarial.detach() - step_size * gradient.sign()
-            adversarial = (x + (adversarial - x).clamp(-epsilon, epsilon)).clamp(low, high)
-    return adversarial.detach()
+            adversarial = adversarial.detach() - length * ball.steepest(gradient, norm)
+            adversarial = (x + ball.project(adversarial - x, radius, norm)).clamp(*bounds)
+        return adversarial
+
+    start = x if generator is None else (x + ball.anywhere(x, radius, norm, generator)).clamp(*bounds)
+    with only_input_gradients(victim):
+        return in_pieces(walk, victim, x, y, radius, length, start, draws=draws)
+
+
+def _score(victim: nn.Module, name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The score of that name as a function of images and samples (m, n, k); of a mere module there are but its answers."""
+    if isinstance(victim, Victim):
+        score = UNCERTAINTY_SCORES[check_score(name, victim)]
+        return lambda x, samples: score(victim, x, samples)
+    check_choice("score", name, ("entropy",))
+    return lambda x, samples: entropy(samples[0].log_softmax(1))

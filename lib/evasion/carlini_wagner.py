@@ -11,10 +11,11 @@ time, median of 3 runs, 1 of CleverHans's).
 import torch
 from torch import Tensor, nn
 
-from ..errors import check_count, check_flag, check_number
+from ..errors import check_count, check_number
 from ..layers import only_input_gradients
-from .checks import check_classes, check_images
+from .checks import check_attack, check_budget, check_classes, check_gradient, keep_within
 from .forms import answer, looks
+from .pieces import in_pieces
 
 ALMOST_ONE = 0.999999  # keeps arctanh finite at the bounds, as in the authors' code
 LARGEST_CONSTANT = 1e10
@@ -25,7 +26,9 @@ def carlini_wagner(
     x: Tensor,
     y: Tensor,
     *,
+    epsilon: float | Tensor | None = None,
     targeted: bool = False,
+    generator: torch.Generator | None = None,
     iterations: int = 100,
     search_steps: int = 1,
     constant: float = 10.0,
@@ -44,7 +47,9 @@ def carlini_wagner(
         victim: images to logits or log-probabilities, or a `Look` at a random victim.
         x: images (n, c, h, w) inside the victim's bounds.
         y: labels (n,) to move away from or, `targeted`, to reach.
+        epsilon: l2 budget of all images or of each (n,): one that needs more comes back as it was; None takes what it takes.
         targeted: whether `y` are targets.
+        generator: not drawn from; it is taken so that all attacks can be called alike.
         iterations: of Adam, in each search step.
         search_steps: of the binary search over each image's constant c.
         constant: where the search for c begins.
@@ -52,23 +57,25 @@ def carlini_wagner(
         confidence: the margin kappa, in logits, by which an image must be adversarial.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds.
+        BadValue: a setting out of range; labels that do not match the images; images outside the bounds; a victim whose
+            answers or gradients are NaN.
     """
-    check_flag("targeted", targeted)
     check_count("iterations", iterations)
     check_count("search_steps", search_steps)
     check_number("constant", constant, low=1e-12, high=LARGEST_CONSTANT)
     check_number("learning_rate", learning_rate, low=1e-12, high=1e3)
     check_number("confidence", confidence, low=0.0, high=1e6)
-    low, high = check_images(victim, x, y)
+    low, high = bounds = check_attack(victim, x, y, targeted, generator)
+    radius = None if epsilon is None else check_budget(epsilon, x, "l2", bounds)
     x = x.detach()
     if len(x) == 0:
         return x.clone()
-    # w = artanh(2 (x - low) / (high - low) - 1): any change of w stays inside the bounds
-    w = torch.atanh((2 * (x - low) / (high - low) - 1) * ALMOST_ONE)
-    best, best_l2 = x.clone(), x.new_full((len(x),), torch.inf)
-    c, c_low, c_high = x.new_full((len(x),), constant), x.new_zeros(len(x)), x.new_full((len(x),), torch.inf)
-    with only_input_gradients(victim):
+
+    def nearest(x: Tensor, y: Tensor) -> Tensor:
+        # w = artanh(2 (x - low) / (high - low) - 1): any change of w stays inside the bounds
+        w = torch.atanh((2 * (x - low) / (high - low) - 1) * ALMOST_ONE)
+        best, best_l2 = x.clone(), x.new_full((len(x),), torch.inf)
+        c, c_low, c_high = x.new_full((len(x),), constant), x.new_zeros(len(x)), x.new_full((len(x),), torch.inf)
         for _ in range(search_steps):
             change = torch.zeros_like(w).requires_grad_(True)
             adam = torch.optim.Adam([change], learning_rate)
@@ -82,6 +89,7 @@ def carlini_wagner(
                 f = margin(shown, y, targeted=targeted).add(confidence).clamp_min(0).mean(0)
                 # minimise |x' - x|^2 + c f(x')
                 (change.grad,) = torch.autograd.grad((l2 + c * f).sum(), change)
+                check_gradient(change.grad)
                 with torch.no_grad():
                     reached = margin(answer(victim, shown)[None], y, targeted=targeted)[0] + confidence < 0
                     succeeded |= reached
@@ -92,7 +100,10 @@ def carlini_wagner(
             c_low, c_high = torch.where(succeeded, c_low, c), torch.where(succeeded, c.minimum(c_high), c_high)
             # halve the interval, or look ten times further while there was no success
             c = torch.where(c_high.isinf(), 10 * c, (c_low + c_high) / 2).clamp_max(LARGEST_CONSTANT)
-    return best.detach().clamp(low, high)
+        return best.detach().clamp(low, high)
+
+    with only_input_gradients(victim):
+        return keep_within(in_pieces(nearest, victim, x, y), x, radius, 2)
 
 
 def margin(logits: Tensor, y: Tensor, *, targeted: bool) -> Tensor:

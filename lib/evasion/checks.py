@@ -1,12 +1,25 @@
 """What every attack asks of its victim, images, labels and settings before it begins."""
 
+import math
 import warnings
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadValue, VictimWarning, check_count, check_number
+from ..errors import BadValue, VictimWarning, check_count, check_flag, check_number
 from ..layers import check_evaluating
+from ..metrics import check_no_nan
+from ..seeds import check_generator
+
+
+def check_attack(
+    victim: nn.Module, x: Tensor, y: Tensor, targeted: bool, generator: torch.Generator | None
+) -> tuple[float, float]:
+    """The victim's bounds, once what every attack of `ATTACKS` is called with is known to fit; see `check_images`."""
+    check_flag("targeted", targeted)
+    if generator is not None:
+        check_generator(generator)
+    return check_images(victim, x, y)
 
 
 def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = True) -> tuple[float, float]:
@@ -82,13 +95,13 @@ def check_scores(scores: object) -> Tensor:
 
 
 def check_logits(scores: object) -> Tensor:
-    """The same, with a warning where they are probabilities: of these losses and margins are not what attacks take them for.
+    """The same, once `check_answers` has seen them.
 
     Raises:
-        BadValue: as `check_scores`.
+        BadValue: as `check_scores` and `check_answers`.
     """
     scores = check_scores(scores)
-    tell_of_probabilities(scores)
+    check_answers(scores)
     return scores
 
 
@@ -99,8 +112,13 @@ def looks_like_probabilities(scores: Tensor) -> bool:
     return bool(inside and ((shown.sum(-1) - 1).abs() < 1e-4).all())
 
 
-def tell_of_probabilities(scores: Tensor) -> None:
-    """Warn if all of `scores` (..., k) look like probabilities."""
+def check_answers(scores: Tensor) -> None:
+    """See that none of `scores` (..., k) is NaN, and warn if all look like probabilities, whose losses and margins mislead.
+
+    Raises:
+        BadValue: one is NaN.
+    """
+    check_no_nan("victim: answered with", scores)
     if looks_like_probabilities(scores):
         warnings.warn(
             "victim: expected logits or log-probabilities, and its answers look like probabilities, in [0, 1] and of sum 1: "
@@ -108,6 +126,16 @@ def tell_of_probabilities(scores: Tensor) -> None:
             VictimWarning,
             stacklevel=3,
         )
+
+
+def check_gradient(gradient: Tensor) -> None:
+    """See that a gradient can be followed: of NaN the sign is 0, and an image would stay where it is.
+
+    Raises:
+        BadValue: some of it is NaN.
+    """
+    if gradient.isnan().any():
+        raise BadValue(f"victim: expected gradients that are numbers, got NaN in {int(gradient.isnan().sum())} places")
 
 
 def check_classes(y: Tensor, classes: int) -> None:
@@ -120,15 +148,48 @@ def check_classes(y: Tensor, classes: int) -> None:
         raise BadValue(f"y: expected labels below {classes}, the number of the victim's classes, got {int(y.max())}")
 
 
-def check_steps(epsilon: float, step_size: float, steps: int, *, width: float) -> tuple[float, float]:
-    """Budget and length of a step as floats, once they are known to be ones that steps of an attack can have.
+def extent(x: Tensor, norm: str, bounds: tuple[float, float]) -> float:
+    """The largest distance of two images of the shape of `x` (n, c, h, w) inside `bounds`, in l_inf, l2 or l0."""
+    features, width = math.prod(x.shape[1:]), bounds[1] - bounds[0]
+    return {"linf": width, "l2": width * math.sqrt(features), "l0": float(features)}[norm]
+
+
+def check_budget(epsilon: object, x: Tensor, norm: str, bounds: tuple[float, float]) -> Tensor:
+    """The budget of each of images `x` (n, c, h, w): (n, 1, 1, 1), of one number for all or a tensor (n,).
 
     Raises:
-        BadValue: a budget beyond `width`, that of the bounds; a step longer than the budget, or of no length; no steps.
+        BadValue: it is neither; a budget below 0 or beyond what the bounds leave.
     """
-    epsilon = check_number("epsilon", epsilon, low=0.0, high=width)
-    step_size = check_number("step_size", step_size, low=0.0, high=epsilon)
+    largest = extent(x, norm, bounds)
+    if not isinstance(epsilon, Tensor) or epsilon.dim() == 0:
+        return x.new_full((len(x), 1, 1, 1), check_number("epsilon", epsilon, low=0.0, high=largest))
+    if epsilon.shape != x.shape[:1] or not ((epsilon >= 0) & (epsilon <= largest)).all():
+        expected = f"a number in [0, {largest:g}] or a tensor of one for each image, ({len(x)},)"
+        raise BadValue(
+            f"epsilon: expected {expected}, got {tuple(epsilon.shape)} such as {epsilon.flatten()[:3].tolist()}"
+        )
+    return epsilon.detach().to(x).view(-1, 1, 1, 1)
+
+
+def check_steps(step_size: float | None, steps: int, radius: Tensor, largest: float) -> Tensor:
+    """The length of a step in each ball of `radius` (n, 1, 1, 1): 2.5 radius / steps if `step_size` is None.
+
+    So a walk gets from any point of the ball to its boundary and has steps left (Madry et al. 2018, section 5).
+
+    Raises:
+        BadValue: a step longer than `largest`, or of no length though there is a budget; no steps.
+    """
     check_count("steps", steps)
-    if step_size == 0 < epsilon:
-        raise BadValue(f"step_size: expected a positive number of at most epsilon = {epsilon:g}, got {step_size!r}")
-    return epsilon, step_size
+    if step_size is None:
+        return 2.5 * radius / steps
+    if check_number("step_size", step_size, low=0.0, high=largest) == 0 and radius.any():
+        raise BadValue(f"step_size: expected a positive number of at most {largest:g}, got {step_size!r}")
+    return torch.full_like(radius, step_size)
+
+
+def keep_within(found: Tensor, x: Tensor, radius: Tensor | None, order: float) -> Tensor:
+    """`found` (n, c, h, w) where it is within `radius` (n, 1, 1, 1) of `x` in the norm of that order, `x` where it is not."""
+    if radius is None:
+        return found
+    distance = torch.linalg.vector_norm((found - x).double(), order, dim=(1, 2, 3), keepdim=True)
+    return torch.where(distance <= radius, found, x)

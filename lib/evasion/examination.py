@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import VictimWarning
 from ..layers import only_input_gradients
 from ..uncertainty import Victim
-from .checks import check_images, check_scores, looks_like_probabilities, tell_of_probabilities
+from .checks import check_answers, check_images, check_scores, looks_like_probabilities
 from .forms import Look
 from .gradient import LOSSES
 
@@ -88,4 +88,4 @@ def _tell(found: Examination, victim: nn.Module, logits: Tensor, *, width: float
         told.append(f"images lie within {found.low:g} to {found.high:g} of its bounds: were they scaled twice?")
     for one in told:
         warnings.warn(f"victim: {one}", VictimWarning, stacklevel=3)
-    tell_of_probabilities(logits)
+    check_answers(logits)

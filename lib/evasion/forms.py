@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import check_choice, check_count
 from ..uncertainty import Victim, check_victim
-from .checks import check_logits, tell_of_probabilities
+from .checks import check_answers, check_logits
 
 FORMS = ("one_draw", "mean", "expectation")
 
@@ -40,10 +40,15 @@ class Look(nn.Module):
         self.draws = draws if victim.random else victim.draws
         self.bounds, self.random = victim.bounds, victim.random
 
+    @property
+    def passes(self) -> int:
+        """How many draws one look takes."""
+        return 1 if self.form == "one_draw" else self.draws
+
     def looks(self, x: Tensor) -> Tensor:
         """What one look shows: logits (m, n, k) of m = 1 answer, or of m = K draws whose losses are to be averaged."""
-        samples = self.victim.sample(x, 1 if self.form == "one_draw" else self.draws)
-        tell_of_probabilities(samples)
+        samples = self.victim.sample(x, self.passes)
+        check_answers(samples)
         return self.victim.combine(samples)[None] if self.form == "mean" else samples
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,7 +62,7 @@ def looks(victim: nn.Module, x: Tensor) -> Tensor:
         return victim.looks(x)
     if isinstance(victim, Victim):
         samples = victim.sample(x, victim.draws)
-        tell_of_probabilities(samples)
+        check_answers(samples)
         return victim.combine(samples)[None]
     return check_logits(victim(x))[None]
 

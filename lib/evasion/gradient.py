@@ -1,4 +1,4 @@
-"""FGSM and PGD in the l_inf ball: CleverHans's to the last bit, with our checks before and explicit randomness.
+"""FGSM and PGD: CleverHans's to the last bit in the l_inf ball, with our checks before and explicit randomness.
 
 CleverHans draws PGD's random start from PyTorch's global generator; here it comes from a generator handed in. Gradients
 flow through whatever the victim averages: a random victim is attacked through the mean of its T draws, unless it comes
@@ -12,17 +12,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadValue, VictimWarning, check_choice, check_flag, check_number
+from ..errors import BadValue, VictimWarning, check_choice, check_count
 from ..layers import only_input_gradients
 from ..seeds import check_generator
 from ..uncertainty import Victim
-from . import perturb
-from .checks import check_classes, check_images, check_logits, check_steps, tell_of_probabilities
-from .forms import Look
+from . import ball, perturb
+from .checks import check_answers, check_attack, check_budget, check_classes, check_logits, check_steps, extent
+from .forms import Look, answer, looks
+from .pieces import in_pieces
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
-    """The sum of the differences of logits ratio (Croce and Hein 2020) at labels `y`: it knows neither shift nor scale of logits.
+    """The differences of logits ratio (Croce and Hein 2020) at labels `y`, one by one: they know neither shift nor scale.
 
     Raises:
         BadValue: fewer than three classes.
@@ -33,15 +34,23 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
     own = logits.gather(1, y[:, None])[:, 0]
     rival = logits.scatter(1, y[:, None], -torch.inf).amax(1)
     largest = logits.topk(3, dim=1).values
-    return ((rival - own) / (largest[:, 0] - largest[:, 2] + 1e-12)).sum()
+    return (rival - own) / (largest[:, 0] - largest[:, 2] + 1e-12)
 
 
 SHOWN = 8  # images by which a network is known
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {**perturb.LOSSES, "dlr": dlr}
+Ascent = Callable[[Tensor, Tensor, Tensor, list[Tensor] | None], Tensor]
 
 
 def fgsm(
-    victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, targeted: bool = False, loss: str = "cross_entropy"
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    loss: str = "cross_entropy",
 ) -> Tensor:
     """The fast gradient sign method (Goodfellow et al. 2015; Harakeh, equation 4).
 
@@ -49,30 +58,32 @@ def fgsm(
         victim: images to logits or log-probabilities.
         x: images (n, c, h, w) in float32, inside the victim's bounds.
         y: labels (n,) whose loss is increased or, `targeted`, decreased.
-        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `evasion`.
+        epsilon: l_inf budget, in the units of `x`, of all images or of each (n,), kept up to rounding: see `evasion`.
         targeted: whether `y` is to be reached.
+        generator: not drawn from; it is taken so that all attacks can be called alike.
         loss: "cross_entropy", whose gradient vanishes in floating point where the victim is sure of its answer, or one that keeps
             its own: "log_odds", or "dlr" (three classes or more, and not `targeted`).
 
     Raises:
         BadValue: epsilon not a number from 0 to the width of the bounds; labels that do not match the images; images outside the
-            bounds, or of another type; another loss.
+            bounds, or of another type; another loss; a victim whose answers or gradients are NaN.
 
     Warns:
         VictimWarning: images that are not there yet have a gradient of exactly 0, and stay as they are; the victim answers with
             probabilities.
     """
-    low, high = check_images(victim, x, y)
-    check_flag("targeted", targeted)
-    epsilon = check_number("epsilon", epsilon, low=0.0, high=high - low)
-    ascend = _ascent(victim, y, loss, targeted=targeted, bounds=(low, high))
-    x = x.detach()
-    if len(x) == 0 or epsilon == 0:
+    bounds = check_attack(victim, x, y, targeted, generator)
+    radius = check_budget(epsilon, x, "linf", bounds)
+    ascend = _ascent(victim, loss, "linf", targeted=targeted, bounds=bounds)
+    x, stuck = x.detach(), list[Tensor]()
+    if not radius.any():
         return x.clone()
     _check_network(victim, x)
     with only_input_gradients(victim):
         # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
-        return ascend(x, epsilon, True)
+        found = in_pieces(lambda x, y, radius: ascend(x, y, radius, stuck), victim, x, y, radius)
+    _tell_of_zeros(torch.cat(stuck), loss)
+    return found
 
 
 def pgd(
@@ -80,9 +91,11 @@ def pgd(
     x: Tensor,
     y: Tensor,
     *,
-    epsilon: float,
-    step_size: float,
-    steps: int,
+    epsilon: float | Tensor,
+    norm: str = "linf",
+    step_size: float | None = None,
+    steps: int = 40,
+    restarts: int = 1,
     targeted: bool = False,
     generator: torch.Generator | None = None,
     loss: str = "cross_entropy",
@@ -93,57 +106,92 @@ def pgd(
         victim: images to logits or log-probabilities.
         x: images (n, c, h, w) in float32, inside the victim's bounds.
         y: labels (n,) whose loss is increased or, `targeted`, decreased.
-        epsilon: l_inf budget, in the units of `x`, kept up to rounding: see `evasion`.
-        step_size: length of a step, at most `epsilon`.
+        epsilon: budget, in the units of `x`, of all images or of each (n,), kept up to rounding: see `evasion`.
+        norm: in which the budget is, "linf" or "l2".
+        step_size: length of a step in that norm; None is 2.5 epsilon / steps, as in Madry et al., section 5. It may be above
+            `epsilon`: with a random start one step of 1.25 epsilon is the fast FGSM of Wong et al. 2020.
         steps: number of steps.
+        restarts: random starts that are tried. An image keeps the first from which it gets where it should, by one look at the
+            victim, or else the end of the highest loss (of a target, the lowest).
         targeted: whether `y` is to be reached.
-        generator: where the random start comes from; None starts at `x`.
+        generator: where random starts come from; None starts at `x`.
         loss: see `fgsm`.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds, or of another type.
+        BadValue: a setting out of range; labels that do not match the images; images outside the bounds, or of another type;
+            restarts without a generator; a victim whose answers or gradients are NaN.
 
     Warns:
         VictimWarning: at the first step images have a gradient of exactly 0; the victim answers with probabilities.
     """
-    low, high = check_images(victim, x, y)
-    check_flag("targeted", targeted)
-    if generator is not None:
+    bounds = check_attack(victim, x, y, targeted, generator)
+    if check_count("restarts", restarts) > 1:
         check_generator(generator)
-    epsilon, step_size = check_steps(epsilon, step_size, steps, width=high - low)
-    ascend = _ascent(victim, y, loss, targeted=targeted, bounds=(low, high))
-    x = x.detach()
-    if len(x) == 0 or epsilon == 0:
+    radius = check_budget(epsilon, x, check_choice("norm", norm, ball.NORMS), bounds)
+    length = check_steps(step_size, steps, radius, extent(x, norm, bounds))
+    ascend = _ascent(victim, loss, norm, targeted=targeted, bounds=bounds)
+    x, stuck = x.detach(), list[Tensor]()
+    if not radius.any():
         return x.clone()
     _check_network(victim, x)
-    adversarial = x if generator is None else (x + _offset(x, epsilon, generator)).clamp(low, high)
-    with only_input_gradients(victim):
+
+    def start() -> Tensor:
+        return x if generator is None else (x + ball.anywhere(x, radius, norm, generator)).clamp(*bounds)
+
+    def walk(x: Tensor, y: Tensor, radius: Tensor, length: Tensor, adversarial: Tensor) -> Tensor:
         for step in range(steps):
             # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
-            moved = ascend(adversarial, step_size, step == 0)
-            adversarial = (x + (moved - x).clamp(-epsilon, epsilon)).clamp(low, high)
-    return adversarial
+            moved = ascend(adversarial, y, length, None if step else stuck)
+            adversarial = (x + ball.project(moved - x, radius, norm)).clamp(*bounds)
+        return adversarial
+
+    def value(x: Tensor, y: Tensor) -> Tensor:
+        return _value(victim, x, y, loss, targeted=targeted)
+
+    with only_input_gradients(victim):
+        found = in_pieces(walk, victim, x, y, radius, length, start())
+        _tell_of_zeros(torch.cat(stuck), loss)
+        best = in_pieces(value, victim, found, y) if restarts > 1 else radius
+        for _ in range(1, restarts):
+            if len(left := (best < torch.inf).nonzero().flatten()) == 0:
+                break
+            again = in_pieces(walk, victim, *(part[left] for part in (x, y, radius, length, start())))
+            valued = in_pieces(value, victim, again, y[left])
+            better = valued > best[left]
+            found[left[better]], best[left[better]] = again[better], valued[better]
+    return found
 
 
-def _ascent(
-    victim: nn.Module, y: Tensor, loss: str, *, targeted: bool, bounds: tuple[float, float]
-) -> Callable[[Tensor, float, bool], Tensor]:
-    """A step, as a function of images (n, c, h, w), its length and whether it is the first: that one looks for what is odd."""
+def _ascent(victim: nn.Module, loss: str, norm: str, *, targeted: bool, bounds: tuple[float, float]) -> Ascent:
+    """A step, as a function of images (n, c, h, w), labels and lengths (n, 1, 1, 1).
+
+    Where a list is given, it gets which of the images have no gradient though they need one (n,).
+    """
     objective = LOSSES[check_choice("loss", loss, LOSSES)]
     if targeted and loss == "dlr":  # of a third-ranked target it is constant
         raise BadValue("loss: expected cross_entropy or log_odds for a targeted attack, got 'dlr'")
 
-    def ascend(x: Tensor, length: float, first: bool) -> Tensor:
+    def ascend(x: Tensor, y: Tensor, length: Tensor, stuck: list[Tensor] | None) -> Tensor:
         x = x.detach().requires_grad_(True)
         scores, labels = _per_draw(victim, x, y)
-        # The mean and not the sum, as in CleverHans.
-        (gradient,) = torch.autograd.grad(objective(scores, labels) / labels.numel(), x)
-        if first:
+        # In l_inf the mean and not the sum, as in CleverHans.
+        share = labels.numel() if norm == "linf" else 1
+        (gradient,) = torch.autograd.grad(objective(scores, labels).sum() / share, x)
+        if stuck is not None:
             astray = ((scores.argmax(1) == labels) == targeted).view(len(x), -1).all(1)  # where no step is needed
-            _tell_of_zeros(gradient[~astray], len(x), loss)
-        return (x.detach() + (-length if targeted else length) * gradient.sign()).clamp(*bounds)
+            stuck.append((gradient == 0).flatten(1).all(1) & ~astray)
+        return (x.detach() + (-length if targeted else length) * ball.steepest(gradient, norm)).clamp(*bounds)
 
     return ascend
+
+
+def _value(victim: nn.Module, x: Tensor, y: Tensor, loss: str, *, targeted: bool) -> Tensor:
+    """What each image is worth to the attack (n,), by one look: infinitely much where it has succeeded, else its loss."""
+    with torch.no_grad():
+        shown = looks(victim, x)
+        each = LOSSES[loss](shown.permute(1, 2, 0), y[:, None].expand(-1, len(shown))).mean(1)
+        reached = (answer(victim, shown).argmax(1) == y) == targeted
+    return torch.where(reached, torch.inf, -each if targeted else each)
 
 
 def _per_draw(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,24 +218,17 @@ def _check_network(victim: nn.Module, x: Tensor) -> None:
         samples = victim.sample(x[:SHOWN], 1)
     if source is not None and state is not None:
         source.set_state(state)
-    tell_of_probabilities(samples)
+    check_answers(samples)
 
 
-def _tell_of_zeros(gradient: Tensor, n: int, loss: str) -> None:
-    """Warn of those of `n` images of which no feature has a gradient."""
-    zeros = int((gradient == 0).flatten(1).all(1).sum())
+def _tell_of_zeros(stuck: Tensor, loss: str) -> None:
+    """Warn of those images (n,) of which no feature has a gradient."""
+    zeros, n = int(stuck.sum()), len(stuck)
     if zeros:
         others = " or ".join(repr(other) for other in LOSSES if other not in (loss, "cross_entropy"))
         warnings.warn(
             f"victim: the gradients of {zeros} of {n} images ({zeros / n:.1%}) are exactly 0 under "
             f"loss={loss!r}, so that no step moves them: the victim may look more robust than it is; try loss={others}",
             VictimWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
-
-
-def _offset(x: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
-    """A point drawn uniformly from the l_inf ball, whatever the memory layout of `x` (n, c, h, w), on its device."""
-    source = torch.Generator(x.device)
-    source.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
-    return torch.empty(x.shape, device=x.device).uniform_(-epsilon, epsilon, generator=source).clamp(-epsilon, epsilon)

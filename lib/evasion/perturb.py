@@ -15,12 +15,12 @@ from ..layers import only_input_gradients
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """The sum of the losses of a batch."""
-    return F.cross_entropy(logits, y, reduction="sum")
+    """The losses of logits (n, k, ...) at labels (n, ...), one by one."""
+    return F.cross_entropy(logits, y, reduction="none")
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
-    """The sum of the log-odds against the labels: the gradient of an image has the direction of its cross-entropy's.
+    """The log-odds against the labels, one by one: the gradient of an image has the direction of its cross-entropy's.
 
     With p the probability of the label, the gradient of -log p is that of the log-odds against it times 1 - p. Steps by the sign
     of the gradient are therefore the same for both, in exact arithmetic. In float32 p is 1 at log-odds of about 17, from where
@@ -28,7 +28,7 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
     """
     # log (1 - p) / p = log sum_{c != y} exp z_c - z_y
     others = logits.scatter(1, y[:, None], -torch.inf).logsumexp(1)
-    return (others - logits.gather(1, y[:, None])[:, 0]).sum()
+    return others - logits.gather(1, y[:, None])[:, 0]
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy, "log_odds": log_odds}
@@ -71,7 +71,7 @@ def perturb(
     with weights:
         for _ in range(steps):
             adversarial = adversarial.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(objective(network(adversarial).float(), y), adversarial)
+            (gradient,) = torch.autograd.grad(objective(network(adversarial).float(), y).sum(), adversarial)
             # x_{t+1} = project(x_t + eta sign(grad_x loss(F(x_t), y)))
             adversarial = torch.clamp(adversarial.detach().add(gradient.sign_(), alpha=length), low, high)
     return adversarial.detach()

@@ -16,40 +16,60 @@ from torch import Tensor, nn
 
 from ..errors import check_number
 from ..layers import only_input_gradients
-from .checks import check_classes, check_images
+from .checks import check_attack, check_budget, check_classes, check_gradient, keep_within
 from .forms import answer, looks
+from .pieces import in_pieces
 
 MAX_PAIRS = 20_000_000  # pair scores held in memory at once
 
 
-def jsma(victim: nn.Module, x: Tensor, y: Tensor, *, theta: float = 1.0, gamma: float = 0.1) -> Tensor:
+def jsma(
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor | None = None,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    theta: float = 1.0,
+    gamma: float = 0.1,
+) -> Tensor:
     """Images changed, two features at a time, until the victim calls them `y` or no pair helps (Papernot et al. 2016).
 
-    It ends too when fewer than two features are left, or after gamma * features / 2 pairs.
+    It ends too when fewer than two features are left, or after gamma * features / 2 pairs. Not `targeted` it aims, in each
+    step, at the likeliest class other than `y`, and ends when the victim no longer answers `y`.
 
     Args:
         victim: images to logits, or a `Look` at a random victim.
         x: images (n, c, h, w) inside the victim's bounds.
-        y: the labels (n,) to reach: the attack is always targeted.
+        y: labels (n,) to move away from or, `targeted`, to reach.
+        epsilon: l0 budget, the number of features that may change, of all images or of each (n,): an image of which more did
+            comes back as it was; None leaves it at `gamma`.
+        targeted: whether `y` are targets.
+        generator: not drawn from; it is taken so that all attacks can be called alike.
         theta: change of a feature, in the units of `x`; negative to decrease features.
         gamma: largest share of the features that may change.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds.
+        BadValue: a setting out of range; labels that do not match the images; images outside the bounds; a victim whose answers
+            or gradients are NaN.
     """
-    low, high = check_images(victim, x, y)
+    low, high = bounds = check_attack(victim, x, y, targeted, generator)
+    radius = None if epsilon is None else check_budget(epsilon, x, "l0", bounds)
     check_number("theta", theta, low=low - high, high=high - low)
     check_number("gamma", gamma, low=0.0, high=1.0)
     x = x.detach()
-    adversarial = x.clone()
-    domain = (x < high if theta > 0 else x > low).flatten(1)  # (n, features) that may still change
-    active = torch.arange(len(x), device=x.device)
-    with only_input_gradients(victim):
+    if len(x) == 0:
+        return x.clone()
+
+    def change(x: Tensor, y: Tensor) -> Tensor:
+        adversarial, sign = x.clone(), 1 if theta > 0 else -1
+        domain = (x < high if theta > 0 else x > low).flatten(1)  # (n, features) that may still change
+        active = torch.arange(len(x), device=x.device)
         for _ in range(int(domain.shape[1] * gamma / 2) if theta else 0):
             if len(active) == 0:
                 break
-            towards, others, reached = saliency(victim, adversarial[active], y[active])
-            sign = 1 if theta > 0 else -1
+            towards, others, reached = saliency(victim, adversarial[active], y[active], targeted=targeted)
             pairs, score = best_pairs(sign * towards, -sign * others, domain[active])
             going = ~reached & (score > 0)
             active, pairs = active[going], pairs[going]
@@ -57,19 +77,27 @@ def jsma(victim: nn.Module, x: Tensor, y: Tensor, *, theta: float = 1.0, gamma: 
             changed = adversarial[active].flatten(1)
             changed = changed.scatter(1, pairs, (changed.gather(1, pairs) + theta).clamp(low, high))
             adversarial[active] = changed.view(len(active), *x.shape[1:])
-    return adversarial
+        return adversarial
+
+    with only_input_gradients(victim):
+        return keep_within(in_pieces(change, victim, x, y), x, radius, 0)
 
 
-def saliency(victim: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The two parts of the saliency map, dZ_t/dx and sum_{j != t} dZ_j/dx (n, features), and which images are at `target`."""
+def saliency(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The two parts of the saliency map, dZ_t/dx and sum_{j != t} dZ_j/dx (n, features), and which images are done.
+
+    The target t is `y` or, not `targeted`, the likeliest other class.
+    """
     x = x.detach().requires_grad_(True)
     shown = looks(victim, x)  # (m, n, k)
-    check_classes(target, shown.shape[2])
+    check_classes(y, shown.shape[2])
     logits = shown.mean(0)  # the mean of gradients is the gradient of the mean
+    target = y if targeted else logits.detach().scatter(1, y[:, None], -torch.inf).argmax(1)
     at_target = logits.gather(1, target[:, None]).sum()
     (towards,) = torch.autograd.grad(at_target, x, retain_graph=True)
     (others,) = torch.autograd.grad(logits.sum() - at_target, x)
-    return towards.flatten(1), others.flatten(1), answer(victim, shown).argmax(1) == target
+    check_gradient(others)
+    return towards.flatten(1), others.flatten(1), (answer(victim, shown).argmax(1) == y) == targeted
 
 
 def best_pairs(gain: Tensor, loss: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:

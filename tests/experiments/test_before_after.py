@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from experiments.papers.harakeh import before_after
-from lib import data, evasion, judging, models
+from lib import data, evasion, models
 from lib.errors import BadValue
+from lib.evasion import pieces
 from lib.metrics import accuracy
 from lib.uncertainty import Deterministic, Heteroscedastic, MonteCarloDropout
 
@@ -72,4 +73,4 @@ def test_all_draws_of_a_batch_fit_together() -> None:
     sizes: list[int] = []
     dropout = MonteCarloDropout(network(dropout=0.5), generator=torch.Generator().manual_seed(0), draws=7)
     before_after.measure(dropout, split(), lambda v, x, y: sizes.append(len(x)) or x)
-    assert sum(sizes) == 60 and max(sizes) * 7 <= judging.ATTACK_BATCH["cpu"]
+    assert sum(sizes) == 60 and max(sizes) * 7 <= pieces.ATTACK_BATCH["cpu"]

@@ -23,9 +23,10 @@ from experiments.papers.harakeh.black_box import substitute_config
 from experiments.papers.harakeh.gradient import attack_all, loss_after, zero_gradients
 from experiments.records import Result, key_of, settings
 from experiments.run import Bench, Job, result_of
-from lib import data, judging, models
+from lib import data, models
 from lib.data import Dataset, Split
 from lib.errors import BadValue
+from lib.evasion import pieces
 from lib.judging import Judgement
 from lib.models import Network
 from lib.uncertainty import Deterministic, Ensemble
@@ -632,7 +633,7 @@ def test_batches_do_not_change_the_attack_on_a_plain_victim(
     for one in (cell, replace(cell, **AWARE)):
         whole = attack_all(one, victim, x, y)
         with monkeypatch.context() as patch:
-            patch.setitem(judging.ATTACK_BATCH, "cpu", 7)
+            patch.setitem(pieces.ATTACK_BATCH, "cpu", 7)
             torch.testing.assert_close(attack_all(one, victim, x, y), whole, atol=1e-5, rtol=0)
 
 

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from torch.nn.functional import dropout as drop
 from torchvision.models import DenseNet
 
-from lib import data, evasion, judging, models, seeds
+from lib import data, evasion, models, seeds
 from lib.errors import BadValue
-from lib.evasion import fgsm, hop_skip_jump, pgd
+from lib.evasion import fgsm, hop_skip_jump, pgd, pieces
 from lib.judging import judge
 from lib.uncertainty import RandomVictim, Victim, estimate
 
@@ -371,4 +371,4 @@ def test_answers_that_are_no_logits_are_an_error(form: Callable[[Tensor], Any], 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps", "xpu", "hpu", "meta"])
 def test_every_accelerator_takes_as_many_images_at_once(device: str) -> None:
-    assert judging.images_at_once(device, 10) == judging.ATTACK_BATCH["cuda"] // 10
+    assert pieces.images_at_once(device, 10) == pieces.ATTACK_BATCH["cuda"] // 10

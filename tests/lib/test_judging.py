@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lib import judging, metrics
+from lib import metrics
 from lib.errors import BadValue
+from lib.evasion import pieces
 from lib.judging import judge
 from lib.layers import Flatten
 from lib.models import Network, Parts
@@ -199,7 +200,7 @@ def test_batches_do_not_change_what_is_not_random(
 ) -> None:
     victim, x = some(kind, untrained), torch.rand(9, 1, 28, 28, generator=generator())
     whole = judge(victim, x)
-    monkeypatch.setitem(judging.ATTACK_BATCH, "cpu", at_once)
+    monkeypatch.setitem(pieces.ATTACK_BATCH, "cpu", at_once)
     parts = judge(victim, x)
     assert torch.equal(parts.answer, whole.answer) and torch.equal(parts.vote, whole.vote)
     for name, scores in whole.scores.items():
@@ -208,7 +209,7 @@ def test_batches_do_not_change_what_is_not_random(
 
 @pytest.mark.parametrize(("draws", "sizes"), [(1, [4, 4, 1]), (2, [2, 2, 2, 2, 1]), (9, [1] * 9)])
 def test_all_draws_of_a_batch_fit_together(draws: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(judging.ATTACK_BATCH, "cpu", 4)
+    monkeypatch.setitem(pieces.ATTACK_BATCH, "cpu", 4)
     victim = Scripted([CERTAIN, OPPOSITE])
     judge(victim, images(9), draws=draws)
     assert victim.asked == [(size, draws) for size in sizes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -15,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from lib import evasion
 from lib.errors import BadValue
-from lib.evasion import FORMS, Look, jsma, saliency
+from lib.evasion import FORMS, Look, saliency
 from lib.models import Network
 from lib.uncertainty import Deterministic, MonteCarloDropout
+
+jsma = partial(evasion.jsma, targeted=True)
 
 
 @pytest.fixture

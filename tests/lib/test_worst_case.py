@@ -351,7 +351,7 @@ PGD = partial(evasion.pgd, step_size=0.01, steps=1)
         ({"generator": None}, "generator: "),
         ({"attacks": {}}, "attacks, data: "),
         ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions, got 'pgd'"),
-        ({"attacks": {"aware": evasion.pgd_aware}}, "attacks: 'aware' needs .*score"),
+        ({"attacks": {"own": lambda victim, x, y, *, epsilon, score: x}}, "attacks: 'own' needs .*score"),
         (
             {"attacks": {"least": evasion.carlini_wagner}},
             "attacks: expected ones that bound linf, got 'least', which bounds l2",

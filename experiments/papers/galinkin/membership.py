@@ -20,7 +20,7 @@ from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
-from lib.judging import images_at_once
+from lib.evasion.pieces import images_at_once
 from lib.membership import AttackConfig, AttackNet, by_threshold, log_odds, membership_scores, permuted, roc
 from lib.metrics import accuracy
 from lib.uncertainty import MonteCarloDropout, Victim

@@ -13,7 +13,7 @@ from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.data import Split
 from lib.errors import BadValue
-from lib.judging import images_at_once
+from lib.evasion.pieces import images_at_once
 from lib.metrics import percent
 from lib.models import Network
 from lib.training import TrainingConfig

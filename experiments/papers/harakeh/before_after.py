@@ -8,9 +8,9 @@ from torch import Tensor
 from lib import evasion
 from lib.data import Split
 from lib.errors import check_number
-from lib.judging import images_at_once
+from lib.evasion.pieces import images_at_once, passes
 from lib.metrics import accuracy
-from lib.uncertainty import Heteroscedastic, MonteCarloDropout, Victim
+from lib.uncertainty import Heteroscedastic, Victim
 
 Attack = Callable[[Victim, Tensor, Tensor], Tensor]
 
@@ -75,5 +75,5 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
 
 def _batches(test: Split, victim: Victim) -> tuple[Tensor, ...]:
     """Index batches small enough that all draws of one fit into ATTACK_BATCH; fixed, for draws follow the batches."""
-    size = images_at_once(test.labels.device, victim.draws if isinstance(victim, MonteCarloDropout) else 1)
+    size = images_at_once(test.labels.device, passes(victim))
     return torch.split(torch.arange(len(test), device=test.labels.device), size)

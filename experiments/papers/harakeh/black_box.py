@@ -15,8 +15,9 @@ from lib import detection, models, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion import fgsm
+from lib.evasion.pieces import images_at_once
 from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
-from lib.judging import images_at_once, judge
+from lib.judging import judge
 from lib.metrics import percent
 from lib.models import Network
 from lib.uncertainty import Victim

@@ -106,7 +106,7 @@ class JSMA(Targeted):
 
     def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
         """The attack on a batch."""
-        return jsma(look, x, targets, theta=self.theta, gamma=self.gamma)
+        return jsma(look, x, targets, targeted=True, theta=self.theta, gamma=self.gamma)
 
 
 def one_of_each_class(test: data.Split, classes: int, runs: int) -> Tensor:

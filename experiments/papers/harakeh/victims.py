@@ -12,7 +12,7 @@ from torch import Tensor
 from experiments.cell import Common, Count, DataName, Dropout, OneOf, Size, checked, part_of, within
 from experiments.run import Bench
 from lib import data, models, seeds, training
-from lib.judging import images_at_once
+from lib.evasion.pieces import images_at_once
 from lib.models import Network
 from lib.progress import track
 from lib.training import TrainingConfig

@@ -1,0 +1,49 @@
+"""The balls that gradient attacks move in, with a radius for each image: steps, projections and random points."""
+
+import torch
+from torch import Tensor
+
+from .checks import check_gradient
+
+NORMS = ("linf", "l2")
+
+
+def steepest(gradient: Tensor, norm: str) -> Tensor:
+    """The step of length 1 along which a loss with this gradient (n, c, h, w) rises most; none where the gradient is 0.
+
+    Raises:
+        BadValue: a gradient that is NaN.
+    """
+    check_gradient(gradient)
+    if norm == "linf":
+        return gradient.sign()
+    # Divided by its largest feature first: of small gradients the squares would be lost in float32.
+    scaled = gradient / gradient.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
+    return scaled / _length(scaled).clamp_min(1e-12)
+
+
+def project(change: Tensor, radius: Tensor, norm: str) -> Tensor:
+    """The point nearest in l2 to `change` (n, c, h, w) in the ball of `radius` (n, 1, 1, 1) around 0."""
+    if norm == "linf":
+        return change.minimum(radius).maximum(-radius)
+    # d min(1, r / |d|)
+    return change * (radius / _length(change).clamp_min(1e-12)).clamp_max(1)
+
+
+def anywhere(x: Tensor, radius: Tensor, norm: str, generator: torch.Generator) -> Tensor:
+    """Points drawn uniformly from the balls around 0, whatever the memory layout of `x` (n, c, h, w), on its device."""
+    source = torch.Generator(x.device)
+    source.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
+    drawn = torch.empty(x.shape, device=x.device)
+    if norm == "linf":
+        return project(drawn.uniform_(-1, 1, generator=source) * radius, radius, norm)
+    # r u^(1/d) g / |g|: a normal vector points anywhere, and of radii a share u^d lies within u
+    drawn.normal_(generator=source)
+    length = torch.rand(radius.shape, generator=source, device=x.device) ** (1 / drawn[0].numel())
+    return radius * length * steepest(drawn, norm)
+
+
+def _length(change: Tensor) -> Tensor:
+    """The l2 norm of each image: (n, 1, 1, 1)."""
+    length: Tensor = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
+    return length
