@@ -1,4 +1,4 @@
-"""The command line: python -m experiments plan | run | status | show | verify | pack | unpack | gate | infer.
+"""The command line: python -m experiments plan | run | status | show | coverage | verify | pack | unpack | gate | infer.
 
 Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line, 130 interrupted.
 """
@@ -53,6 +53,11 @@ COMMANDS: list[tuple[Callable[[argparse.Namespace], int], str, str]] = [
     (commands.unpack, "archive --results", "take records out of such an archive, if all of them are sound and new"),
     (commands.status, CELLS, "recorded and missing cells, and which records today's code may not give again"),
     (commands.show, f"{CELLS} address", "print records as JSON, or numbers by their addresses"),
+    (
+        commands.coverage,
+        "--results",
+        "how many of the papers' numbers have a counterpart, at which scale, on how many seeds",
+    ),
     (commands.verify, f"{CELLS} {MACHINE} --sample --draw", "recompute a sample of the recorded cells and compare"),
     (
         commands.gate,

@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from typing import Any, get_args
 
 from experiments import costs, equivalence, execution, executors, grid, packing, papers, provenance, verification
+from experiments import coverage as counterparts
 from experiments import gate as behaviour
 from experiments.address import parse
 from experiments.find import NoCell
@@ -169,6 +170,12 @@ def show(options: argparse.Namespace) -> int:
         print("\n".join(line for address in addresses for line in told(store, address)))
         return 0
     print(json.dumps([vars(record) for _, record in _recorded(options, _store(options))], indent=1))
+    return 0
+
+
+def coverage(options: argparse.Namespace) -> int:
+    """Print how many of the papers' numbers have a counterpart of ours, at which scale and on how many seeds."""
+    print("\n".join(counterparts.told(_store(options))))
     return 0
 
 

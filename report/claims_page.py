@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import get_args
 
-from experiments import claims, papers
+from experiments import claims, coverage, papers
 from experiments.address import parse, reading, readings
 from experiments.judging import judge_part, verdict
 from experiments.records import ROOT, Store
@@ -145,6 +145,21 @@ def corrections_table(store: Store) -> Table:
 
 def _why(found: Verdict) -> tuple[str, ...]:
     return found.reasons if found.word == "replicated in direction" else (WHY[found.word],)
+
+
+def coverage_table(store: Store) -> Table:
+    """How many numbers of each published table have a counterpart of ours, at which scale and on how many seeds."""
+    known = {**DATASET_NAMES, **NETWORK_NAMES}
+    rows = []
+    for one in coverage.rows(store):
+        of = ", ".join([one.location, *(known[word] for word in one.words)])
+        rows.append([papers.get(one.paper).TITLE, of, *_counted(one.counts)])
+    rows.append(["all", "", *_counted(coverage.totals(store))])
+    return Table(["Paper", "Of", "Numbers", *(column.capitalize() for column in coverage.COLUMNS)], rows)
+
+
+def _counted(counts: Counter[str]) -> list[str]:
+    return [str(counts.total()), *(str(counts[column] or "–") for column in coverage.COLUMNS)]
 
 
 def words_table(store: Store) -> Table:

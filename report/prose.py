@@ -5,7 +5,8 @@ A sentence may also quote two addresses that are compared seed by seed:
     {n}`A - B`        how much larger A is, with the interval over the seeds that both have
     {n}`A beside B`   A over the seeds that B has as well
 
-or, as {n}`derived:NAME`, what a paper's own module of the report makes of several numbers, one of its `DERIVED`.
+or, as {n}`derived:NAME`, what a paper's own module of the report makes of several numbers, one of its `DERIVED`, or what
+is told of all papers together, one of `WHOLE`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from statistics import fmean
 from typing import get_args
 
 import report.papers
-from experiments import claims, papers, published
+from experiments import claims, coverage, papers, published
 from experiments.address import (
     PRINTED,
     VERDICT,
@@ -65,9 +66,9 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
     Raises:
         BadValue: an address of nothing.
     """
-    if text == f"{DERIVED}:judged":
-        return str(judged(store))
     match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
+    if match and match[2] in WHOLE:
+        return str(WHOLE[match[2]](store))
     if match:
         return _derived(store, check_choice("paper", match[1] or paper, papers.NAMES), match[2])
     one, *second = (parse(address, paper) for address in re.split(r" (?:-|beside) ", text))
@@ -104,6 +105,23 @@ def judged(store: Store) -> int:
     """How many parts have an interval as the papers' texts describe them: of 95 % intervals, one in twenty misses by chance."""
     parts = ((paper, part) for paper in papers.NAMES for one in claims.load(paper) for part in one.parts)
     return sum(judge_part(store, paper, reading(paper), part).low is not None for paper, part in parts)
+
+
+def _covered(store: Store, column: str) -> int:
+    return coverage.totals(store)[column]
+
+
+# What is told of all papers together: how many parts are judged, and how many published numbers have which counterpart.
+WHOLE: Mapping[str, Callable[[Store], int]] = {
+    "judged": judged,
+    "numbers/all": lambda store: coverage.totals(store).total(),
+    **{
+        f"numbers/{name}": partial(_covered, column=column)
+        for name, column in zip(
+            ("five", "three", "fewer", "otherwise", "reduced", "none"), coverage.COLUMNS, strict=True
+        )
+    },
+}
 
 
 def _told(store: Store, address: Address) -> str:

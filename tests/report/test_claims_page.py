@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 from facts import FACTS
 
-from experiments import claims, papers
+from experiments import claims, coverage, papers, published
 from experiments.address import parse, readings
 from experiments.judging import told, verdict
 from experiments.papers import galinkin, harakeh
@@ -124,6 +124,51 @@ def test_the_summary_adds_up_to_the_number_of_sentences(store: Store, paper: str
     assert found == {"not run": int(total) - untestable} | (
         {"not testable as written": untestable} if untestable else {}
     )
+
+
+# --- coverage -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_published_number_is_in_one_column(store: Store) -> None:
+    assert coverage.totals(store) == {"not run": sum(len(published.load(paper)) for paper in papers.NAMES)}
+    put(store, "none", [99.0] * 5, [10.0] * 5)
+    put(store, "epistemic", [98.0] * 4, [10.0] * 4)
+    put(store, "aleatoric", [98.0] * 2, [10.0] * 2)
+    counts = {(row.paper, row.words): row.counts for row in coverage.rows(store)}["harakeh", ("mnist",)]
+    # FGSM's two numbers of each victim, and the clean accuracy in the rows of CW and JSMA.
+    assert counts == {
+        "as written, 5 seeds or more": 4,
+        "as written, 3 or 4": 4,
+        "as written, 1 or 2": 4,
+        "not run": 12,
+    }
+
+
+def test_a_number_of_another_reading_or_scale_is_counted_apart(store: Store) -> None:
+    for profile, network in (("paper", "basic_cnn_tutorial"), ("reduced", "fully_convolutional_tutorial")):
+        for cell in harakeh.main(profile):
+            if isinstance(cell, FGSM) and cell.network == network and cell.estimator == "none" and cell.seed == 0:
+                store.put(cell, Result({"accuracy": 90.0, "adversarial_accuracy": 9.0, "test_points": 1e4}, {}), FACTS)
+    counts = {row.words: row.counts for row in coverage.rows(store) if row.paper == "harakeh"}
+    assert counts["mnist",]["read otherwise only"] == 4 and counts["cifar10",]["reduced only"] == 2
+
+
+def test_the_command_prints_a_line_a_row_and_one_for_all(cli: Any) -> None:
+    lines = cli("coverage").stdout.splitlines()
+    assert len(lines) == len(coverage.rows(Store())) + 2
+    counts = coverage.totals(Store())
+    assert lines[-1].split() == ["all", *map(str, (counts.total(), *(counts[one] for one in coverage.COLUMNS)))]
+
+
+def test_no_page_states_another_count_of_published_numbers() -> None:
+    """Pages take the counts by their tokens; what cannot, as the README, has to state today's."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    counts = coverage.totals(Store())
+    right = {str(counts.total()), *map(str, counts.values())}
+    for page in pages:
+        text = re.sub(r"\{n\}`[^`]*`", "", page.read_text(encoding="utf-8"))
+        told = re.findall(r"\b(\d+) (?:of (?:the )?(\d+) )?(?:published|printed) numbers", " ".join(text.split()))
+        assert {number for pair in told for number in pair if number} <= right, page.name
 
 
 # --- corrections --------------------------------------------------------------------------------------------------------

@@ -428,7 +428,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
     made |= {f"costs-{table}.{kind}" for table in ("spent", "prices", "cells") for kind in ("md", "csv")}
     made |= {
         f"{name}.{kind}"
-        for name in ("changed", "checks", "words", "corrections", *benchmark_page.PAGES)
+        for name in ("changed", "checks", "coverage", "words", "corrections", *benchmark_page.PAGES)
         for kind in ("md", "csv")
     }
     assert names == made | {"first.png"}
