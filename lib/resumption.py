@@ -1,62 +1,36 @@
-"""An evaluation half-way: what has been found so far, in one file written atomically, and which evaluation it is of."""
+"""Which evaluation a file of what has been found is of, and what it holds."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .counting import Passes
 from .errors import BadValue
-from .evasion.examination import Examination
-from .training.checkpoints import read_tensors, write_tensors
+from .evaluation import Evaluation
+from .training.checkpoints import read_tensors
 
 
-@dataclass
-class Standing:
-    """Where an evaluation stands."""
-
-    right: Tensor  # (n,) as in `Evaluation`
-    success: Tensor  # (a, e, n)
-    passes: dict[str, Passes]
-    examination: Examination | None = None
-    warnings: list[str] = field(default_factory=list)
-    done: int = 0  # pieces of work, in their order
-
-
-def save(path: Path, standing: Standing, settings: Mapping[str, Any]) -> None:
-    """Write where the evaluation of these settings stands; what stood there before is replaced whole."""
-    tensors = {"right": standing.right, "success": standing.success}
-    told = {name: value for name, value in asdict(standing).items() if name not in tensors}
-    write_tensors(path, tensors, told | {"settings": dict(settings)})
-
-
-def resume(path: Path, begin: Standing, settings: Mapping[str, Any]) -> Standing:
-    """Where the evaluation of these settings stands by the file at `path`; at its beginning if there is none.
+def resume(path: Path, settings: Mapping[str, str]) -> tuple[Evaluation, int]:
+    """What the evaluation of these settings has found by the file at `path`, and how many pieces of its work are done.
 
     Raises:
         BadValue: the file is damaged, or of another evaluation.
     """
-    if not path.exists():
-        return begin
     try:
-        tensors, state = read_tensors(path)
-        before = state.pop("settings")
-    except (OSError, KeyError, ValueError) as error:
+        _, told = read_tensors(path)
+        before, found, done = told["settings"], Evaluation.from_dict(told["found"]), int(told["done"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise BadValue(f"state {path}: cannot be gone on from ({error}); delete it to begin anew") from error
     for name, value in settings.items():
         if before.get(name) != value:
-            told = "name another file, or delete this one to begin anew"
+            other = f"{name} {before.get(name)}, not {value}"
             raise BadValue(
-                f"state {path}: is of another evaluation, with {name} {before.get(name)}, not {value}; {told}"
+                f"state {path}: is of another evaluation, with {other}; name another file, or delete this one"
             )
-    state["passes"] = {name: Passes(**counts) for name, counts in state["passes"].items()}
-    state["examination"] = state["examination"] and Examination(**state["examination"])
-    return Standing(tensors["right"], tensors["success"], **state)
+    return found, done
 
 
 def fingerprint(value: object) -> str:

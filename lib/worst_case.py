@@ -23,14 +23,15 @@ from .data import Points, Split, gather
 from .errors import BadValue, VictimWarning, check_choice, check_count, check_number
 from .evaluation import Evaluation
 from .evasion import Decided, Look
-from .evasion.checks import check_images, check_scores
+from .evasion.checks import check_images, check_scores, extent
 from .evasion.decision import distances
-from .evasion.examination import examine
+from .evasion.examination import Examination, examine
 from .evasion.pieces import images_at_once
 from .judging import judge
-from .planning import Plan, plan
+from .planning import plan
 from .progress import track
-from .resumption import Standing, fingerprint, resume, save
+from .resumption import fingerprint, resume
+from .training.checkpoints import write_tensors
 from .uncertainty import Victim
 
 ORDERS = {"linf": torch.inf, "l2": 2.0, "l0": 0.0}
@@ -66,7 +67,7 @@ def evaluate(
         draws: how many fresh random passes through the network make up one judgement of a random victim, by their mean, or by
             their vote if it is none of `uncertainty`.
         generator: one number is drawn from it, the seed of all that is random here, the victim's own draws included.
-        batch_size: images attacked together; by default as many as pass at once in `judging`.
+        batch_size: images attacked together; by default as many as pass through the network at once in `evasion.pieces`.
         state: a file of what has been found so far, written after every piece; an evaluation of the same victim, data, settings
             and seed goes on from it, and ends to the bit as if it had not been interrupted.
         progress: show a bar.
@@ -82,19 +83,17 @@ def evaluate(
     seeds.check_generator(generator)
     job = Job(victim, gather(data), attacks, epsilons=epsilons, norm=norm, draws=draws, batch_size=batch_size)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    path, settings = None if state is None else Path(state), {"seed": str(seed)}
-    if path is not None:
-        settings |= job.settings()
-        job.standing = resume(path, job.standing, settings)
-        for told in job.standing.warnings:
-            warnings.warn(told, VictimWarning, stacklevel=2)
+    path, settings, done = Path(state or ""), job.settings(seed) if state else {}, 0
+    if state and path.exists():
+        found, done = resume(path, settings)
+        job.go_on(found)
     pieces = list(job.pieces())
-    for name, purpose, piece in track(pieces[job.standing.done :], "evaluating", enabled=progress):
+    for name, purpose, piece in track(pieces[done:], "evaluating", enabled=progress):
         with job.telling(name), seeds.seeded(victim, seed, purpose, job.device) as source:
             piece(source)
-        job.standing.done += 1
-        if path is not None:
-            save(path, job.standing, settings)
+        done += 1
+        if state:
+            write_tensors(path, {}, {"settings": settings, "done": done, "found": job.evaluation().to_dict()})
     return job.evaluation()
 
 
@@ -119,85 +118,79 @@ class Job:
         if not self.plans or len(points) == 0:
             raise BadValue(f"attacks, data: expected one or more of each, got {len(attacks)} and {len(points)}")
         self.device = next((weight.device for weight in victim.parameters()), points.labels.device)
-        at_once = images_at_once(self.device, getattr(victim, "draws", 1))
+        at_once = images_at_once(self.device, getattr(victim, "draws", 1), points.images[:1].numel())
         self.batch_size = check_count("batch_size", at_once if batch_size is None else batch_size)
         self.batches = torch.split(torch.arange(len(points), device=points.labels.device), self.batch_size)
         self.gradients = not all(one.decides for one in self.plans)
         ((low, high), *_) = [check_images(victim, *self.take(one), gradients=self.gradients) for one in self.batches]
         self.rounding = ROUNDING * (high - low)
-        largest = high - low if norm == "linf" else torch.inf
+        largest = extent(points.images, norm, (low, high))
         self.epsilons = [check_number("epsilons", epsilon, low=0.0, high=largest) for epsilon in epsilons]
         if not self.epsilons or len({*self.epsilons}) < len(self.epsilons):
             raise BadValue(f"epsilons: expected one or more budgets, each once, got {epsilons!r}")
-        n, none = len(points), torch.zeros(len(self.plans), len(self.epsilons), len(points), dtype=torch.bool)
-        self.standing = Standing(none.new_zeros(n), none, {one.name: Passes() for one in self.plans})
+        self.right = torch.zeros(len(points), dtype=torch.bool)
+        self.success = self.right.repeat(len(self.plans), len(self.epsilons), 1)
+        self.passes, self.warnings = {one.name: Passes() for one in self.plans}, list[str]()
+        self.examination = Examination(False, False, {}, low, high)  # before it is made
 
-    def settings(self) -> dict[str, str]:
+    def settings(self, seed: int) -> dict[str, str]:
         """What tells this evaluation from others."""
-        asked = {"epsilons": self.epsilons, "norm": self.norm, "draws": self.draws, "batch_size": self.batch_size}
-        own = {name: repr(value) for name, value in asked.items()}
-        own |= {f"attack {one.name}": fingerprint(one.attack) for one in self.plans}
-        data = f"{fingerprint(self.points.images)} {fingerprint(self.points.labels)}"
-        return own | {
-            "attacks": repr([one.name for one in self.plans]),
-            "victim": fingerprint(self.victim),
-            "data": data,
-        }
+        asked: dict[str, object] = {"norm": self.norm, "draws": self.draws, "batch_size": self.batch_size, "seed": seed}
+        asked |= {"epsilons": self.epsilons, "attacks": [one.name for one in self.plans]}
+        asked |= {"victim": self.victim, "images": self.points.images, "labels": self.points.labels}
+        asked |= {f"attack {one.name}": one.attack for one in self.plans}
+        return {name: fingerprint(value) for name, value in asked.items()}
 
     def pieces(self) -> Iterator[tuple[str, str, Callable[[torch.Generator], None]]]:
         """All of the work in its order: whose it is, what it is for, and what does it, given a source of random numbers."""
         yield "", "examination", self.examine
         for i, batch in enumerate(self.batches):
             yield "", f"clean, batch {i}", partial(self.clean, batch)
+        everything = range(len(self.epsilons))
         for a, one in enumerate(self.plans):
-            for levels in [range(len(self.epsilons))] if one.once else [[e] for e in range(len(self.epsilons))]:
-                budgets = [self.epsilons[e] for e in levels]
+            for levels in [everything] if one.once else [[e] for e in everything]:
+                purpose = f"{one.name} at {[self.epsilons[e] for e in levels]}"
                 for i, batch in enumerate(self.batches):
-                    yield (
-                        one.name,
-                        f"{one.name} at {budgets}, batch {i}",
-                        partial(self.attack, a, one, list(levels), batch),
-                    )
+                    yield one.name, f"{purpose}, batch {i}", partial(self.attack, a, list(levels), batch)
 
     def examine(self, source: torch.Generator) -> None:
         """Look at the victim by the first batch."""
-        self.standing.examination = examine(self.victim, *self.take(self.batches[0]), gradients=self.gradients)
+        self.examination = examine(self.victim, *self.take(self.batches[0]), gradients=self.gradients)
 
     def clean(self, batch: Tensor, source: torch.Generator) -> None:
         """See which images of a batch are named rightly, and count the others as successes."""
         x, y = self.take(batch)
         right = (self.answer(x) == y).cpu()
-        self.standing.right[batch.cpu()] = right
-        self.standing.success[:, :, batch.cpu()[~right]] = True
+        self.right[batch.cpu()] = right
+        self.success[:, :, batch.cpu()[~right]] = True
 
-    def attack(self, a: int, one: Plan, levels: list[int], batch: Tensor, source: torch.Generator) -> None:
+    def attack(self, a: int, levels: list[int], batch: Tensor, source: torch.Generator) -> None:
         """Attack those of a batch that are named rightly, at one budget or, by the least change found, for all."""
-        batch = batch[self.standing.right.to(batch.device)[batch]]
+        one, batch = self.plans[a], batch[self.right.to(batch.device)[batch]]
         if len(batch) == 0:
             return
         x, y = self.take(batch)
-        budgets = torch.tensor([self.epsilons[e] for e in levels], device=x.device)
         settings = dict(one.settings) | ({} if one.once else {"epsilon": self.epsilons[levels[0]]})
         with counting(self.victim) as passes:
             found = one.attack(self.victim, x, y, **settings, **({"generator": source} if one.seeded else {}))
+        self.passes[one.name].forward += passes.forward
+        self.passes[one.name].backward += passes.backward
         adversarial = found.adversarial if isinstance(found, Decided) else found
         if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape:
-            raise BadValue(
-                f"attacks: expected {one.name!r} to return images {tuple(x.shape)}, got {type(found).__name__}"
-            )
-        check_images(self.victim, adversarial.detach(), y, gradients=False)
+            got = type(adversarial).__name__
+            raise BadValue(f"attacks: expected {one.name!r} to return images {tuple(x.shape)}, got {got}")
+        adversarial = adversarial.detach()
+        check_images(self.victim, adversarial, y, gradients=False)
         distance = distances(x, adversarial, ORDERS[self.norm])
         if isinstance(found, Decided):
             distance = torch.where(found.found, distance, torch.inf)
-        within = distance <= budgets[:, None] + self.rounding
+        budgets = torch.tensor([self.epsilons[e] for e in levels], device=x.device)[:, None]
+        within = distance <= budgets + self.rounding
         if not one.once and not within.all():
-            raise BadValue(
-                f"attacks: expected {one.name!r} to stay within {float(budgets):g}, got {float(distance.max()):g}"
-            )
-        success = (self.answer(adversarial.detach()) != y) & within
-        self.standing.success[a, torch.tensor(levels)[:, None], batch.cpu()] = success.cpu()
-        spent = self.standing.passes[one.name]
-        spent.forward, spent.backward = spent.forward + passes.forward, spent.backward + passes.backward
+            got = f"{float(distance.max()):g}"
+            raise BadValue(f"attacks: expected {one.name!r} to stay within {float(budgets):g}, got {got}")
+        success = (self.answer(adversarial) != y) & within
+        self.success[a, torch.tensor(levels)[:, None], batch.cpu()] = success.cpu()
 
     def take(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels, where the victim is."""
@@ -208,12 +201,10 @@ class Job:
         """The class of each image (n,) by fresh draws."""
         if isinstance(self.judged, Victim):
             return judge(self.judged, x, draws=self.draws).answer
-        examination = self.standing.examination
-        random = getattr(self.judged, "random", False) or (examination is not None and examination.random)
+        random = getattr(self.judged, "random", False) or self.examination.random
         with torch.no_grad():
             answers = [check_scores(self.judged(x)) for _ in range(self.draws if random else 1)]
-        votes = torch.stack([F.one_hot(scores.argmax(1), scores.shape[1]) for scores in answers]).sum(0)
-        return votes.argmax(1)
+        return torch.stack([F.one_hot(scores.argmax(1), scores.shape[1]) for scores in answers]).sum(0).argmax(1)
 
     @contextmanager
     def telling(self, name: str) -> Iterator[None]:
@@ -226,16 +217,21 @@ class Job:
                 warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
                 continue
             told = f"{name}: {one.message}" if name else str(one.message)
-            if _without_numbers(told) not in map(_without_numbers, self.standing.warnings):
-                self.standing.warnings.append(told)
+            if _without_numbers(told) not in map(_without_numbers, self.warnings):
+                self.warnings.append(told)
                 warnings.warn(told, VictimWarning, stacklevel=4)
 
+    def go_on(self, found: Evaluation) -> None:
+        """Take up what has been found before, and warn of it again."""
+        self.right, self.success, self.passes = found.right, found.success, found.passes
+        self.examination, self.warnings = found.examination, list(found.warnings)
+        for told in self.warnings:
+            warnings.warn(told, VictimWarning, stacklevel=3)
+
     def evaluation(self) -> Evaluation:
-        """What all of it has found."""
-        now, names = self.standing, tuple(one.name for one in self.plans)
-        assert now.examination is not None
-        found = now.right, now.success, now.passes, now.examination, tuple(now.warnings)
-        return Evaluation(names, tuple(self.epsilons), self.norm, self.draws, *found)
+        """What has been found so far."""
+        asked = tuple(one.name for one in self.plans), tuple(self.epsilons), self.norm, self.draws
+        return Evaluation(*asked, self.right, self.success, self.passes, self.examination, tuple(self.warnings))
 
 
 def _without_numbers(text: str) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import VictimWarning
+from ..errors import BadValue, VictimWarning
 from ..layers import only_input_gradients
 from ..uncertainty import Victim
-from .checks import check_answers, check_images, check_scores, looks_like_probabilities
+from .checks import check_answers, check_classes, check_images, check_scores, looks_like_probabilities
 from .forms import Look
 from .gradient import LOSSES
 
@@ -41,25 +41,41 @@ def examine(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = True) 
         gradients: whether they are looked at; attacks by decisions need none.
 
     Raises:
-        BadValue: labels that do not match the images; images outside the bounds; a victim that is training.
+        BadValue: no images; labels that do not match, or are no classes; images outside the bounds; a victim that is training.
 
     Warns:
         VictimWarning: answers at random that the victim does not tell of (`random`), probabilities, gradients that are
             exactly 0, or images in a small part of the bounds.
     """
     low, high = check_images(victim, x, y, gradients=gradients)
+    if len(x) == 0:
+        raise BadValue("x: expected at least one image, got none")
     inside = victim.victim if isinstance(victim, Look) else victim
     with torch.no_grad():
         first, second = check_scores(victim(x)), check_scores(victim(x))
         logits = inside.sample(x, 1) if isinstance(inside, Victim) else first
-    apart = torch.linalg.vector_norm(first - second, dim=1) > SAME * torch.linalg.vector_norm(first, dim=1)
+    check_classes(y, first.shape[1])
+    length = torch.linalg.vector_norm
+    random = bool((length(first - second, dim=1) > SAME * length(first, dim=1)).any())
     rightly = (first.argmax(1) == y).nonzero()[:, 0]
     losses = [name for name in LOSSES if gradients and len(rightly) and (name != "dlr" or first.shape[1] > 2)]
     zeros = {name: _without_gradient(victim, x[rightly], y[rightly], name) for name in losses}
-    shown = (float(x.min()), float(x.max())) if len(x) else (low, high)
-    found = Examination(bool(apart.any()), looks_like_probabilities(logits), zeros, *shown)
-    _tell(found, victim, logits, width=high - low)
-    return found
+    told = []
+    if random and not getattr(victim, "random", False):
+        told.append(
+            "it answers the same question in two ways, and does not say so by `random`: attacks that look once follow one "
+            "answer of many; set `random = True`, or make a victim by uncertainty.estimate and attack it through a Look"
+        )
+    if zeros.get("cross_entropy"):
+        shares = ", ".join(f"{share:.1%} under {loss!r}" for loss, share in zeros.items())
+        told.append(f"gradients of images it names rightly are exactly 0: {shares}; attack by the loss with fewest")
+    darkest, brightest = float(x.min()), float(x.max())
+    if brightest - darkest < NARROW * (high - low):
+        told.append(f"images lie within {darkest:g} to {brightest:g} of its bounds: were they scaled twice?")
+    for one in told:
+        warnings.warn(f"victim: {one}", VictimWarning, stacklevel=2)
+    check_answers(logits)
+    return Examination(random, looks_like_probabilities(logits), zeros, darkest, brightest)
 
 
 def _without_gradient(victim: nn.Module, x: Tensor, y: Tensor, loss: str) -> float:
@@ -71,21 +87,3 @@ def _without_gradient(victim: nn.Module, x: Tensor, y: Tensor, loss: str) -> flo
             return 1.0
         (gradient,) = torch.autograd.grad(value, x, allow_unused=True)
     return 1.0 if gradient is None else (gradient == 0).flatten(1).all(1).double().mean().item()
-
-
-def _tell(found: Examination, victim: nn.Module, logits: Tensor, *, width: float) -> None:
-    """Warn of what is odd."""
-    told = []
-    if found.random and not getattr(victim, "random", False):
-        told.append(
-            "it answers the same question in two ways, and does not say so by `random`: attacks that look once follow one "
-            "answer of many; set `random = True`, or make a victim by uncertainty.estimate and attack it through a Look"
-        )
-    if found.zero_gradients.get("cross_entropy"):
-        shares = ", ".join(f"{share:.1%} under {loss!r}" for loss, share in found.zero_gradients.items())
-        told.append(f"gradients of images it names rightly are exactly 0: {shares}; attack by the loss with fewest")
-    if found.high - found.low < NARROW * width:
-        told.append(f"images lie within {found.low:g} to {found.high:g} of its bounds: were they scaled twice?")
-    for one in told:
-        warnings.warn(f"victim: {one}", VictimWarning, stacklevel=3)
-    check_answers(logits)

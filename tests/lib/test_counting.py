@@ -70,7 +70,7 @@ def test_a_judgement_takes_its_draws_and_the_saliency_map_two_gradients(untraine
         judge(victim, x, draws=11)  # type: ignore[arg-type]
     assert passes.forward == N * 11
     with counting(victim) as passes:
-        evasion.saliency.saliency(victim, x, y)
+        evasion.saliency.saliency(victim, x, y, targeted=True)
     assert (passes.forward, passes.backward) == (N * T, 2 * N * T)
 
 

@@ -111,3 +111,11 @@ def test_our_random_victims_and_looks_at_them_are_known_to_be_random(untrained: 
     for one in (victim, Look(victim, "expectation", draws=4)):
         found, said = told(one, x, y)
         assert found.random and not found.probabilities and not any("in two ways" in text for text in said)
+
+
+def test_nothing_to_show_and_labels_that_are_no_classes_are_refused() -> None:
+    x, y = images()
+    with pytest.raises(BadValue, match=r"^x: expected at least one image, got none$"):
+        examine(Odd(lambda z: z), x[:0], y[:0])
+    with pytest.raises(BadValue, match=r"^y: expected labels below 4"):
+        examine(Odd(lambda z: z), x, y + 3)

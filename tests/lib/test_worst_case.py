@@ -203,15 +203,12 @@ def stopping(attack: Callable[..., Any], after: list[int], finished: list[Any]) 
 def test_an_evaluation_stopped_anywhere_goes_on_and_computes_nothing_twice(
     kind: str, trained: Network, digits: Dataset, tmp_path: Path
 ) -> None:
-    def fgsm(victim: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
-        return evasion.fgsm(victim, x, y, epsilon=epsilon)
-
     def victim() -> nn.Module:
         return trained.eval() if kind == "plain" else estimate(kind, trained, generator=generator(3), draws=3)
 
     def attacks(after: list[int], finished: list[Any]) -> dict[str, Any]:
         pgd = partial(evasion.pgd, step_size=0.02, steps=2)
-        return {name: stopping(one, after, finished) for name, one in {"pgd": pgd, "fgsm": fgsm}.items()}
+        return {name: stopping(one, after, finished) for name, one in {"pgd": pgd, "fgsm": evasion.fgsm}.items()}
 
     points, usual = digits.test.first(20), {"epsilons": (0.05, 0.1), "batch_size": 8, "draws": 3}
     whole: list[Any] = []
@@ -274,7 +271,8 @@ def test_a_state_is_gone_on_from_by_its_own_evaluation_only(tmp_path: Path) -> N
         "attack fgsm": (victim, (x, y), {"fgsm": evasion.fgsm}, {}),
         "attacks": (victim, (x, y), {"another": attacks["fgsm"]}, {}),
         "victim": (Weighted(victim.w, victim.b), (x, y), attacks, {}),
-        "data": (victim, (x.flip(0), y), attacks, {}),
+        "images": (victim, (x.flip(0), y), attacks, {}),
+        "labels": (victim, (x, 1 - y), attacks, {}),
         "seed": (victim, (x, y), attacks, {"generator": generator(1)}),
     }
     for name, (other, data, given, changes) in others.items():
