@@ -21,14 +21,15 @@ def generator(seed: int, purpose: str, device: str | torch.device = "cpu") -> to
     return torch.Generator(device).manual_seed(derive(seed, purpose))
 
 
-def check_generator(generator: object) -> None:
-    """See that random numbers come from a generator handed in, and not from PyTorch's global one.
+def check_generator(generator: object) -> torch.Generator:
+    """`generator`, if it is one: random numbers come from one handed in, and not from PyTorch's global one.
 
     Raises:
         BadValue: it is none.
     """
     if not isinstance(generator, torch.Generator):
         raise BadValue(f"generator: expected a torch.Generator, such as that of `seeds.generator`, got {generator!r}")
+    return generator
 
 
 @contextmanager

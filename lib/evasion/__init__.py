@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from .apgd import apgd
 from .aware import pgd_aware
 from .boundary import boundary
 from .carlini_wagner import carlini_wagner
@@ -33,11 +34,14 @@ from .forms import FORMS, Look
 from .gradient import fgsm, pgd
 from .hop_skip_jump import hop_skip_jump
 from .saliency import jsma
+from .square import square
 from .substitute import Oracle, SubstituteConfig, train_substitute
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {
     "fgsm": fgsm,
     "pgd": pgd,
+    "apgd": apgd,
+    "square": square,
     "pgd_aware": pgd_aware,
     "carlini_wagner": carlini_wagner,
     "jsma": jsma,
@@ -45,6 +49,8 @@ ATTACKS: dict[str, Callable[..., Tensor]] = {
 NORMS_OF: dict[str, tuple[str, ...]] = {  # in which norms each can keep to a budget
     "fgsm": ("linf",),
     "pgd": ("linf", "l2"),
+    "apgd": ("linf", "l2"),
+    "square": ("linf", "l2"),
     "pgd_aware": ("linf", "l2"),
     "carlini_wagner": ("l2",),
     "jsma": ("l0",),
@@ -53,5 +59,5 @@ DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip
 
 __all__ = [
     "ATTACKS", "DECISION_ATTACKS", "FORMS", "NORMS_OF", "Decided", "Look", "Oracle", "SubstituteConfig",
-    "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "train_substitute",
+    "apgd", "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "square", "train_substitute",
 ]  # fmt: skip

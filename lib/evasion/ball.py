@@ -19,7 +19,7 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
         return gradient.sign()
     # Divided by its largest feature first: of small gradients the squares would be lost in float32.
     scaled = gradient / gradient.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return scaled / _length(scaled).clamp_min(1e-12)
+    return scaled / l2(scaled).clamp_min(1e-12)
 
 
 def project(change: Tensor, radius: Tensor, norm: str) -> Tensor:
@@ -27,7 +27,7 @@ def project(change: Tensor, radius: Tensor, norm: str) -> Tensor:
     if norm == "linf":
         return change.minimum(radius).maximum(-radius)
     # d min(1, r / |d|)
-    return change * (radius / _length(change).clamp_min(1e-12)).clamp_max(1)
+    return change * (radius / l2(change).clamp_min(1e-12)).clamp_max(1)
 
 
 def anywhere(x: Tensor, radius: Tensor, norm: str, generator: torch.Generator) -> Tensor:
@@ -43,7 +43,12 @@ def anywhere(x: Tensor, radius: Tensor, norm: str, generator: torch.Generator) -
     return radius * length * steepest(drawn, norm)
 
 
-def _length(change: Tensor) -> Tensor:
+def keep(x: Tensor, radius: Tensor, norm: str, bounds: tuple[float, float], point: Tensor) -> Tensor:
+    """`point` brought back into the ball around `x`, and from there into the bounds, which leads no farther from it."""
+    return (x + project(point - x, radius, norm)).clamp(*bounds)
+
+
+def l2(change: Tensor) -> Tensor:
     """The l2 norm of each image: (n, 1, 1, 1)."""
     length: Tensor = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
     return length

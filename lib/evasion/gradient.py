@@ -82,7 +82,7 @@ def fgsm(
     with only_input_gradients(victim):
         # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
         found = in_pieces(lambda x, y, radius: ascend(x, y, radius, stuck), victim, x, y, radius)
-    _tell_of_zeros(torch.cat(stuck), loss)
+    tell_of_zeros(torch.cat(stuck), loss)
     return found
 
 
@@ -142,7 +142,7 @@ def pgd(
         for step in range(steps):
             # x_{t+1} = project(x_t + step_size sign(grad_x J(theta, x_t, y)))
             moved = ascend(adversarial, y, length, None if step else stuck)
-            adversarial = (x + ball.project(moved - x, radius, norm)).clamp(*bounds)
+            adversarial = ball.keep(x, radius, norm, bounds, moved)
         return adversarial
 
     def value(x: Tensor, y: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ def pgd(
 
     with only_input_gradients(victim):
         found = in_pieces(walk, victim, x, y, radius, length, start())
-        _tell_of_zeros(torch.cat(stuck), loss)
+        tell_of_zeros(torch.cat(stuck), loss)
         best = in_pieces(value, victim, found, y) if restarts > 1 else radius
         for _ in range(1, restarts):
             if len(left := (best < torch.inf).nonzero().flatten()) == 0:
@@ -221,7 +221,7 @@ def _check_network(victim: nn.Module, x: Tensor) -> None:
     check_answers(samples)
 
 
-def _tell_of_zeros(stuck: Tensor, loss: str) -> None:
+def tell_of_zeros(stuck: Tensor, loss: str) -> None:
     """Warn of those images (n,) of which no feature has a gradient."""
     zeros, n = int(stuck.sum()), len(stuck)
     if zeros:

@@ -39,3 +39,21 @@ def in_pieces(
     at_once = images_at_once(x.device, passes(victim, draws), x[:1].numel())
     parts = zip(*(torch.split(part, at_once) for part in (x, *others)), strict=True)
     return torch.cat([attack(*part) for part in parts])
+
+
+def persist(x: Tensor, margins: Tensor, runs: int, attempt: Callable[[Tensor, int], tuple[Tensor, Tensor]]) -> Tensor:
+    """For each of images `x` (n, c, h, w) the point of the smallest margin: itself, or of runs on those that none has fooled.
+
+    Args:
+        x: images, whose `margins` (n,) are negative where they need no run.
+        runs: how many.
+        attempt: of the places (m,) of images and the number of the run makes points (m, c, h, w) and their margins (m,).
+    """
+    best, margins = x.clone(), margins.clone()
+    for run in range(runs):
+        if len(left := (margins >= 0).nonzero().flatten()) == 0:
+            break
+        points, reached = attempt(left, run)
+        closer = reached < margins[left]
+        best[left[closer]], margins[left[closer]] = points[closer], reached[closer]
+    return best

@@ -24,6 +24,8 @@ SHORT: dict[str, dict[str, Any]] = {
     "carlini_wagner": {"iterations": 20},
     "pgd": {"steps": 8},
     "pgd_aware": {"steps": 8},
+    "apgd": {"steps": 8},
+    "square": {"queries": 150, "generator": torch.Generator().manual_seed(0)},
 }
 EACH = pytest.mark.parametrize(("name", "norm"), [(name, norm) for name in ATTACKS for norm in NORMS_OF[name]])
 
@@ -82,6 +84,8 @@ def test_it_gets_where_it_should_within_its_budget(
 
 @EACH
 def test_a_budget_for_each_image_is_its_own(name: str, norm: str, network: Network) -> None:
+    if name == "square":
+        pytest.skip("what it draws depends on an image's place")
     x, y = small_digits.images(6)
     attack, shares = attack_of(name, norm), torch.tensor([0.0, 0.1, 0.25, 0.5, 1.0, 1.0])
     found = attack(network, x, y, epsilon=BUDGET[norm] * shares)
@@ -139,6 +143,8 @@ class Broken(nn.Module):
 @EACH
 @pytest.mark.parametrize("what", ["answers", "gradients"])
 def test_a_victim_that_answers_nan_is_refused(name: str, norm: str, what: str, network: Network) -> None:
+    if name == "square" and what == "gradients":
+        pytest.skip("it asks for none")
     x, y = small_digits.images(6)
     told = r"^victim: (answered with|expected gradients that are numbers, got) NaN"
     with pytest.raises(BadValue, match=told):
