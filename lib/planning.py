@@ -27,7 +27,7 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
     """How to call `attack`, a function or a `functools.partial` of one, for budgets in `norm`.
 
     Raises:
-        BadValue: it is not to be called; cannot bound `norm`; or needs a setting that it has not got.
+        BadValue: it is not to be called; cannot bound `norm`; is targeted; or needs a setting that it has not got.
     """
     if not callable(attack):
         raise BadValue(f"attacks: expected functions, got {attack!r} for {name!r}")
@@ -36,12 +36,12 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
     while isinstance(function, partial):
         function, given = function.func, function.keywords | given
     decides = function in DECISION_ATTACKS.values()
-    known = {one: NORMS_OF[key] for key, one in ATTACKS.items()} | dict.fromkeys(
-        DECISION_ATTACKS.values(), tuple(NORMS)
-    )
+    known = {one: NORMS_OF[key] for key, one in ATTACKS.items()} | {one: (*NORMS,) for one in DECISION_ATTACKS.values()}
     norms = (given["norm"],) if "norm" in given else known.get(function, (norm,))
     if norm not in norms:
         raise BadValue(f"attacks: expected ones that bound {norm}, got {name!r}, which bounds {' or '.join(norms)}")
+    if given.get("targeted"):
+        raise BadValue(f"attacks: expected ones that leave the labels, got {name!r}, which is targeted")
     takes = inspect.signature(attack).parameters
     anything = any(one.kind is one.VAR_KEYWORD for one in takes.values())
     once = decides or not ("epsilon" in takes or anything) or ("epsilon" in takes and takes["epsilon"].default is None)

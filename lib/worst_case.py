@@ -74,8 +74,8 @@ def evaluate(
 
     Raises:
         BadValue: before any work: a setting out of range; no images, or some outside the victim's bounds; an attack that cannot
-            bound `norm`, or needs more settings; a file that is damaged or of another evaluation. Later: an attack that leaves
-            the budget.
+            bound `norm`, is targeted, or needs more settings; a file that is damaged or of another evaluation. Later: an attack
+            that leaves the budget.
 
     Warns:
         VictimWarning: what `evasion.examination.examine` finds, and what the attacks tell of the victim, once.

@@ -49,7 +49,7 @@ def pgd_aware(
         generator: where a random start comes from; None starts at `x`.
         score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them; a module has its "entropy".
         weight: what a unit of the score costs, in nats of the loss.
-        draws: K, at every step; an ensemble has no more than its members, and all of them are used.
+        draws: how many fresh random passes through the network make up one look, at every step; of an ensemble all members do.
 
     Raises:
         BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds; a

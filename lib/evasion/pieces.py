@@ -1,7 +1,7 @@
 """Attacks on many images piece by piece, so that the memory of their graphs does not grow with the number of images.
 
 A piece is as large by a fixed rule, not by what is free: what a random victim draws depends on it. Batches of ATTACK_BATCH
-images times draws, as `evaluation` makes them, stay whole.
+images times draws stay whole.
 """
 
 from collections.abc import Callable

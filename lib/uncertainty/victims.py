@@ -1,9 +1,9 @@
 """What turns a network into a victim: a module from images (n, c, h, w) in [0, 1] to log-probabilities (n, k).
 
-A random victim draws afresh at every call. `draws` is the number T of draws behind one answer; they are folded into the
-batch, not looped over, in pieces of at most `max_batch` images and of one draw at least. `sample` gives the logits draw by
-draw, and `combine` makes one answer of them: whoever judges a victim, attacks one draw of it or measures its spread starts
-from these two.
+A random victim draws afresh at every call. `draws` is how many fresh random passes through the network make up one answer, the
+T of the papers; they are folded into the batch, not looped over, in pieces of at most `max_batch` images and of one draw at
+least. `sample` gives the logits draw by draw, and `combine` makes one answer of them: whoever judges a victim, attacks one draw
+of it or measures its spread starts from these two.
 
 Claim: where the draws of dropout share what stands before the first mask, an answer of T = 10 draws comes 1.9 times as fast from
 LeNet-5, 1.1 to 1.4 times from the tutorial's basic CNN and no slower from the text's, whose first layer is cheap (60 images at

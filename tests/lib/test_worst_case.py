@@ -348,6 +348,10 @@ PGD = partial(evasion.pgd, step_size=0.01, steps=1)
         ({"batch_size": 0}, "batch_size: "),
         ({"generator": None}, "generator: "),
         ({"attacks": {}}, "attacks, data: "),
+        (
+            {"attacks": {"away": partial(PGD, targeted=True)}},
+            "attacks: expected ones that leave the labels, got 'away'",
+        ),
         ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions, got 'pgd'"),
         ({"attacks": {"own": lambda victim, x, y, *, epsilon, score: x}}, "attacks: 'own' needs .*score"),
         (
