@@ -161,6 +161,16 @@ class Common:
     version: Count = 1  # of the experiment: raised when what it measures changes
     precision: Precision = "bfloat16"
 
+    def __post_init__(self) -> None:
+        train, test = self.available()
+        for name, most in {"train_size": train, "test_size": test, "curve_size": test, "loss_size": test}.items():
+            if getattr(self, name, 0) > most:
+                raise BadValue(f"{name}: expected at most {most}, the images that there are, got {getattr(self, name)}")
+
+    def available(self) -> tuple[int, int]:
+        """How many images there are to train on, and to test on."""
+        return data.SIZES[self.dataset]
+
     @classmethod
     def attacks(cls) -> tuple[str, ...]:
         """The attacks that cells of this class measure; none for what is only the base of other classes."""

@@ -16,14 +16,37 @@ from experiments import commands, papers
 from experiments.gate import BASE
 from lib.errors import BadValue
 
+
+def word(given: str) -> str:
+    """The value of an option.
+
+    Raises:
+        ArgumentTypeError: an empty one, which a shell makes of a variable that is not set.
+    """
+    if not given.strip():
+        raise argparse.ArgumentTypeError(f"expected a value, got {given!r}; is a variable of the shell not set?")
+    return given
+
+
+def place(given: str) -> Path:
+    """The same as a path."""
+    return Path(word(given))
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
-    "--results": {"type": Path, "help": "folder of the records (default: results)"},
+    "--results": {"type": place, "help": "folder of the records (default: results)"},
     "--paper": {"help": f"one of {', '.join(papers.NAMES)} (default: all)"},
     "--profile": {"help": "smoke, reduced or paper (default: reduced and paper)"},
-    "--only": {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "only cells with this"},
+    "--only": {
+        "type": word,
+        "action": "append",
+        "default": [],
+        "metavar": "FIELD=VALUE",
+        "help": "only cells with this",
+    },
     "--seeds": {"type": int, "metavar": "N", "help": "only seeds 0 to N-1"},
     "--seed": {"type": int, "metavar": "S", "help": "only this seed"},
-    "--set": {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "change a setting"},
+    "--set": {"type": word, "action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "change a setting"},
     "--device": {"help": "auto, cpu or cuda (default: auto; what plan prices for, here or not: cpu)"},
     "--threads": {"type": int, "metavar": "N", "help": "threads a cell (default: its share of the cores)"},
     "--budget": {"type": float, "metavar": "SECONDS", "help": "start no cell that, by its price, would end later"},
@@ -35,10 +58,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--draw": {"type": int, "default": 0, "metavar": "S", "help": "which sample: the seed of its draw (default: 0)"},
     "--records": {"action": "store_true", "help": "the commits of records instead: which of them give today's"},
     "address": {"nargs": "*", "metavar": "ADDRESS", "help": "such as harakeh:text:mnist/cw/epistemic/fooling_rate"},
-    "archive": {"type": Path, "metavar": "RECORDS.tar.gz"},
+    "archive": {"type": place, "metavar": "RECORDS.tar.gz"},
     "base": {"nargs": "?", "metavar": "BASE", "help": f"a commit (default: that in {BASE})"},
     "file": {
-        "type": Path,
+        "type": place,
         "metavar": "FILE.npz",
         "help": "member (n, k), member_labels (n,), of s shadow models member_shadows (s, n, k), member_shadows_in (s, n), "
         "and the same of nonmember",
@@ -94,6 +117,9 @@ def obey(known: Parser, arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:  # whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a full disk, a folder that cannot be written
+        sys.stderr.write(f"{known.prog}: {error}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was computed is recorded\n")
         return 130
@@ -107,5 +133,6 @@ def parser() -> Parser:
         sub = named.add_parser(function.__name__, help=text, description=text)
         sub.set_defaults(command=function)
         for name in options.split():
-            sub.add_argument(name, **OPTIONS[name])
+            settings = OPTIONS[name]
+            sub.add_argument(name, **settings if "action" in settings else {"type": word} | settings)
     return top

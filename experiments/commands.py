@@ -26,13 +26,15 @@ from lib import membership
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.training import checkpoints
 
+MOST = 1024  # jobs at once, or threads of a worker elsewhere
+
 
 def _cells(options: argparse.Namespace) -> list[Any]:
     """The cells that the options name, of all grids the most wanted first; with --seed S, only of that seed."""
     only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
-    profiles = [options.profile] if options.profile else ["reduced", "paper"]
+    profiles = ["reduced", "paper"] if options.profile is None else [options.profile]
     cells, refused = [], None
-    for paper in [options.paper] if options.paper else papers.NAMES:
+    for paper in papers.NAMES if options.paper is None else [options.paper]:
         for profile in profiles:
             try:
                 cells += select(paper, profile, only=only, seeds=options.seeds, changes=options.set)
@@ -72,17 +74,21 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Compute what is missing."""
     local = options.dask is None and options.slurm is None  # elsewhere, each worker knows its own devices
-    store, device, jobs = Store(options.results), options.device or "auto", check_count("--jobs", options.jobs)
+    store, device, jobs = (
+        Store(options.results),
+        options.device or "auto",
+        check_count("--jobs", options.jobs, high=MOST),
+    )
     device = execution.check_device(device) if local else device
-    threads = _threads(options, max(1, (os.cpu_count() or 1) // jobs) if local else None)
+    threads = _threads(options, max(1, cores() // jobs)) if local else _threads(options, None, most=MOST)
     if options.budget is not None:
         check_number("--budget", options.budget, low=0.0)
     cells = [cell for cell in _cells(options) if options.all or store.get(cell) is None]
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
-    executor, cache = _executor(options, device, jobs), checkpoints.default_cache()
     store.check()
+    executor, cache = _executor(options, device, jobs), checkpoints.default_cache()
     if local:
         execution.check_data(cells)
     price = _prices(store, "cuda" if options.slurm and device == "auto" else device)  # Slurm is asked for GPUs
@@ -111,9 +117,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.failed or report.halted else 0
 
 
-def _threads(options: argparse.Namespace, share: int | None) -> int | None:
-    """What --threads asks for, or else `share`."""
-    return share if options.threads is None else check_count("--threads", options.threads)
+def _threads(options: argparse.Namespace, share: int | None, *, most: int | None = None) -> int | None:
+    """What --threads asks for, here at most one for each core, or else `share`."""
+    return share if options.threads is None else check_count("--threads", options.threads, high=most or cores())
+
+
+def cores() -> int:
+    """How many this machine has."""
+    return os.cpu_count() or 1
 
 
 def _executor(options: argparse.Namespace, device: str, jobs: int) -> Executor:
@@ -183,7 +194,7 @@ def verify(options: argparse.Namespace) -> int:
     """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
     store, device = _store(options), execution.check_device(options.device or "auto")
     # Without the cache: a check must not replace the weights that other cells were measured on.
-    threads = _threads(options, os.cpu_count())
+    threads = _threads(options, cores())
     job = execution.Job(device=device, threads=threads, cache=None, fresh=True, progress=True)
     known = _recorded(options, store)
     if len(known) < check_count("--sample", options.sample):

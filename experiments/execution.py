@@ -40,16 +40,17 @@ def check_device(device: str) -> str:
     """`device`, if this machine has it; "auto" becomes "cuda" where there is one and "cpu" elsewhere.
 
     Raises:
-        BadValue: a device that PyTorch does not know or that is not here.
+        BadValue: a device that PyTorch does not know or that is not here, such as the second of one.
     """
     here = torch.cuda.is_available()
     if device == "auto":
         return "cuda" if here else "cpu"
     try:
-        kind = torch.device(device).type
+        kind, index = torch.device(device).type, torch.device(device).index or 0
     except (RuntimeError, TypeError) as error:
         raise BadValue(f"device: expected auto, cpu or cuda, got {device!r}") from error
-    if kind != "cpu" and not (kind == "cuda" and here):
+    count = torch.cuda.device_count() if kind == "cuda" and here else int(kind == "cpu")
+    if index >= count:
         raise BadValue(f"device: {device!r} is not available here; expected auto, cpu or, with an NVIDIA GPU, cuda")
     return device
 

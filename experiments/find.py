@@ -19,7 +19,7 @@ from typing import Any
 from experiments import papers
 from experiments.cell import PROFILES
 from experiments.records import Record, Store
-from lib.errors import BadValue, check_choice
+from lib.errors import BadValue, check_choice, shown
 
 
 class NoCell(BadValue):
@@ -93,7 +93,7 @@ def setting(text: str, types: dict[str, type], *, what: str) -> tuple[str, Any]:
     """
     name, separator, raw = text.partition("=")
     if not separator:
-        raise BadValue(f"{what} {text!r}: expected field=value")
+        raise BadValue(f"{what} {shown(text)}: expected field=value")
     if name not in types:
         raise NoCell(f"{what} {name}: unknown field; expected one of {', '.join(types)}")
     kind = types[name]
@@ -107,4 +107,4 @@ def setting(text: str, types: dict[str, type], *, what: str) -> tuple[str, Any]:
         return name, kind(raw)
     except (ValueError, TypeError, KeyError) as error:
         example = {int: "5", float: "0.0314", tuple: "0,0.1,0.3", bool: "true"}[kind]
-        raise BadValue(f"{what} {name}: expected a {kind.__name__} such as {example}, got {raw!r}") from error
+        raise BadValue(f"{what} {name}: expected a {kind.__name__} such as {example}, got {shown(raw)}") from error

@@ -15,18 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.records import Record, Store, parse
-from lib.errors import BadValue
+from lib.errors import BadValue, shown
 from lib.training.checkpoints import write_atomically
 
 MEMBER = re.compile(r"[a-z]+/[a-z]+/[0-9a-f]{12}\.json")
-LARGEST = 2**24  # bytes of one record
+LARGEST = 2**26  # bytes of an archive, unzipped: a hundred times what a paper's records take
 
 
 def pack(records: Sequence[Record], store: Store, path: Path) -> int:
     """Write `records` of `store` to the archive at `path`; returns how many. The same records make the same bytes.
 
     Raises:
-        BadValue: there are none, or the archive cannot be written.
+        BadValue: there are none, more than an archive may hold, or the archive cannot be written.
     """
     if not records:
         raise BadValue("records: expected at least one to pack, got none")
@@ -38,6 +38,8 @@ def pack(records: Sequence[Record], store: Store, path: Path) -> int:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
+    if (size := archive.offset) > LARGEST:
+        raise BadValue(f"records: expected at most {LARGEST} bytes of them in one archive, got {size}: pack fewer")
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:
@@ -69,20 +71,25 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
 
 
 def _read(path: Path) -> dict[str, bytes]:
-    """The members of the archive, once their names are known to be those of records."""
+    """The members of the archive, once it is known to hold nothing but records, and no more than fits."""
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, mode="r:gz") as archive:
+        with gzip.open(path) as zipped:
+            content = zipped.read(LARGEST + 1)  # a few bytes may unzip to more than this machine holds
+        if len(content) > LARGEST:
+            raise BadValue(f"expected at most {LARGEST} bytes unzipped, got more")
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for entry in archive:
-                if not entry.isfile() or not MEMBER.fullmatch(entry.name) or entry.size > LARGEST:
-                    expected = "only records such as song/paper/0123456789ab.json"
-                    raise BadValue(f"{path}: expected {expected}, got {entry.name!r}")
+                if not entry.isfile() or entry.issparse() or not MEMBER.fullmatch(entry.name):
+                    raise BadValue(
+                        f"expected only records such as song/paper/0123456789ab.json, got {shown(entry.name)}"
+                    )
                 if entry.name in found:
-                    raise BadValue(f"{path}: expected each record once, got {entry.name!r} twice")
+                    raise BadValue(f"expected each record once, got {entry.name!r} twice")
                 held = archive.extractfile(entry)
                 assert held is not None
                 found[entry.name] = held.read()
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RecursionError, tarfile.TarError, zlib.error) as error:
         raise BadValue(f"{path}: cannot be read as an archive of records ({error})") from error
     if not found:
         raise BadValue(f"{path}: expected records, the archive is empty")

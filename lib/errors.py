@@ -44,14 +44,16 @@ def check_number(name: str, value: object, *, low: float = -math.inf, high: floa
     return number
 
 
-def check_count(name: str, value: object, *, low: int = 1) -> int:
-    """`value` as an int, if it is a whole number of at least `low`.
+def check_count(name: str, value: object, *, low: int = 1, high: int | None = None) -> int:
+    """`value` as an int, if it is a whole number of at least `low` and, where there is a bound, at most `high`.
 
     Raises:
         BadValue: otherwise.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        raise BadValue(f"{name}: expected a whole number of at least {low}, got {shown(value)}")
+    inside = isinstance(value, Integral) and low <= int(value) and (high is None or int(value) <= high)
+    if isinstance(value, bool) or not isinstance(value, Integral) or not inside:
+        expected = f"of at least {low}" if high is None else f"in [{low}, {high}]"
+        raise BadValue(f"{name}: expected a whole number {expected}, got {shown(value)}")
     return int(value)
 
 

@@ -8,19 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from experiments import papers
-from experiments.command_line import Parser, obey
-from experiments.records import ROOT
-from lib.errors import BadValue
+from experiments.command_line import Parser, obey, place, word
 from report import site
+from report.place import OURS
 
 
 def chapter(options: argparse.Namespace) -> int:
     """Execute one notebook."""
-    if options.output.is_dir():
-        raise BadValue(f"{options.output}: expected the name of a notebook to write, got a folder")
     site.execute(options.name, options.output, site.check_given(options.p))
     print(f"executed notebook: {options.output}")
     return 0
@@ -29,9 +25,7 @@ def chapter(options: argparse.Namespace) -> int:
 def book(options: argparse.Namespace) -> int:
     """Build the site and say where it is."""
     smoke = options.profile == "smoke"
-    folder = options.output or ROOT / "_build" / ("smoke" if smoke else "")
-    if folder.exists() and not folder.is_dir():
-        raise BadValue(f"--output {folder}: expected a folder, got a file")
+    folder = options.output or OURS / ("smoke" if smoke else "")
     print(f"the book: {site.build(folder, profile=options.profile, compute='all' if smoke else 'never')}")
     return 0
 
@@ -42,13 +36,17 @@ def parser() -> Parser:
     named = top.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
     sub = named.add_parser("chapter", help="execute a chapter's notebook with parameters, by papermill")
     sub.set_defaults(command=chapter)
-    sub.add_argument("name", metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
-    sub.add_argument("output", type=Path, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
-    sub.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
+    sub.add_argument("name", type=word, metavar="CHAPTER", help=f"one of {', '.join(papers.NAMES)}")
+    sub.add_argument("output", type=place, metavar="OUTPUT.ipynb", help="where the executed notebook goes")
+    sub.add_argument(
+        "-p", type=word, action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook"
+    )
     sub = named.add_parser("book", help="execute the chapters and build the site, strictly")
     sub.set_defaults(command=book)
-    sub.add_argument("--profile", default="paper", help="smoke also computes that profile's cells (default: paper)")
-    sub.add_argument("--output", type=Path, default=None, help="folder to build in (default: _build)")
+    sub.add_argument(
+        "--profile", type=word, default="paper", help="smoke also computes that profile's cells (default: paper)"
+    )
+    sub.add_argument("--output", type=place, help="folder to build in, empty or of an earlier build (default: _build)")
     return top
 
 

@@ -7,6 +7,7 @@ A notebook reads, plots and explains; with `compute = "missing"` it first comput
 
 from __future__ import annotations
 
+import ast
 import os
 import tempfile
 from collections.abc import Mapping
@@ -63,6 +64,17 @@ def parameters(given: Mapping[str, Any]) -> Parameters:
         raise BadValue(f"parameter {error}") from error
 
 
+def _injected() -> set[str]:
+    """The names that papermill's cell of parameters assigns, also where an import or IPython has taken them back since."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    cells = [] if shell is None else shell.history_manager.input_hist_raw
+    assigned = [one for text in cells if text.startswith("# Parameters\n") for one in ast.parse(text).body]
+    targets = [target for one in assigned if isinstance(one, ast.Assign) for target in one.targets]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
 class Chapter:
     """One paper's notebook: its parameters, its records, and what it hands to the page."""
 
@@ -71,8 +83,9 @@ class Chapter:
         self.paper, self.store = paper, Store()
         first = not any(isinstance(value, Chapter) for value in namespace.values())
         hidden = {name for name in namespace if name.startswith("_")} | {"In", "Out"}
-        plain = {name for name, value in namespace.items() if first and isinstance(value, PLAIN)} - hidden
-        self.parameters = parameters({name: namespace[name] for name in namespace if name in plain.union(NAMES)})
+        plain = {name for name, value in namespace.items() if isinstance(value, PLAIN)} - hidden
+        chosen = plain.union(NAMES, _injected()) if first else NAMES
+        self.parameters = parameters({name: namespace[name] for name in namespace if name in chosen})
         if self.parameters.compute != "never":
             self._compute(self.parameters)
 

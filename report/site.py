@@ -30,6 +30,7 @@ from report import benchmark_page, claims_page, cost_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
 from report.figures.looks import save
 from report.papers import harakeh_figures, harakeh_panels
+from report.place import check_writable, held, replace
 
 
 class BuildFailed(RuntimeError):
@@ -40,11 +41,17 @@ def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
     """Execute the notebook of `chapter` with parameters and, only if all of it ran, write it to `output`.
 
     Raises:
-        BadValue: unknown chapter, unknown or ill-typed parameter; nothing has run then.
+        BadValue: unknown chapter, unknown or ill-typed parameter, an `output` that is no notebook's name, is a chapter's source
+            or cannot be written; nothing has run then.
         BuildFailed: a cell raised.
     """
     check_choice("chapter", chapter, papers.NAMES)
     parameters(given)
+    if output.is_dir() or output.suffix != ".ipynb":
+        raise BadValue(f"{output}: expected the name of a notebook to write, such as out.ipynb")
+    if output.exists() and any(output.samefile(source) for source in (ROOT / "notebooks").glob("*.ipynb")):
+        raise BadValue(f"{output}: expected another name, this is the source of a chapter")
+    check_writable(output)
     with _environment({}):
         _execute(chapter, output, given)
 
@@ -102,13 +109,19 @@ def build(output: Path, *, profile: str = "paper", compute: str = "never") -> Pa
         compute: "never" for the book, which only reads records.
 
     Raises:
-        BadValue: a bad parameter.
+        BadValue: a bad parameter, or a folder that cannot be built in, also as it holds what no build made.
         BuildFailed: a chapter or the build failed.
     """
     folder = output.resolve()
-    source, site = folder / "source", folder / "html"
     given = {"profile": profile, "compute": compute, "device": "cpu", "seed_count": 1 if profile == "smoke" else 5}
     parameters(given)
+    with held(folder) as lock:
+        _build(folder, given, lock=lock)
+    return folder / "html" / "index.html"
+
+
+def _build(folder: Path, given: Mapping[str, Any], *, lock: int) -> None:
+    source, new = folder / "source", folder / "html.new"
     _assemble(source)
     write_pages(Store(), source / "book" / "generated")
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
@@ -120,12 +133,13 @@ def build(output: Path, *, profile: str = "paper", compute: str = "never") -> Pa
             chapters = {name: source / "notebooks" / f"{name}.ipynb" for name in papers.NAMES}
             for executed in [pool.submit(_execute, name, path, given) for name, path in chapters.items()]:
                 executed.result()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        # Whoever kills this process does not kill that one: it holds the folder until it ends.
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, pass_fds=[lock])
     if done.returncode != 0:
         raise BuildFailed(f"jupyter-book: {(done.stdout + done.stderr)[-4000:]}")
-    shutil.rmtree(site, ignore_errors=True)
-    shutil.copytree(folder / "_build" / "html", site)
-    return site / "index.html"
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(folder / "_build" / "html", new)
+    replace(folder / "html", new)
 
 
 def _assemble(source: Path) -> None:

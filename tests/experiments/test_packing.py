@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from facts import FACTS
 
+from experiments import packing
 from experiments.packing import pack, unpack
 from experiments.records import Record, Result, Store
 from lib.errors import BadValue
@@ -125,6 +127,52 @@ def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes | None, said
         path.write_bytes(content)
     with pytest.raises(BadValue, match=f"a.tar.gz: {said}"):
         unpack(path, Store(tmp_path / "there"))
+
+
+def zipped_zeros(mebibytes: int) -> bytes:
+    """So many MiB of nothing, in a thousandth of that."""
+    return gzip.compress(bytes(2**20), mtime=0) * mebibytes
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.type = size, kind
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+NAME = "harakeh/smoke/0123456789ab.json"
+BOMBS = {
+    "zeros": zipped_zeros(4096),
+    "one large record": gzip.compress(header(NAME, 2**33)) + zipped_zeros(4096),
+    "many records": b"".join(
+        gzip.compress(header(f"harakeh/smoke/{i:012x}.json", 2**24)) + zipped_zeros(16) for i in range(300)
+    ),
+    "a long name": gzip.compress(header("././@LongLink", 2**33, tarfile.GNUTYPE_LONGNAME)) + zipped_zeros(4096),
+    "long names of long names": gzip.compress(header("././@LongLink", 0, tarfile.GNUTYPE_LONGNAME) * 20_000),
+    "a sparse record": gzip.compress(header(NAME, 2**40, tarfile.GNUTYPE_SPARSE) + bytes(1024)),
+    "a wrong number": gzip.compress(
+        header("x", 9, tarfile.XHDTYPE) + b"9 size=x\n".ljust(512, b"\0") + header(NAME, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_before_it_is_unzipped(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(BOMBS[name])
+    tracemalloc.start()
+    with pytest.raises(BadValue, match=r"a\.tar\.gz") as caught:
+        unpack(path, Store(tmp_path / "there"))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "\n" not in str(caught.value) and most < 3 * packing.LARGEST and not (tmp_path / "there").exists()
+
+
+def test_what_cannot_be_unpacked_is_not_packed(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "LARGEST", 2000)
+    with pytest.raises(BadValue, match=r"expected at most 2000 bytes of them in one archive, got [0-9]+: pack fewer"):
+        pack(records(full), full, tmp_path / "a.tar.gz")
+    assert not (tmp_path / "a.tar.gz").exists()
 
 
 def test_a_truncated_archive_is_refused_whole(full: Store, tmp_path: Path) -> None:

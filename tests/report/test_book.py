@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -151,7 +152,22 @@ def test_a_chapter_says_what_it_will_compute_before_it_does(monkeypatch: pytest.
     assert said.endswith('. With `compute = "never"` nothing is computed.')
 
 
-@pytest.mark.parametrize("given", [{"seedcount": 3}, {"seed_count": "two"}], ids=["unknown", "ill-typed"])
+@pytest.mark.parametrize("name", ["_profile", "__name__", "In", "Out", "Chapter", "sys"])
+def test_the_notebooks_own_check_finds_what_python_has_taken_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Papermill assigns in a cell of its own; what is imported after it, or IPython's own, no longer looks like a parameter."""
+    inputs = ["", 'profile = "paper"', f'# Parameters\nprofile = "smoke"\n{name} = 3\n', "import sys"]
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=inputs))
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    with pytest.raises(BadValue, match=f"^parameter {name}: .*expected one of profile"):
+        Chapter(
+            "harakeh",
+            {"profile": "smoke", "compute": "never", name: os, "__name__": "__main__", "In": inputs, "Out": {}},
+        )
+
+
+@pytest.mark.parametrize(
+    "given", [{"seedcount": 3}, {"seed_count": "two"}, {"sys": "x"}], ids=["unknown", "ill-typed", "hidden"]
+)
 def test_papermill_alone_fails_in_the_first_cell(given: Mapping[str, Any], tmp_path: Path) -> None:
     """As `papermill notebooks/harakeh.ipynb out.ipynb -p ...` does, which knows nothing of our checks."""
     path = tmp_path / "out.ipynb"

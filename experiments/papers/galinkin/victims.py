@@ -56,10 +56,18 @@ class Cell(Common):
     draws: Count = 10  # T, where answers are means
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.bayesian and self.answers != "off":
             raise BadValue(f"answers: expected off for a network without dropout, got {self.answers!r}")
         if self.stop_on == "test" and self.part != "whole":
             raise BadValue(f"stop_on: expected validation for a {self.part}, got 'test'")
+
+    def available(self) -> tuple[int, int]:
+        """Of the part that is trained on; a tenth of the training set is held out where it stops the training."""
+        train, test = data.SIZES[self.dataset]
+        if self.stop_on == "validation":
+            train = train * 9 // 10 if self.part == "whole" else train * 45 // 100
+        return train, test
 
     @property
     def estimator(self) -> str:
@@ -103,10 +111,7 @@ def seed_of(config: Cell) -> int:
 
 def points(config: Cell) -> int:
     """How many images the victim of `config` is trained on."""
-    size, _ = data.SIZES[config.dataset]
-    if config.stop_on == "validation":
-        size = size * 9 // 10 if config.part == "whole" else size * 45 // 100
-    return min(size, config.train_size) if config.train_size else size
+    return config.train_size or config.available()[0]
 
 
 def splits(config: Cell, dataset: data.Dataset) -> tuple[Split, Split]:

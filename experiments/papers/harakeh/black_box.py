@@ -44,6 +44,7 @@ class BlackBox(Cell):
     judged: Count = 1000  # the first so many of the attacked images are compared with a white box, and scored
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.held_out >= self.test_points:
             raise BadValue(f"held_out: expected fewer than the {self.test_points} test images, got {self.held_out}")
 

@@ -49,6 +49,7 @@ class Gradient(Cell):
     loss_steps: Steps = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("score", self.score, UNCERTAINTY_SCORES if self.attack == "aware" else [""])
         if self.attack == "aware" and self.form != "expectation":
             raise BadValue(f"form: an aware attacker averages over draws, expected expectation, got {self.form!r}")

@@ -69,6 +69,7 @@ class Cell(Common):
     attack_loss: Annotated[str, OneOf(LOSSES)] = "log_odds"  # whose gradient it follows; the paper's is cross_entropy
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         training_config(self)
         if self.part and not self.train_size:
             raise BadValue(f"part: expected 0 where all images are trained on, got {self.part}")
@@ -111,7 +112,7 @@ def training_config(config: Cell) -> RobustConfig:
 def points(config: Cell) -> tuple[int, int]:
     """How many training and test images there are to judge membership on."""
     train, test = data.SIZES[config.dataset]
-    return (min(train, config.train_size) if config.train_size else train), test
+    return config.train_size or train, test
 
 
 def members(config: Cell, dataset: data.Dataset) -> Split:
