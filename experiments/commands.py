@@ -18,10 +18,9 @@ from experiments import costs, equivalence, execution, executors, grid, packing,
 from experiments import coverage as counterparts
 from experiments import gate as behaviour
 from experiments.address import parse
-from experiments.find import NoCell
 from experiments.judging import told
 from experiments.records import Record, Store, key_of
-from experiments.selection import label, select
+from experiments.selection import label, select_all
 from lib import membership
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.training import checkpoints
@@ -32,17 +31,7 @@ MOST = 1024  # jobs at once, or threads of a worker elsewhere
 def _cells(options: argparse.Namespace) -> list[Any]:
     """The cells that the options name, of all grids the most wanted first; with --seed S, only of that seed."""
     only = [*options.only, *([] if options.seed is None else [f"seed={options.seed}"])]
-    profiles = ["reduced", "paper"] if options.profile is None else [options.profile]
-    cells, refused = [], None
-    for paper in papers.NAMES if options.paper is None else [options.paper]:
-        for profile in profiles:
-            try:
-                cells += select(paper, profile, only=only, seeds=options.seeds, changes=options.set)
-            except NoCell as error:  # it is enough that one of the grids asked for has such cells
-                refused = error
-    if refused is not None and not cells:
-        raise refused
-    return list(grid.worth(cells))
+    return list(grid.worth(select_all(options.paper, options.profile, only, options.seeds, options.set)))
 
 
 def _prices(store: Store, device: str) -> dict[str, costs.Prices]:
@@ -74,21 +63,18 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Compute what is missing."""
     local = options.dask is None and options.slurm is None  # elsewhere, each worker knows its own devices
-    store, device, jobs = (
-        Store(options.results),
-        options.device or "auto",
-        check_count("--jobs", options.jobs, high=MOST),
-    )
+    store, device = _store(options), options.device or "auto"
+    jobs = check_count("--jobs", options.jobs, high=MOST)
     device = execution.check_device(device) if local else device
-    threads = _threads(options, max(1, cores() // jobs)) if local else _threads(options, None, most=MOST)
+    threads = _threads(options, jobs if local else None)
     if options.budget is not None:
         check_number("--budget", options.budget, low=0.0)
     cells = [cell for cell in _cells(options) if options.all or store.get(cell) is None]
     if not cells:
         print("nothing to compute: every cell asked for is recorded")
         return 0
-    store.check()
     executor, cache = _executor(options, device, jobs), checkpoints.default_cache()
+    store.check()
     if local:
         execution.check_data(cells)
     price = _prices(store, "cuda" if options.slurm and device == "auto" else device)  # Slurm is asked for GPUs
@@ -117,14 +103,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.failed or report.halted else 0
 
 
-def _threads(options: argparse.Namespace, share: int | None, *, most: int | None = None) -> int | None:
-    """What --threads asks for, here at most one for each core, or else `share`."""
-    return share if options.threads is None else check_count("--threads", options.threads, high=most or cores())
-
-
-def cores() -> int:
-    """How many this machine has."""
-    return os.cpu_count() or 1
+def _threads(options: argparse.Namespace, jobs: int | None) -> int | None:
+    """What --threads asks for, or else the share of the cores that a job has; None where jobs run elsewhere."""
+    cores = os.cpu_count() or 1
+    if options.threads is None:
+        return None if jobs is None else max(1, cores // jobs)
+    return check_count("--threads", options.threads, high=MOST if jobs is None else cores)
 
 
 def _executor(options: argparse.Namespace, device: str, jobs: int) -> Executor:
@@ -194,7 +178,7 @@ def verify(options: argparse.Namespace) -> int:
     """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
     store, device = _store(options), execution.check_device(options.device or "auto")
     # Without the cache: a check must not replace the weights that other cells were measured on.
-    threads = _threads(options, cores())
+    threads = _threads(options, 1)
     job = execution.Job(device=device, threads=threads, cache=None, fresh=True, progress=True)
     known = _recorded(options, store)
     if len(known) < check_count("--sample", options.sample):

@@ -55,6 +55,26 @@ def select(
     return list(dict.fromkeys(replace(cell, **replacements) for cell in chosen))
 
 
+def select_all(
+    paper: str | None, profile: str | None, only: Sequence[str], seeds: int | None, changes: Sequence[str]
+) -> list[Any]:
+    """The same of every paper for None, and of the profiles that results are of: it is enough that one grid has such cells.
+
+    Raises:
+        BadValue: as `select`; conditions that no cell of any grid meets.
+    """
+    cells, refused = [], None
+    for one in papers.NAMES if paper is None else [paper]:
+        for scale in ("reduced", "paper") if profile is None else [profile]:
+            try:
+                cells += select(one, scale, only=only, seeds=seeds, changes=changes)
+            except NoCell as error:
+                refused = error
+    if refused is not None and not cells:
+        raise refused
+    return cells
+
+
 def label(cell: Any) -> str:
     """What tells a cell from the others of its grid, in the order of its fields."""
     words = [str(getattr(cell, name)) for name in ("paper", "profile", "dataset", "network", "estimator", "attack")]
