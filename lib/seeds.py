@@ -43,10 +43,12 @@ def seeded(module: nn.Module, seed: int, purpose: str, device: torch.device) -> 
     states = [one.get_state() for one in own]
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(cuda):
-        for i, one in enumerate([*own, torch.default_generator]):
+        for i, one in enumerate(own):
             one.manual_seed(derive(seed, f"{purpose}, draws {i}"))
+        torch.default_generator.manual_seed(derive(seed, f"{purpose}, global"))
         if cuda:
-            torch.cuda.manual_seed(derive(seed, f"{purpose}, draws"))
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(derive(seed, f"{purpose}, global"))
         try:
             yield generator(seed, purpose, device)
         finally:
