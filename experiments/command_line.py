@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import commands, papers
+from experiments import checking, commands, papers
 from experiments.gate import BASE
 from lib.errors import BadValue
 
@@ -81,9 +81,9 @@ COMMANDS: list[tuple[Callable[[argparse.Namespace], int], str, str]] = [
         "--results",
         "how many of the papers' numbers have a counterpart, at which scale, on how many seeds",
     ),
-    (commands.verify, f"{CELLS} {MACHINE} --sample --draw", "recompute a sample of the recorded cells and compare"),
+    (checking.verify, f"{CELLS} {MACHINE} --sample --draw", "recompute a sample of the recorded cells and compare"),
     (
-        commands.gate,
+        checking.gate,
         "base --paper --only --records",
         "compare what smoke cells measure now and by the code of a commit",
     ),

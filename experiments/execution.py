@@ -6,11 +6,14 @@ The parent writes each record the moment its cell is done, so those who compute 
 from __future__ import annotations
 
 import concurrent.futures
+import errno
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +22,14 @@ from experiments import provenance
 from experiments.budget import Budget, OutOfTime
 from experiments.executors import Halted, InProcess
 from experiments.records import Record, Result, Store
+from experiments.reservations import VOID, Reservations
 from experiments.run import Job as Job
 from experiments.run import result_of
 from lib import data
 from lib.errors import BadValue
+from lib.training.checkpoints import sweep
+
+LOOK = 1.0  # seconds between looks at what other processes compute
 
 
 @dataclass
@@ -32,8 +39,29 @@ class Report:
     done: list[Record] = field(default_factory=list)
     failed: list[tuple[Any, BaseException]] = field(default_factory=list)
     over_budget: list[Any] = field(default_factory=list)
-    left: list[Any] = field(default_factory=list)  # when the run was halted
+    elsewhere: list[Any] = field(default_factory=list)  # recorded meanwhile by another process
+    left: list[Any] = field(default_factory=list)  # because the run was halted
     halted: Halted | None = None
+
+    @property
+    def words(self) -> str:
+        """What it came to, in a line."""
+        told = f"{len(self.done)} computed, {len(self.failed)} failed, {len(self.over_budget)} left for lack of time"
+        return told + (f", {len(self.elsewhere)} computed by other processes" if self.elsewhere else "")
+
+    def add(self, cell: Any, outcome: Record | BaseException | None) -> None:
+        """Note what became of `cell`; None if another process recorded it."""
+        if outcome is None:
+            self.elsewhere.append(cell)
+        elif isinstance(outcome, Record):
+            self.done.append(outcome)
+        elif isinstance(outcome, OutOfTime):
+            self.over_budget.append(cell)
+        elif isinstance(outcome, Halted):
+            self.halted = outcome
+            self.left.append(cell)
+        else:
+            self.failed.append((cell, outcome))
 
 
 def check_device(device: str) -> str:
@@ -86,67 +114,106 @@ def run(
     executor: Executor,
     job: Job,
     workers: int = 1,
+    anew: bool = False,
     budget: float | None = None,
     price: Callable[[Any], float | None] = lambda cell: None,
     done: Callable[[Any, Record | BaseException], None] = lambda cell, outcome: None,
+    waits: Callable[[int], None] = lambda count: None,
 ) -> Report:
     """Compute `cells` on `executor`, `workers` at a time, and record each as it comes.
 
     With a `budget` in seconds, a cell is started only if its price fits into what is left, and none is started after that;
     a cell without a price is started as long as anything is left. A cell that is mostly training (`RESUMES`) is started
     whatever its price where it is computed in this process, and stopped when the time is up: it goes on the next time.
-    A cell that fails is reported and costs no other its record. Where none can be computed or recorded any more, none is
-    started.
-    """
-    report, time_left = Report(), Budget(budget)
-    waiting, running = list(cells), dict[Future[Any], Any]()
-    keeps = not job.fresh and job.cache is not None and isinstance(executor, InProcess)
 
-    def start(cell: Any) -> None:
+    A cell that another process computes is not computed here, unless it fails or ends there. When nothing else is left,
+    `waits` is told, now and then, for how many. A record that has come meanwhile is left alone, unless all are made `anew`.
+
+    A cell that fails is reported and costs no other its record. Where none can be computed or recorded any more, those in
+    hand come to their end, and no other is started.
+    """
+    keeps = not job.fresh and job.cache is not None and isinstance(executor, InProcess)
+    time_left, report, waiting, in_hand = Budget(budget), Report(), list(cells), dict[Future[Any], Any]()
+
+    def begin(cell: Any) -> bool:
+        """Whether `cell` waits no longer; it does where another process has it."""
         resumes = keeps and cell.RESUMES
-        if not time_left.affords(0.0 if resumes else price(cell) or 0.0):
-            report.over_budget.append(cell)
-            return
         try:
-            with time_left.alarm() if resumes else nullcontext():
-                running[executor.submit(compute, cell, job)] = cell
-        except OutOfTime as error:  # after the cell, before the alarm is off
+            if not time_left.affords(0.0 if resumes else price(cell) or 0.0):
+                raise OutOfTime
+            if not reserved.take(cell):
+                return False
+            if store.path(cell).exists() and not anew:
+                settle(cell, None)
+            else:
+                with time_left.alarm() if resumes else nullcontext():
+                    future = executor.submit(compute, cell, job)
+                in_hand[future] = cell
+        except (OutOfTime, Halted) as error:
             settle(cell, error)
         except BrokenExecutor as error:
             settle(cell, Halted(str(error)))
+        return True
 
-    def settle(cell: Any, outcome: Record | BaseException) -> None:
-        if isinstance(outcome, Record):
-            report.done.append(outcome)
-        elif isinstance(outcome, OutOfTime):
-            report.over_budget.append(cell)
-            return
-        elif isinstance(outcome, Halted):
-            report.halted = outcome
-            report.left += [cell, *waiting]
-            waiting.clear()
-            return
-        else:
-            report.failed.append((cell, outcome))
-        done(cell, outcome)
+    def settle(cell: Any, outcome: Record | BaseException | None) -> None:
+        reserved.release(cell)
+        report.add(cell, outcome)
+        if outcome is not None and not isinstance(outcome, OutOfTime | Halted):
+            done(cell, outcome)
 
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                start(waiting.pop(0))
-            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in finished:
-                cell = running.pop(future)
-                settle(cell, _recorded(cell, future, store))
-    finally:
-        for future in running:
-            future.cancel()
+    for folder in {store.root, job.cache or store.root}:
+        sweep(folder, older=VOID)
+    with Reservations(store) as reserved:
+        try:
+            while waiting or in_hand:
+                for cell in tuple(waiting):
+                    if len(in_hand) == workers or report.halted:
+                        break
+                    if begin(cell):
+                        waiting.remove(cell)
+                if report.halted:
+                    report.left += waiting
+                    waiting.clear()
+                if waiting and not in_hand:
+                    waits(len(waiting))
+                for future in _finished(in_hand, LOOK if waiting else None):
+                    cell = in_hand.pop(future)
+                    settle(cell, _recorded(cell, future, store))
+        finally:
+            for future in in_hand:
+                future.cancel()
     return report
+
+
+def _finished(futures: Iterable[Future[Any]], seconds: float | None) -> Iterable[Future[Any]]:
+    """Those that are done, as soon as one is, or after so many seconds."""
+    if not futures and seconds is not None:
+        time.sleep(seconds)
+    return concurrent.futures.wait(futures, seconds, return_when=concurrent.futures.FIRST_COMPLETED).done
 
 
 def _recorded(cell: Any, future: Future[Any], store: Store) -> Record | BaseException:
     """The record of what was computed, written; or why there is none."""
     try:
-        return store.put(cell, *future.result())
+        result, source = future.result()
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return Halted(str(error)) if full else error
     except (Exception, OutOfTime) as error:
         return error
+    try:
+        return store.put(cell, result, source)
+    except OSError as error:
+        return Halted(f"{store.path(cell)}: cannot be written ({error}); {_saved(cell, result, source)}")
+    except Exception as error:  # NaN, which no record may say
+        return error
+
+
+def _saved(cell: Any, result: Result, source: dict[str, Any]) -> str:
+    """Where the record is put that cannot be where it belongs."""
+    try:
+        other = Store(Path(tempfile.mkdtemp(prefix="records-")))
+        other.put(cell, result, source)
+    except OSError as error:
+        return f"nor elsewhere ({error})"
+    return f"it is {other.path(cell)}: move it there"

@@ -106,7 +106,7 @@ class Chapter:
         with tempfile.TemporaryDirectory() as empty:  # anew: every network is trained once more, but not once a cell
             cache = Path(empty) if anew else checkpoints.default_cache()
             job = execution.Job(device=device, cache=cache, progress=True)
-            report = execution.run(waiting, store=self.store, executor=executors.local_processes(1), job=job)
+            report = execution.run(waiting, store=self.store, executor=executors.local_processes(1), job=job, anew=anew)
         if report.halted:
             raise report.halted
         if report.failed:

@@ -19,9 +19,10 @@ import pytest
 from facts import FACTS
 from faked_cells import TIMES, faked, numbers
 
-from experiments import execution, executors, papers
+from experiments import clusters, execution, executors, papers
+from experiments.clusters import DaskCluster, SlurmJobs
 from experiments.execution import Job
-from experiments.executors import DaskCluster, InProcess, LocalProcesses, WorkerDied
+from experiments.executors import InProcess, LocalProcesses, WorkerDied
 from experiments.papers import harakeh
 from experiments.records import ROOT, Result, Store
 from lib.errors import BadValue
@@ -195,7 +196,7 @@ def test_a_scheduler_that_goes_halts_the_run(store: Store, tiny_cell: CellMaker)
 
 
 def test_workers_that_go_and_do_not_come_back_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "PATIENCE", 2.0)
+    monkeypatch.setattr(clusters, "PATIENCE", 2.0)
     with lone_cluster() as cluster, DaskCluster(1, cluster.scheduler_address) as executor:
         at_work = executor.submit(time.sleep, 100)
         cluster.scale(0)
@@ -228,7 +229,7 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
 def test_without_submitit_slurm_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(BadValue, match=r"^slurm: needs submitit; install it with: pip install submitit$"):
-        executors.SlurmJobs(2, tmp_path, slurm_partition="gpu")
+        SlurmJobs(2, tmp_path, slurm_partition="gpu")
 
 
 def test_without_slurm_nothing_is_computed_here_instead(
@@ -264,7 +265,7 @@ def test_each_cell_is_one_slurm_job(
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     faked(monkeypatch, lambda cell: Result({"accuracy": float(cell.seed)}, {}))
     cells = [tiny_cell(seed=seed) for seed in range(3)]
-    with executors.SlurmJobs(2, tmp_path / "slurm", slurm_partition="gpu", timeout_min=5) as executor:
+    with SlurmJobs(2, tmp_path / "slurm", slurm_partition="gpu", timeout_min=5) as executor:
         report = execution.run(cells, store=store, executor=executor, job=Job(), workers=2)
     assert len(report.done) == seen["jobs"] == 3 and not report.failed and seen["cluster"] == "slurm"
     assert (seen["folder"], seen["parameters"]) == (tmp_path / "slurm", {"slurm_partition": "gpu", "timeout_min": 5})
