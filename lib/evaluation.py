@@ -42,19 +42,20 @@ class Evaluation:
         """Under whichever attack succeeds on each image, by budget."""
         return (100 * (~self.success.any(0)).double().mean(1)).tolist()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, as JSON takes it: all of it, and the accuracies that follow from it."""
-        found = {"clean_accuracy": self.clean_accuracy, "accuracy": self.accuracy, "worst_case": self.worst_case}
-        own = asdict(self) | {"right": self.right.int().tolist(), "success": self.success.int().tolist()}
-        return found | own | {name: list(own[name]) for name in ("attacks", "epsilons", "warnings")}
+    def to_dict(self, *, masks: bool = True) -> dict[str, Any]:
+        """Plain data, as JSON takes it: all of it or all but the `masks` of images, and the accuracies that follow from them."""
+        own = asdict(self)
+        which = {name: own.pop(name) for name in ("right", "success")}
+        found = {"clean_accuracy": self.clean_accuracy, "accuracy": self.accuracy, "worst_case": self.worst_case} | own
+        found |= {name: list(own[name]) for name in ("attacks", "epsilons", "warnings")}
+        return found | ({name: one.int().tolist() for name, one in which.items()} if masks else {})
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """The evaluation that `to_dict` made `found` of."""
         own = {name: found[name] for name in cls.__dataclass_fields__}
         own |= {name: tuple(own[name]) for name in ("attacks", "epsilons", "warnings")}
-        own |= {name: torch.tensor(own[name], dtype=torch.bool) for name in ("right", "success")}
-        own["success"] = own["success"].view(len(own["attacks"]), len(own["epsilons"]), len(own["right"]))
+        own |= {name: torch.as_tensor(own[name], dtype=torch.bool) for name in ("right", "success")}
         own["passes"] = {name: Passes(**counts) for name, counts in own["passes"].items()}
         return cls(**own | {"examination": Examination(**own["examination"])})
 

@@ -20,8 +20,8 @@ def resume(path: Path, settings: Mapping[str, str]) -> tuple[Evaluation, int]:
         BadValue: the file is damaged, or of another evaluation.
     """
     try:
-        _, told = read_tensors(path)
-        before, found, done = told["settings"], Evaluation.from_dict(told["found"]), int(told["done"])
+        masks, told = read_tensors(path)
+        before, found, done = told["settings"], Evaluation.from_dict(told["found"] | masks), int(told["done"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise BadValue(f"state {path}: cannot be gone on from ({error}); delete it to begin anew") from error
     for name, value in settings.items():

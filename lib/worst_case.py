@@ -93,7 +93,8 @@ def evaluate(
             piece(source)
         done += 1
         if state:
-            write_tensors(path, {}, {"settings": settings, "done": done, "found": job.evaluation().to_dict()})
+            told = {"settings": settings, "done": done, "found": job.evaluation().to_dict(masks=False)}
+            write_tensors(path, {"right": job.right, "success": job.success}, told)
     return job.evaluation()
 
 

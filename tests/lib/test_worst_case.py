@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lib import evaluate, evasion
+from lib import evaluate, evasion, seeds
 from lib.data import Dataset
 from lib.errors import BadValue, VictimWarning
 from lib.evaluation import Evaluation
@@ -328,6 +328,7 @@ the worst of them    100.0    0.0
     assert plain["worst_case"] == [100.0, 0.0] and plain["success"][0] == [[0] * 8, [1] * 8]
     assert Evaluation.from_dict(plain).to_dict() == found.to_dict()
     assert torch.equal(Evaluation.from_dict(plain).success, found.success)
+    assert found.to_dict(masks=False) == {name: one for name, one in plain.items() if name not in ("right", "success")}
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -388,3 +389,20 @@ def test_an_attack_that_leaves_the_budget_or_its_images_is_told_of() -> None:
     ):
         with pytest.raises(BadValue, match=f"^{told}"):
             run(victim, problem(4, victim), {"own": attack}, epsilons=(0.1,))
+
+
+def test_inside_a_purpose_all_draws_follow_it_and_afterwards_all_generators_are_as_they_were() -> None:
+    victim = halfspace(Noisy, 0.5)
+    x, _ = problem(5, victim)
+
+    def drawn(purpose: str) -> tuple[Tensor, Tensor, Tensor]:
+        with seeds.seeded(victim, 3, purpose, torch.device("cpu")) as source:
+            return victim(x), torch.rand(3), torch.rand(3, generator=source)
+
+    first = drawn("one")
+    before, own = torch.get_rng_state(), victim.generator.get_state()
+    assert all(map(torch.equal, drawn("one"), first)) and not any(map(torch.equal, drawn("another"), first))
+    with pytest.raises(Stopped), seeds.seeded(victim, 3, "one", torch.device("cpu")):
+        victim(x), torch.rand(3)
+        raise Stopped
+    assert torch.equal(torch.get_rng_state(), before) and torch.equal(victim.generator.get_state(), own)
