@@ -80,6 +80,7 @@ def theirs(kind: str, epsilon: float, **settings: object) -> Attack:
     def attack(victim: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         import torchattacks
 
+        torch.manual_seed(0)  # for its PGD, which has no seed of its own
         adversarial: Tensor = getattr(torchattacks, kind)(victim, eps=epsilon, **settings)(x, y)
         return adversarial
 
