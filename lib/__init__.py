@@ -2,7 +2,8 @@
 
     import robust_private_uncertain as rpu  # installed; in the project's own folder the same package is `lib`
 
-Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimate`, `rpu.evasion.fgsm`, `rpu.judging.judge`.
+Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimate`, `rpu.evasion.fgsm`, `rpu.judging.judge`; and
+`rpu.evaluate` asks what the worst of several attacks leaves.
 """
 
 from . import (
@@ -10,6 +11,7 @@ from . import (
     data,
     detection,
     errors,
+    evaluation,
     evasion,
     judging,
     membership,
@@ -23,6 +25,6 @@ from .worst_case import evaluate
 
 __version__ = "0.1.0"
 __all__ = [
-    "counting", "data", "detection", "errors", "evaluate", "evasion", "judging", "membership", "metrics", "models", "seeds",
-    "training", "uncertainty",
+    "counting", "data", "detection", "errors", "evaluate", "evaluation", "evasion", "judging", "membership", "metrics", "models",
+    "seeds", "training", "uncertainty",
 ]  # fmt: skip

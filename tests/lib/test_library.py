@@ -22,8 +22,8 @@ from lib import evasion
 ROOT = Path(__file__).resolve().parents[2]
 # What someone else's experiments would import.
 LIBRARY = (
-    "data detection evasion judging membership membership.archive membership.shadow metrics "
-    "models seeds training training.robust uncertainty uncertainty.scores"
+    "counting data detection evaluation evasion evasion.examination judging membership membership.archive membership.shadow "
+    "metrics models seeds training training.robust uncertainty uncertainty.scores worst_case"
 ).split()
 SMALLER = {
     'data.load("mnist")': 'data.load("digits_as_mnist")',
