@@ -1,7 +1,6 @@
 """Attacks on the training set: which images was a network trained on? One family a file, in three steps:
 
     score(answers, labels) -> scores (n,)                  what looks like a member, the larger the more (`scores`)
-    membership_scores(net, features) -> scores (n,)        the same, learnt on a shadow network (`shadow`)
     lira, rmia(shadow_scores, shadow_in, scores) -> (n,)   by how shadows score with and without the point (`likelihood`)
     label_only(distances) -> (n,)                          by how far the decision is from changing (`label_only`)
     by_threshold(member, nonmember) -> Inference           what scores of members and of non-members tell (`threshold`, `roc`)
@@ -21,7 +20,6 @@ from .roc import (
     best_threshold,
     permuted,
     roc,
-    sampled,
     tpr_at_fpr,
     tpr_interval,
 )
@@ -33,14 +31,12 @@ from .scores import (
     negative_entropy,
     negative_modified_entropy,
 )
-from .shadow import AttackConfig, AttackNet, membership_scores, spread, top3, train_attack
 from .shadows import Shadows, logits_of, train_shadows
 from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 
 __all__ = [
-    "MEMBERSHIP_SCORES", "AttackConfig", "AttackNet", "Curve", "Inference", "Shadows", "above_class", "advantage", "auc",
-    "auc_interval", "balanced_accuracy", "best_by_chance", "best_threshold", "boundary_distances", "by_threshold",
-    "class_thresholds", "confidence", "correctness", "gap_attack", "infer", "label_only", "lira", "log_odds", "logits_of",
-    "membership_scores", "negative_entropy", "negative_modified_entropy", "permuted", "read", "report", "rmia", "roc", "sampled",
-    "spread", "top3", "tpr_at_fpr", "tpr_interval", "train_attack", "train_shadows",
+    "MEMBERSHIP_SCORES", "Curve", "Inference", "Shadows", "above_class", "advantage", "auc", "auc_interval",
+    "balanced_accuracy", "best_by_chance", "best_threshold", "boundary_distances", "by_threshold", "class_thresholds",
+    "confidence", "correctness", "gap_attack", "infer", "label_only", "lira", "log_odds", "logits_of", "negative_entropy",
+    "negative_modified_entropy", "permuted", "read", "report", "rmia", "roc", "tpr_at_fpr", "tpr_interval", "train_shadows",
 ]  # fmt: skip

@@ -47,15 +47,6 @@ def roc(member: Tensor, nonmember: Tensor) -> Curve:
     return Curve(*map(torch.from_numpy, (fpr, tpr, np.concatenate([[math.inf], thresholds]))))
 
 
-def sampled(curve: Curve, points: int = 100) -> tuple[list[float], list[float]]:
-    """A curve to keep: `points` false-positive rates on a linear and on a logarithmic scale from 10⁻⁴ each, and the TPRs there.
-
-    The TPR is the highest that a threshold with at most that FPR has.
-    """
-    chosen = sorted({round(float(rate), 6) for rate in [*np.logspace(-4, 0, points), *np.linspace(0, 1, points)]})
-    return chosen, [curve.tpr_at(rate) for rate in chosen]
-
-
 def auc(member: Tensor, nonmember: Tensor) -> float:
     """The area under the curve: the chance that a member scores higher than a non-member, where a tie counts half."""
     inside, outside = _sorted(member, nonmember)

@@ -22,7 +22,7 @@ from lib import evasion
 ROOT = Path(__file__).resolve().parents[2]
 # What someone else's experiments would import.
 LIBRARY = (
-    "counting data detection evaluation evasion evasion.examination judging membership membership.archive membership.shadow "
+    "counting data detection evaluation evasion evasion.examination judging membership membership.archive membership.shadows "
     "metrics models seeds training training.robust uncertainty uncertainty.scores worst_case"
 ).split()
 SMALLER = {

@@ -25,7 +25,6 @@ from lib.membership import (
     best_threshold,
     permuted,
     roc,
-    sampled,
     tpr_at_fpr,
     tpr_interval,
 )
@@ -177,27 +176,6 @@ def test_a_rate_that_is_met_exactly_is_met(m: int) -> None:
     for k in range(m + 1):
         member = torch.tensor([m - k - 0.5, m - k - 1.5], dtype=torch.float64)  # the second costs one more
         assert tpr_at_fpr(member, nonmember, k / m) == (1.0 if k == m else 0.5)
-
-
-# --- a curve to keep --------------------------------------------------------------------------------------------------
-
-
-@given(member=SIDE, nonmember=SIDE, points=st.integers(2, 30))
-def test_a_curve_to_keep_is_the_curve_at_its_rates(member: list[float], nonmember: list[float], points: int) -> None:
-    a, b = scores(member, nonmember)
-    fpr, tpr = sampled(roc(a, b), points)
-    assert tpr == [tpr_at_fpr(a, b, rate) for rate in fpr]
-    assert fpr == sorted(set(fpr)) and tpr == sorted(tpr) and len(fpr) <= 2 * points
-    assert (fpr[0], fpr[-1], tpr[-1]) == (0.0, 1.0, 1.0)
-    assert tpr[0] == np.mean([score > max(nonmember) for score in member])
-
-
-def test_its_rates_are_even_on_a_linear_and_on_a_logarithmic_scale() -> None:
-    """And plain numbers of few digits, for a record."""
-    fpr, tpr = sampled(roc(torch.arange(10.0), torch.arange(10.0)))
-    expected = {round(10 ** (-4 + 4 * i / 99), 6) for i in range(100)} | {round(i / 99, 6) for i in range(100)}
-    assert fpr == sorted(expected) and len(fpr) == len(tpr) == 199  # both end at 1
-    assert all(type(number) is float and round(number, 6) == number for number in fpr)
 
 
 # --- intervals --------------------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Precision, Result, Size, checked
+from experiments.inference import AttackConfig, AttackNet, membership_scores, sampled, spread, top3, train_attack
 from experiments.papers.galinkin.victims import Cell, Part, splits
 from experiments.run import Bench
-from lib import data, membership, seeds
+from lib import data, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion.pieces import images_at_once
-from lib.membership import AttackConfig, AttackNet, by_threshold, log_odds, membership_scores, permuted, roc
+from lib.membership import by_threshold, log_odds, permuted, roc
 from lib.metrics import accuracy
 from lib.uncertainty import MonteCarloDropout, Victim
 
@@ -80,7 +81,7 @@ class Membership(Cell):
         shadow, _ = shadow_of(self).victim(bench)
         known, other = (features_of(self.features, shadow, sides[name]) for name in ("shadow_in", "shadow_out"))
         order = seeds.generator(self.seed, "attack network")
-        net = membership.train_attack(known, other, CONFIGS[self.adversary], generator=order)
+        net = train_attack(known, other, CONFIGS[self.adversary], generator=order)
         inside, outside = (features_of(self.features, victim, sides[name], scale=scale) for name in ("in", "out"))
         member, nonmember = (membership_scores(net, side).double() for side in (inside, outside))
         measured = rates(member, nonmember, ratio=len(dataset.train) / len(dataset.test))
@@ -155,8 +156,8 @@ def features_of(features: str, victim: Victim, split: Split, *, scale: float = 1
     posteriors = posteriors_of(answers)
     if features == "unsorted":  # as the paper's code has them: the attack network also sees which class it is
         return posteriors
-    largest = membership.top3(posteriors)
-    return torch.cat([largest, membership.spread(answers)], 1) if features == "top3_spread" else largest
+    largest = top3(posteriors)
+    return torch.cat([largest, spread(answers)], 1) if features == "top3_spread" else largest
 
 
 def rates(member: Tensor, nonmember: Tensor, *, ratio: float) -> dict[str, float]:
@@ -205,5 +206,5 @@ def right(victim: Victim, split: Split) -> float:
 
 def curve_of(member: Tensor, nonmember: Tensor) -> dict[str, list[float]]:
     """The ROC at chosen false-positive rates, the highest true-positive rate that each allows, as fractions."""
-    fpr, tpr = membership.sampled(roc(member, nonmember))
+    fpr, tpr = sampled(roc(member, nonmember))
     return {"fpr": fpr, "tpr": tpr}

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from experiments.inference import AttackConfig, membership_scores, train_attack
 from lib.errors import BadValue
-from lib.membership import AttackConfig, membership_scores, train_attack
 
 # "A 3-layer MLP": two hidden layers and one for the answer. The widths and the training are our choice, the paper has none.
 MLP = AttackConfig(hidden=(64, 64), epochs=100, batch_size=100)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Flag, Result, Size, checked
+from experiments.inference import sampled
 from experiments.papers.song.victims import Attack, Cell, attack_of, logits, members, points, shadow_of
 from experiments.run import Bench
 from lib import data, membership, seeds
@@ -171,7 +172,7 @@ def by_shadow(
 def curves_of(answers: dict[str, Tensor], labels: dict[str, Tensor], inputs: str) -> dict[str, list[float]]:
     """The ROC and, of members and of others, the histogram of the loss: shares of each side, linear and logarithmic."""
     member, nonmember = (log_odds(answers[side], labels[side]) for side in ("train", "test"))
-    fpr, tpr = membership.sampled(membership.roc(member, nonmember))
+    fpr, tpr = sampled(membership.roc(member, nonmember))
     curves = {f"fpr_{inputs}": fpr, f"tpr_{inputs}": tpr}
     scales = {"linear": torch.linspace(0, LINEAR, BINS + 1, dtype=torch.float64)}
     scales["log"] = torch.logspace(math.log10(LOWEST), math.log10(HIGHEST), BINS + 1, dtype=torch.float64)

@@ -1,30 +1,24 @@
-"""The shadow attack: features by hand, and a network that finds what there is and nothing else."""
+"""The shadow attack: features by hand, and a network that finds what there is and nothing else; and a curve to keep."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from experiments.inference import AttackConfig, AttackNet, membership_scores, sampled, spread, top3, train_attack
 from lib.errors import BadValue
-from lib.membership import (
-    AttackConfig,
-    AttackNet,
-    auc,
-    auc_interval,
-    membership_scores,
-    permuted,
-    spread,
-    top3,
-    train_attack,
-)
+from lib.membership import auc, auc_interval, permuted, roc, tpr_at_fpr
 
-DECISIONS = st.lists(st.booleans(), min_size=1, max_size=12)
+TIED = st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12)
+FREE = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=12)
+SIDE = st.one_of(TIED, FREE)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -174,6 +168,27 @@ def test_scores_do_not_depend_on_the_batch() -> None:
     net = train_attack(member, nonmember, quick(), generator=generator())
     one_by_one = torch.cat([membership_scores(net, row[None]) for row in member])
     torch.testing.assert_close(one_by_one, membership_scores(net, member), atol=1e-5, rtol=1e-5)
+
+
+# --- a curve to keep --------------------------------------------------------------------------------------------------
+
+
+@given(member=SIDE, nonmember=SIDE, points=st.integers(2, 30))
+def test_a_curve_to_keep_is_the_curve_at_its_rates(member: list[float], nonmember: list[float], points: int) -> None:
+    a, b = (torch.tensor(side, dtype=torch.float64) for side in (member, nonmember))
+    fpr, tpr = sampled(roc(a, b), points)
+    assert tpr == [tpr_at_fpr(a, b, rate) for rate in fpr]
+    assert fpr == sorted(set(fpr)) and tpr == sorted(tpr) and len(fpr) <= 2 * points
+    assert (fpr[0], fpr[-1], tpr[-1]) == (0.0, 1.0, 1.0)
+    assert tpr[0] == np.mean([score > max(nonmember) for score in member])
+
+
+def test_its_rates_are_even_on_a_linear_and_on_a_logarithmic_scale() -> None:
+    """And plain numbers of few digits, for a record."""
+    fpr, tpr = sampled(roc(torch.arange(10.0), torch.arange(10.0)))
+    expected = {round(10 ** (-4 + 4 * i / 99), 6) for i in range(100)} | {round(i / 99, 6) for i in range(100)}
+    assert fpr == sorted(expected) and len(fpr) == len(tpr) == 199  # both end at 1
+    assert all(type(number) is float and round(number, 6) == number for number in fpr)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

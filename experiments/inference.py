@@ -1,21 +1,25 @@
-"""Membership by a shadow network: the first adversary of Salem et al. (2019).
+"""What the papers' membership inference shares: a ROC curve to keep, and the first adversary of Salem et al. (2019).
 
 The adversary trains a shadow of the victim on data of his own, so of the shadow he knows the members. On features of its
 answers to these and to images it has not seen he trains an attack network, and asks that about the victim's answers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import BadValue, check_choice, check_count, check_number
-from ..metrics import mutual_information
-from ..seeds import check_generator
-from .scores import are_probabilities
+from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.membership import Curve
+from lib.membership.scores import are_probabilities
+from lib.metrics import mutual_information
+from lib.seeds import check_generator
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -143,6 +147,15 @@ def spread(log_probabilities: Tensor) -> Tensor:
     likeliest = p.mean(0).sort(1, descending=True).indices[:, :3]
     deviations = p.std(0, correction=0).gather(1, likeliest)
     return torch.cat([deviations, mutual_information(log_probabilities)[:, None]], 1)
+
+
+def sampled(curve: Curve, points: int = 100) -> tuple[list[float], list[float]]:
+    """A curve to keep: `points` false-positive rates on a linear and on a logarithmic scale from 10⁻⁴ each, and the TPRs there.
+
+    The TPR is the highest that a threshold with at most that FPR has.
+    """
+    chosen = sorted({round(float(rate), 6) for rate in [*np.logspace(-4, 0, points), *np.linspace(0, 1, points)]})
+    return chosen, [curve.tpr_at(rate) for rate in chosen]
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
