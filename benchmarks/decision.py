@@ -1,6 +1,8 @@
 """Our decision-based attacks and other people's on the same images, side by side in one process.
 
 python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump boundary] [--noisy] [--keep]
+python -m benchmarks.decision --popskipjump FOLDER [--images 64] [--their-images N] [--seeds 3] [--budgets 5000 20000 ...]
+                              [--victims theirs lenet5-0.5 ...] [--keep]
 
 The victim is LeNet-5 in float32 on one thread, after two epochs on 10,000 images of MNIST; the images are the first of the test
 set that it recognises. All implementations take the same number of iterations, at their own defaults otherwise. Foolbox's l2
@@ -22,6 +24,14 @@ A table has a row for every implementation that is installed:
     distance  its median, in the norm of the attack, of those images that the attack reports
     equal     ours at the iteration before its queries exceed the row's
 
+With --popskipjump, a clone of github.com/cjsg/PopSkipJump, HopSkipJump stands beside that, at l2 and at each budget of answers;
+see benchmarks/precedent.py. Its code takes long, so it may be given the first --their-images only; the rows say which. A row has:
+    answers   that an image took
+    seconds   of processor time for an image
+    distance  median l2 at which .6 of 400 fresh draws are fooled, along the ray through the point
+    wins      share of the points returned that most of 50 fresh draws call adversarial, where they are
+    returned  share of images for which there is a point
+
 Measured numbers stand with the claims they bear out, at the heads of lib/evasion/hop_skip_jump.py and lib/evasion/boundary.py;
 with --keep the rows go to results/benchmarks, from where the book shows them.
 """
@@ -29,12 +39,13 @@ with --keep the rows go to results/benchmarks, from where the book shows them.
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks import harness
+from benchmarks import harness, precedent
 from benchmarks.harness import Counted, Implementation, by_art, by_foolbox, installed
 from lib import evasion
 from lib.evasion.decision import NORMS, Decided
@@ -43,7 +54,11 @@ from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
 from report.names import ATTACK_NAMES
 
 # What a victim that contradicts itself asks for: votes, a check, and probes far enough out to tell one side from the other.
-AWARE = {norm: {"lead": 5, "check_answers": 50, "probe": probe} for norm, probe in (("linf", 10.0), ("l2", 1.0))}
+AWARE = {
+    norm: {"lead": 5, "check_answers": 50, "confirm_answers": 0, "probe": probe}
+    for norm, probe in (("linf", 10.0), ("l2", 1.0))
+}
+PLAIN = {"lead": 1, "check_answers": 0}
 
 
 def ours(attack: str, victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> Decided:
@@ -54,7 +69,7 @@ def ours(attack: str, victim: Victim, x: Tensor, y: Tensor, **settings: Any) -> 
 
 def hop_skip_jumps(norm: str, iterations: int, *, noisy: bool) -> list[Implementation]:
     """The implementations of HopSkipJump that are installed, ours first."""
-    own = partial(ours, "hop_skip_jump", norm=norm, iterations=iterations)
+    own = partial(ours, "hop_skip_jump", norm=norm, iterations=iterations, probe=0.01, **PLAIN)
     theirs = partial(by_foolbox, "HopSkipJumpAttack", steps=iterations, constraint=norm)
     found = [Implementation("ours", own)]
     if noisy:
@@ -72,7 +87,7 @@ def boundaries(norm: str, iterations: int, *, noisy: bool) -> list[Implementatio
     """The implementations of the Boundary attack that are installed, ours first; none in l_inf."""
     if norm != "l2":
         return []
-    own = partial(ours, "boundary", iterations=iterations)
+    own = partial(ours, "boundary", iterations=iterations, **PLAIN)
     found = [Implementation("ours", own)]
     if noisy:
         found.append(Implementation("ours, aware", partial(own, lead=3, check_answers=50, budget=4000)))
@@ -116,12 +131,26 @@ def main() -> None:
     """Train the victim, then print a table for each attack and norm."""
     options = harness.command_line(
         __doc__,
-        counts={"images": 64, "iterations": 10},
+        counts={"images": 64, "iterations": 10, "their-images": 64, "seeds": 3},
+        popskipjump={"type": Path, "metavar": "FOLDER"},
+        budgets={"nargs": "+", "type": int, "default": [5000, 20_000, 60_000, 150_000]},
+        victims={"nargs": "+", "choices": list(precedent.VICTIMS), "default": list(precedent.VICTIMS)},
         attack={"nargs": "+", "choices": list(ATTACKS), "default": list(ATTACKS)},
         norm={"nargs": "+", "choices": list(NORMS), "default": ["linf", "l2"]},
         noisy={"action": "store_true"},
         keep={"action": "store_true"},
     )
+    if options.popskipjump:
+        rows = []
+        for victim_name in options.victims:
+            made = precedent.rows(
+                victim_name, options.popskipjump.resolve(), images=options.images, seeds=options.seeds,
+                budgets=options.budgets, their_images=min(options.images, options.their_images),
+            )  # fmt: skip
+            rows += harness.printed(f"{victim_name}, l2, {options.seeds} seeds", precedent.HEAD, made)
+            if options.keep:  # what is there if it is ended early
+                harness.keep("popskipjump", rows, folder=options.popskipjump)
+        return
     how = {"epochs": 12, "dropout": 0.5} if options.noisy else {"epochs": 2}
     network, x, y = harness.mnist_victim("lenet5", n=options.images * (2 if options.noisy else 1), **how)
     victim: Victim = Deterministic(network)

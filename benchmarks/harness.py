@@ -101,7 +101,7 @@ def command_line(told: str | None, *, counts: dict[str, int], **more: dict[str, 
         parser.add_argument(f"--{name}", **how)
     options = parser.parse_args()
     for name in counts:
-        check_count(name, getattr(options, name))
+        check_count(name, getattr(options, name.replace("-", "_")))
     torch.set_num_threads(getattr(options, "threads", 1))
     return options
 
@@ -159,6 +159,7 @@ def printed(title: str, head: str, rows: Iterable[list[str]]) -> list[list[str]]
     return kept[1:]
 
 
-def keep(name: str, rows: list[list[str]]) -> None:
-    """Put rows where the book finds them, with the command that printed them."""
-    benchmark_page.keep(Store(), name, rows, command=shlex.join(sys.orig_argv[1:]))
+def keep(name: str, rows: list[list[str]], *, folder: object = None) -> None:
+    """Put rows where the book finds them, with the command that printed them, but for the path of a `folder`."""
+    command = ("FOLDER" if part == str(folder) else part for part in sys.orig_argv[1:])
+    benchmark_page.keep(Store(), name, rows, command=shlex.join(command))

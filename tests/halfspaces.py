@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib.evasion.decision import Decided
 from lib.uncertainty import Victim
@@ -92,3 +93,17 @@ class Never(Victim):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.sample(x, 1)
+
+
+class Largest(TorchDispatchMode):
+    """The bytes of the largest tensor that is made inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.bytes = max(self.bytes, made.numel() * made.element_size())
+        return made

@@ -37,19 +37,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..progress import track
+from .boundary_steps import CLOSER, ORTHOGONAL, adapted, called_back, orthogonal
 from .decision import Decided, begin, check_request, distances, for_each, share_for_each
 from .oracle import DecisionOracle
 from .resuming import Walk, request_of, restored, state_of
-from .starts import SURE, outward, starting_points, sure_starts, to_boundary
+from .starts import outward, starting_points, sure_starts, to_boundary
 
-ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
-CLOSER = 0.42
 BLOCK = 16  # candidates whose random numbers are drawn at once
 NEWS = 0.1  # by what share the walk must have come closer to be checked
-BISECTIONS = 5  # of the line back to the last point that passed
 COARSE = 0.01  # how close to the boundary a start is brought, as a share of its distance
 STILL = 1e-12  # of the distance: float32 does not tell such a step from none, and no run of luck leads back from it
 
@@ -94,8 +91,8 @@ def boundary(
     trials: int | Tensor = 500,
     min_epsilon: float | Tensor = 0.0,
     start_tries: int = 100,
-    lead: int = 1,
-    check_answers: int = 0,
+    lead: int = 3,
+    check_answers: int = 50,
     budget: int | Tensor | None = None,
     ids: Tensor | None = None,
     max_batch: int = 4096,
@@ -121,8 +118,9 @@ def boundary(
         trials: after how many candidates without a step closer an image ends.
         min_epsilon: an image ends once `epsilon` is smaller.
         start_tries: how many random images are tried.
-        lead: how many answers one of two classes must be ahead of the other, for every decision; 1 believes the first.
-        check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing. No use where nothing is random.
+        lead: how many answers one of two classes must be ahead of the other, for every decision; 1 believes the first. No
+            use where nothing is random, like the next.
+        check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing.
         budget: an image tries no candidate once it has had this many answers.
         ids: (n,) what its random numbers know an image by; its place if None.
         max_batch: images shown to the victim at once.
@@ -227,47 +225,3 @@ def advance(oracle: DecisionOracle, x: Tensor, walk: Steps, owner: Tensor, noise
     walk.epsilon[owner] = adapted(walk.epsilon[owner], step_adapt[owner], adversarial, CLOSER)
     walk.point[owner] = torch.where(adversarial.view(-1, 1, 1, 1), nearer, aside)
     return owner[adversarial]
-
-
-def orthogonal(x: Tensor, point: Tensor, delta: Tensor, noise: Tensor) -> Tensor:
-    """Each `point` moved by `delta` (m,) of its distance from `x`, at a right angle to it, and back to that distance.
-
-    The direction is that of `noise` (m, c, h, w), less what of it points to `x`.
-    """
-    away, noise = (point - x).flatten(1), noise.flatten(1)
-    squared = (away * away).sum(1, keepdim=True)
-    noise = noise - (noise * away).sum(1, keepdim=True) / squared * away
-    noise = F.normalize(noise) * squared.sqrt()
-    # x + (a + delta |a| n) / sqrt(1 + delta^2),  n at a right angle to a, |n| = 1
-    delta = delta[:, None]
-    return x + ((away + delta * noise) / (1 + delta**2).sqrt()).view(x.shape)
-
-
-def adapted(size: Tensor, step_adapt: Tensor, success: Tensor, rate: float) -> Tensor:
-    """Step sizes (m,) after an answer: longer for a success, shorter for a failure, unmoved on average at `rate` successes."""
-    # s a^((rate - success) / 2): a whole factor a takes two answers
-    return (size * step_adapt ** ((rate - success.to(size.dtype)) / 2)).clamp(max=1.0)
-
-
-def called_back(oracle: DecisionOracle, point: Tensor, passed: Tensor, owner: Tensor, answers: int) -> Tensor:
-    """Each `point` that is clearly adversarial by fresh `answers`; else the first on the line back to `passed` that is.
-
-    What is found must pass once more, by SURE times as many answers, or the way back leads to `passed`.
-    """
-
-    def clear(points: Tensor, which: Tensor, times: int = 1) -> Tensor:
-        return oracle.clearly(points, owner[which], times * answers)
-
-    best, everyone = passed.clone(), torch.arange(len(point), device=point.device)
-    stands = clear(point, everyone)
-    best[stands], rest = point[stands], everyone[~stands]
-    share, half = point.new_full((len(rest),), 0.5), 0.25  # of the line from `passed`
-    for _ in range(BISECTIONS):
-        tried = torch.lerp(passed[rest], point[rest], share.view(-1, 1, 1, 1))
-        stands = clear(tried, rest)
-        best[rest[stands]] = tried[stands]
-        share, half = share + torch.where(stands, half, -half), half / 2
-    moved = (best != passed).flatten(1).any(1).nonzero()[:, 0]
-    fallen = moved[~clear(best[moved], moved, SURE)]
-    best[fallen] = passed[fallen]
-    return best

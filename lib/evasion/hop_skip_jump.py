@@ -6,8 +6,10 @@ lie on the boundary. The settings are those of the adversarial-robustness-toolbo
 
 A random victim deceives every bisection of the plain attack, which ends where the true label wins. With `lead` the oracle asks
 until it is sure, wherever one answer decides; with `check_answers` a start and the last point must be clearly adversarial by so
-many fresh answers, for which a point on the boundary moves out as far as it must. Noise also drowns what near points could tell
-of the direction: `probe` 10 for l_inf and 1 for l2 served the victim below, where ART's 0.01 finds nothing.
+many fresh answers, for which a point on the boundary moves out as far as it must, and by `confirm_answers` that did not choose
+it. Noise also drowns what near points could tell of the direction, so `probe` is large. The one published precedent found is
+PopSkipJump (Simon-Gabriel, Sheikh and Krause 2021), for an image at a time, whose points lie where a vote is a toss-up; none of
+ART, Foolbox, CleverHans, torchattacks and SecML-Torch has one. `python -m benchmarks.decision --popskipjump` measures both.
 
 The victim should answer in float32. In bfloat16 pixels near 1 are 0.004 apart, which rounds away the probes: the direction is
 lost, and LeNet-5 on MNIST seems more than twice as far from its boundary.
@@ -31,7 +33,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import check_choice, check_flag, check_number
+from ..errors import check_choice, check_count, check_flag, check_number
 from ..progress import track
 from .checked import checked
 from .decision import NORMS, Decided, begin, check_request, distances, for_each
@@ -39,6 +41,8 @@ from .directions import directions, step
 from .oracle import DecisionOracle
 from .resuming import Walk, request_of, restored, state_of
 from .starts import bisections, outward, starting_points, to_boundary
+
+CHECKS = 16  # that a point takes on average, those that confirm it aside
 
 
 @dataclass
@@ -67,11 +71,12 @@ def hop_skip_jump(
     start: Tensor | None = None,
     iterations: int | Tensor = 50,
     max_evaluations: int | Tensor = 10_000,
-    initial_evaluations: int | Tensor = 100,
+    initial_evaluations: int | Tensor | None = None,
     start_tries: int = 100,
-    probe: float = 0.01,
-    lead: int = 1,
-    check_answers: int = 0,
+    probe: float | None = None,
+    lead: int = 5,
+    check_answers: int = 50,
+    confirm_answers: int = 200,
     budget: int | Tensor | None = None,
     step_outward: bool = True,
     ids: Tensor | None = None,
@@ -94,15 +99,17 @@ def hop_skip_jump(
         start: adversarial images to start from; None tries uniformly random ones.
         iterations: of direction, step and return.
         max_evaluations: the most answers that one direction takes.
-        initial_evaluations: how many the first takes; the t-th takes sqrt(t) times as many.
+        initial_evaluations: how many the first takes; the t-th takes sqrt(t) times as many. None: 100 or, of a random victim with
+            a budget, a fortieth of that if it is more.
         start_tries: how many random images are tried.
-        probe: radius around the point within which those answers are asked for, as a multiple of its distance.
+        probe: radius around the point within which those answers are asked for, as a multiple of its distance. None: 0.01 or, of
+            a random victim, 2 in l2 and 0.6 sqrt(c h w) in l_inf, where a change of distance 1 may be as long as that root in l2.
         lead: how many answers one of two classes must be ahead of the other, wherever a single answer decides; 1 believes the
-            first. The answers that make a direction are averaged anyway.
-        check_answers: how many fresh answers must call a start and the last point clearly adversarial; 0 checks nothing. No use
-            where nothing is random.
-        budget: an image begins no iteration once it has had this many answers, and the last direction takes what the step and
-            the way back leave: these may ask a few more.
+            first. The answers that make a direction are averaged anyway. No use where nothing is random, like the next two.
+        check_answers: how many fresh answers must call a start and the last point clearly adversarial; 0 checks nothing.
+        confirm_answers: how many more, that did not choose it, must call the last point so; 0 returns the first that passes.
+        budget: an image begins no iteration once it has had this many answers, less what confirming takes, and the last direction
+            takes what the step and the way back leave: these may ask a few more.
         step_outward: whether, where nothing is random, the last point moves outward by a thousandth of its distance if it is
             adversarial there too. On the very boundary an answer may change with the rounding of another batch.
         ids: (n,) what its random numbers know an image by; its place if None.
@@ -119,22 +126,33 @@ def hop_skip_jump(
     low, high = check_request(victim, x, y, start, ids, generator)
     order = NORMS[check_choice("norm", norm, NORMS)]
     features = x[0].numel() if len(x) else 1
-    check_number("probe", probe, low=1e-6, high=math.sqrt(features))
+    if probe is not None:
+        check_number("probe", probe, low=1e-6, high=math.sqrt(features))
+    check_count("confirm_answers", confirm_answers, low=0)
     check_flag("step_outward", step_outward)
     rounds = for_each("iterations", iterations, y, low=0)
-    first = for_each("initial_evaluations", initial_evaluations, y)
+    first = for_each("initial_evaluations", 100 if initial_evaluations is None else initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
     oracle, sources, limit, checking = begin(
         victim, x, y, generator=generator, targeted=targeted, start_tries=start_tries, lead=lead, check_answers=check_answers,
         budget=budget, ids=ids, max_batch=max_batch,
     )  # fmt: skip
+    if oracle.random and initial_evaluations is None and budget is not None:
+        first = first.maximum(limit // 40)
+    if probe is None:
+        probe = (2.0 if norm == "l2" else 0.6 * math.sqrt(features)) if oracle.random else 0.01
     tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
     leaving = step_outward and not oracle.random
-    reserved = oracle.lead * (1 + bisections(tolerance)) + leaving  # a step, the way back, and the step outward
+    reserved = oracle.lead**2 * (1 + bisections(tolerance)) + leaving  # a step, the way back, and the step outward
+    confirming = confirm_answers if checking else 0
+    if confirming:
+        limit = (limit - CHECKS * checking - confirming).clamp_min(1)
     everyone = torch.arange(len(x), device=x.device)
     request = request_of(x, y, "hop_skip_jump", norm, targeted) if callback or state else y.new_zeros(())
     if state is None:
-        begun, found = starting_points(oracle, x, start, tries=start_tries, sources=sources, check_answers=checking)
+        begun, found = starting_points(
+            oracle, x, start, tries=start_tries, sources=sources, check_answers=checking, confirm_answers=confirming
+        )
         walk = first_point(oracle, x, begun, found, order, tolerance)
     else:
         walk = restored(Hops, state, oracle, sources, request)
@@ -159,8 +177,9 @@ def hop_skip_jump(
     started = everyone[walk.found & (walk.begun != x).flatten(1).any(1)]
     if checking:
         begun, point = walk.begun[started], walk.kept[started]
-        walk.kept[started] = checked(oracle, x[started], point, begun, started, checking, (low, high))
-        walk.least[started] = distances(x[started], walk.kept[started], order)
+        made, sure = checked(oracle, x[started], point, begun, started, checking, confirming)
+        walk.kept[started], walk.found[started] = torch.where(sure.view(-1, 1, 1, 1), made, x[started]), sure
+        walk.least[started] = distances(x[started], made, order).masked_fill(~sure, torch.inf)
         walk.tell(oracle)
     if leaving:
         walk.kept[started] = outward(oracle, x[started], walk.kept[started], started)

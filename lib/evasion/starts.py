@@ -8,6 +8,7 @@ from torch import Tensor
 from .oracle import DecisionOracle
 
 RESTARTS = 10  # where a random start does not pass
+AT_ONCE = 2**25  # random numbers: 128 MiB
 OUTWARD = 1e-3  # of the distance: far above rounding in float32, far below what tells attacks apart
 SURE = 4  # times as many answers before a point is kept, for the luckiest of several is not the surest
 
@@ -20,14 +21,18 @@ def starting_points(
     tries: int,
     sources: list[torch.Generator],
     check_answers: int = 0,
+    confirm_answers: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
 
-    Where points are checked, the image itself and what is tried must be clearly so.
+    Where points are checked, the image itself and what is tried must be clearly so, and the image by more answers once more.
     """
     everyone = torch.arange(len(x), device=x.device)
     points = x.clone()
     found = oracle.clearly(x, everyone, check_answers)
+    if confirm_answers:
+        itself = everyone[found]
+        found[itself] = oracle.clearly(x[itself], itself, confirm_answers)
     rest = everyone[~found]
     if start is None:
         random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
@@ -59,21 +64,20 @@ def random_starts(
     tried = 0
     while tried < tries and not found.all():
         each = min(tried + 1, tries - tried)
-        seeking = (~found).nonzero()[:, 0]
-        of_all = [
-            torch.rand((each, *x.shape[1:]), generator=sources[i], device=x.device, dtype=x.dtype)
-            for i in owner[seeking].tolist()
-        ]
-        drawn = low + (high - low) * torch.stack(of_all)  # (s, each, c, h, w)
-        asker = owner[seeking].repeat_interleave(each)
-        adversarial = oracle(drawn.flatten(0, 1), asker)
-        if check_answers:
-            hits = adversarial.nonzero()[:, 0]
-            adversarial[hits] = oracle.clearly(drawn.flatten(0, 1)[hits], asker[hits], check_answers)
-        adversarial = adversarial.view(-1, each)
-        first, hit = adversarial.int().argmax(1), adversarial.any(1)
-        points[seeking[hit]] = drawn[hit, first[hit]]
-        found[seeking[hit]] = True
+        for seeking in torch.split((~found).nonzero()[:, 0], max(1, AT_ONCE // (each * x[0].numel()))):
+            drawn = x.new_empty(len(seeking), each, *x.shape[1:])
+            for several, i in zip(drawn, owner[seeking].tolist(), strict=True):
+                several.uniform_(generator=sources[i])
+            drawn.mul_(high - low).add_(low)
+            asker = owner[seeking].repeat_interleave(each)
+            adversarial = oracle(drawn.flatten(0, 1), asker)
+            if check_answers:
+                hits = adversarial.nonzero()[:, 0]
+                adversarial[hits] = oracle.clearly(drawn.flatten(0, 1)[hits], asker[hits], check_answers)
+            adversarial = adversarial.view(-1, each)
+            first, hit = adversarial.int().argmax(1), adversarial.any(1)
+            points[seeking[hit]] = drawn[hit, first[hit]]
+            found[seeking[hit]] = True
         tried += each
     return points, found
 

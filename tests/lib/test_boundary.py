@@ -16,20 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion.boundary import (
-    CLOSER,
-    ORTHOGONAL,
-    STILL,
-    SURE,
-    adapted,
-    boundary,
-    called_back,
-    distances,
-    orthogonal,
-)
-from lib.evasion.decision import Decided
+from lib.evasion.boundary import STILL, boundary
+from lib.evasion.boundary_steps import CLOSER, ORTHOGONAL, adapted, called_back, orthogonal
+from lib.evasion.decision import Decided, distances
 from lib.evasion.oracle import DecisionOracle
-from lib.evasion.starts import OUTWARD
+from lib.evasion.starts import OUTWARD, SURE
+
+PLAIN = {"lead": 1, "check_answers": 0}
 
 
 class Third(Halfspace):
@@ -359,7 +352,7 @@ def test_a_naive_walk_drifts_to_where_the_true_label_wins(flips: float) -> None:
     """One lucky answer is enough for a step: the point ends on the image's own side, where such luck is rarer than not."""
     victim = halfspace(Noisy, flips)
     x, y = problem(12, victim)
-    found = attack(victim, x, y, iterations=30, trials=100)
+    found = attack(victim, x, y, iterations=30, trials=100, **PLAIN)
     assert bool(found.found.all())
     assert away(victim, found, y).double().mean() <= 0.25
 
@@ -371,7 +364,7 @@ def test_a_walk_that_stands_still_ends_where_it_would_have_stood(seed: int, monk
     def walked(still: float) -> Decided:
         monkeypatch.setattr(sys.modules["lib.evasion.boundary"], "STILL", still)  # the name is the function's too
         victim = halfspace(Noisy, 0.2)  # draws the same flips in the same order
-        return attack(victim, *problem(1, victim, seed), seed, iterations=5000, budget=12_000)
+        return attack(victim, *problem(1, victim, seed), seed, iterations=5000, budget=12_000, **PLAIN)
 
     ended, longer = walked(STILL), walked(0.0)
     assert torch.equal(ended.adversarial, longer.adversarial) and torch.equal(ended.distance, longer.distance)
@@ -393,7 +386,7 @@ def test_what_cannot_stand_its_check_is_reported() -> None:
     """Heads or tails for every image: a single answer finds a start, and nothing is ever clearly adversarial."""
     victim = Noisy(torch.zeros(16), -1.0, 0.5)
     x, y = torch.rand(6, *SHAPE, generator=generator()), torch.zeros(6).long()
-    assert attack(victim, x, y, iterations=1).found.all()
+    assert attack(victim, x, y, iterations=1, **PLAIN).found.all()
     aware = attack(victim, x, y, iterations=1, check_answers=200)
     assert not aware.found.any() and torch.equal(aware.adversarial, x) and bool(aware.distance.isinf().all())
 

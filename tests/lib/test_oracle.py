@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from halfspaces import Largest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib.errors import BadValue, VictimWarning
 from lib.evasion import Decided, boundary, hop_skip_jump
@@ -219,20 +219,6 @@ def test_attacks_check_what_a_random_module_of_ones_own_returns(attack: Callable
     with pytest.warns(VictimWarning, match="contradicts itself"):
         made = attack(Unsaid(50.0), x, y, generator=torch.Generator(), iterations=1, check_answers=50, start_tries=5)
     assert not made.found.any()
-
-
-class Largest(TorchDispatchMode):
-    """The bytes of the largest tensor that is made inside."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if isinstance(made, Tensor):
-            self.bytes = max(self.bytes, made.numel() * made.element_size())
-        return made
 
 
 def test_votes_of_many_classes_take_little_memory() -> None:

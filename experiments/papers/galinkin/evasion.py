@@ -86,12 +86,13 @@ class Evasion(Cell):
 
 def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
     """What the attack of `config` makes of images `x` that have labels `y`."""
-    usual = config.chosen("iterations start_tries") | (config.chosen("lead check_answers") if config.aware else {})
+    trust = config.chosen("lead check_answers") if config.aware else {"lead": 1, "check_answers": 0}
+    usual = config.chosen("iterations start_tries") | trust
     usual["generator"] = seeds.generator(config.seed, "attack")
     if config.attack == "boundary":
         return boundary(victim, x, y, budget=BUDGET if config.aware else None, **usual)
     usual |= config.chosen("norm probe max_evaluations initial_evaluations")
-    return hop_skip_jump(victim, x, y, step_outward=False, **usual)
+    return hop_skip_jump(victim, x, y, step_outward=False, confirm_answers=0, **usual)
 
 
 def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:

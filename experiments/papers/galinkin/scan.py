@@ -84,7 +84,9 @@ def scan(config: Scan, victim: Victim, x: Tensor, aim: Tensor, targeted: Tensor,
         if len(members) == 0:
             continue
         own: dict[str, Any] = {name: values.to(x.device)[members] for name, values in settings.items()}
-        own |= {"norm": "linf" if in_linf else "l2", "step_outward": False} if hop_skip_jump_scan else {}
+        own |= {"lead": 1, "check_answers": 0}  # Counterfit knows of no random victims
+        if hop_skip_jump_scan:
+            own |= {"norm": "linf" if in_linf else "l2", "step_outward": False, "probe": 0.01}
         found = attack(victim, x[members], aim[members], targeted=aimed, generator=generator, ids=members, **own)
         with torch.no_grad():
             last = victim(found.adversarial).argmax(1)
