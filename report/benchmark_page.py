@@ -35,6 +35,7 @@ BY_LABEL = (
     "Attack,Implementation,Processor s,Inside the victim,Calls,Answers an image,Found,Success,Distance,"
     "Ours at equal answers"
 )
+WORST_CASE = "Victim,Attack,Accuracy left,Processor s,Forward passes,Backward passes"
 # The pages, and of which files, head and caption they are made.
 PAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "benchmark-gradients": (("carlini_wagner", "jsma"), BY_GRADIENT, "Attacks with gradients"),
@@ -44,6 +45,7 @@ PAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
         BY_LABEL,
         "Attacks that see labels only, of a victim that answers by one draw of dropout",
     ),
+    "benchmark-worst-case": (("worst_case",), WORST_CASE, "What attacks leave of a victim's accuracy"),
 }
 
 
