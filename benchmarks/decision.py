@@ -2,7 +2,7 @@
 
 python -m benchmarks.decision [--images 64] [--iterations 10] [--attack hop_skip_jump boundary] [--noisy] [--keep]
 python -m benchmarks.decision --popskipjump FOLDER [--images 64] [--their-images N] [--seeds 3] [--budgets 5000 20000 ...]
-                              [--victims theirs lenet5-0.5 ...] [--keep]
+                              [--victims theirs lenet5-50 ...] [--keep]
 
 The victim is LeNet-5 in float32 on one thread, after two epochs on 10,000 images of MNIST; the images are the first of the test
 set that it recognises. All implementations take the same number of iterations, at their own defaults otherwise. Foolbox's l2
@@ -141,15 +141,14 @@ def main() -> None:
         keep={"action": "store_true"},
     )
     if options.popskipjump:
-        rows = []
-        for victim_name in options.victims:
+        for name in options.victims:
             made = precedent.rows(
-                victim_name, options.popskipjump.resolve(), images=options.images, seeds=options.seeds,
+                name, options.popskipjump.resolve(), images=options.images, seeds=options.seeds,
                 budgets=options.budgets, their_images=min(options.images, options.their_images),
             )  # fmt: skip
-            rows += harness.printed(f"{victim_name}, l2, {options.seeds} seeds", precedent.HEAD, made)
-            if options.keep:  # what is there if it is ended early
-                harness.keep("popskipjump", rows, folder=options.popskipjump)
+            rows = harness.printed(f"{name}, {options.seeds} seeds", precedent.HEAD, made)
+            if options.keep:
+                harness.keep(f"popskipjump-{name}", rows, folder=options.popskipjump)
         return
     how = {"epochs": 12, "dropout": 0.5} if options.noisy else {"epochs": 2}
     network, x, y = harness.mnist_victim("lenet5", n=options.images * (2 if options.noisy else 1), **how)

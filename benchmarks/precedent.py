@@ -4,7 +4,7 @@ PopSkipJump (Simon-Gabriel, Sheikh and Krause 2021) has no licence, so nothing o
 it, at the settings of its own command line, on l2. Both attacks get the same images, labels and starts, and the same answers: one
 draw of a network with dropout each. It goes on to the largest budget, and is asked what it had at the others; ours is run for
 each budget anew. A victim is `theirs`, the network of its own folder at their dropout of .5, or LeNet-5 with dropout before each
-layer but the first, at the rate that it was trained with.
+layer but the first, at the rate in its name, in percent, with which it was trained.
 """
 
 import os
@@ -24,10 +24,10 @@ from lib import evasion
 from lib.errors import BadValue
 from lib.uncertainty import MonteCarloDropout
 
-HEAD = "answers seconds distance wins returned"
+HEAD = "budget answers seconds distance wins returned"
 DRAWS = 400  # fresh, of a point that is judged
 FOOLED = 0.6  # the share of them by which points are compared, for a point at one half loses every other vote
-VICTIMS = {"theirs": 0.5, "lenet5-0.1": 0.1, "lenet5-0.3": 0.3, "lenet5-0.5": 0.5}
+VICTIMS = {"theirs": 0.5, "lenet5-10": 0.1, "lenet5-30": 0.3, "lenet5-50": 0.5}
 
 
 class Problem(NamedTuple):
@@ -225,8 +225,6 @@ def rows(
     few = Problem(task.victim, *(part[:their_images] for part in task[1:]))
     theirs = [popskipjump(folder, few, budgets, seed) for seed in range(seeds)]
     for i, budget in enumerate(budgets):
-        yield [f"PopSkipJump, {budget}, {len(few.x)} images", *judged(few, [run[i] for run in theirs])]
-        yield [
-            f"ours, {budget}, {len(task.x)} images",
-            *judged(task, [ours(task, budget, seed) for seed in range(seeds)]),
-        ]
+        yield [f"PopSkipJump, {len(few.x)} images", str(budget), *judged(few, [run[i] for run in theirs])]
+        own = [ours(task, budget, seed) for seed in range(seeds)]
+        yield [f"ours, {len(task.x)} images", str(budget), *judged(task, own)]
