@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from .errors import BadValue
 from .evasion import ATTACKS, DECISION_ATTACKS, NORMS_OF
 from .evasion.decision import NORMS
@@ -19,8 +22,21 @@ class Plan:
     attack: Callable[..., Any]
     once: bool  # whether it looks for the least change, so that one run tells of every budget
     seeded: bool  # whether it takes a generator
+    ours: bool  # whether it checks its settings before it looks at images
     decides: bool  # whether it is one of `DECISION_ATTACKS`, which need no gradients
     settings: Mapping[str, Any]  # what it is handed besides
+
+    def levels(self, budgets: int) -> list[list[int]]:
+        """The places of the budgets that each of its runs tells of."""
+        return [list(range(budgets))] if self.once else [[place] for place in range(budgets)]
+
+    def run(self, victim: nn.Module, x: Tensor, y: Tensor, epsilon: float, source: torch.Generator) -> Any:
+        """What it makes of images; what it refuses is told with its name."""
+        settings = {**self.settings, **({} if self.once else {"epsilon": epsilon})}
+        try:
+            return self.attack(victim, x, y, **settings, **({"generator": source} if self.seeded else {}))
+        except BadValue as error:
+            raise BadValue(f"attacks: {self.name!r}: {error}") from error
 
 
 def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
@@ -51,4 +67,4 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
     missing = ", ".join(one.name for one in needed if one.name not in handed)
     if missing:
         raise BadValue(f"attacks: {name!r} needs {missing}: hand it in by functools.partial")
-    return Plan(name, attack, once, "generator" in takes or anything, decides, settings)
+    return Plan(name, attack, once, "generator" in takes or anything, function in known, decides, settings)

@@ -59,7 +59,8 @@ def evaluate(
 
     Args:
         victim: images to logits or log-probabilities, or a `Look`, by which attacks see the random victim inside it.
-        data: images and labels: a `Split`, a pair of tensors, or a DataLoader, which is read once, whole.
+        data: images and labels: a `Split`, a pair of tensors, or a DataLoader, which is read once, whole. If it shuffles, there
+            is no going on from a `state`.
         attacks: by name, those of `evasion.ATTACKS` and `evasion.DECISION_ATTACKS`, `functools.partial`s of them, or functions of
             your own, `attack(victim, x, y, epsilon=, generator=)`; one without `epsilon` runs once.
         epsilons: budgets, in the units of the images.
@@ -74,8 +75,8 @@ def evaluate(
 
     Raises:
         BadValue: before any work: a setting out of range; no images, or some outside the victim's bounds; an attack that cannot
-            bound `norm`, is targeted, or needs more settings; a file that is damaged or of another evaluation. Later: an attack
-            that leaves the budget.
+            bound `norm`, is targeted, needs more settings or refuses those that it has; a file that is damaged or of another
+            evaluation. Later: an attack of your own that leaves the budget, or refuses an image.
 
     Warns:
         VictimWarning: what `evasion.examination.examine` finds, and what the attacks tell of the victim, once.
@@ -129,6 +130,11 @@ class Job:
         self.epsilons = [check_number("epsilons", epsilon, low=0.0, high=largest) for epsilon in epsilons]
         if not self.epsilons or len({*self.epsilons}) < len(self.epsilons):
             raise BadValue(f"epsilons: expected one or more budgets, each once, got {epsilons!r}")
+        for one in self.plans:
+            for levels in (
+                one.levels(len(self.epsilons)) if one.ours else ()
+            ):  # of no images: what it refuses, it refuses now
+                one.run(victim, *self.take(self.batches[0][:0]), self.epsilons[levels[0]], torch.Generator(self.device))
         self.right = torch.zeros(len(points), dtype=torch.bool)
         self.success = self.right.repeat(len(self.plans), len(self.epsilons), 1)
         self.passes, self.warnings = {one.name: Passes() for one in self.plans}, list[str]()
@@ -147,12 +153,11 @@ class Job:
         yield "", "examination", self.examine
         for i, batch in enumerate(self.batches):
             yield "", f"clean, batch {i}", partial(self.clean, batch)
-        everything = range(len(self.epsilons))
         for a, one in enumerate(self.plans):
-            for levels in [everything] if one.once else [[e] for e in everything]:
+            for levels in one.levels(len(self.epsilons)):
                 purpose = f"{one.name} at {[self.epsilons[e] for e in levels]}"
                 for i, batch in enumerate(self.batches):
-                    yield one.name, f"{purpose}, batch {i}", partial(self.attack, a, list(levels), batch)
+                    yield one.name, f"{purpose}, batch {i}", partial(self.attack, a, levels, batch)
 
     def examine(self, source: torch.Generator) -> None:
         """Look at the victim by the first batch."""
@@ -171,9 +176,8 @@ class Job:
         if len(batch) == 0:
             return
         x, y = self.take(batch)
-        settings = dict(one.settings) | ({} if one.once else {"epsilon": self.epsilons[levels[0]]})
         with counting(self.victim) as passes:
-            found = one.attack(self.victim, x, y, **settings, **({"generator": source} if one.seeded else {}))
+            found = one.run(self.victim, x, y, self.epsilons[levels[0]], source)
         self.passes[one.name].forward += passes.forward
         self.passes[one.name].backward += passes.backward
         adversarial = found.adversarial if isinstance(found, Decided) else found

@@ -353,6 +353,8 @@ PGD = partial(evasion.pgd, step_size=0.01, steps=1)
             {"attacks": {"away": partial(PGD, targeted=True)}},
             "attacks: expected ones that leave the labels, got 'away'",
         ),
+        ({"attacks": {"still": partial(evasion.pgd, steps=0)}}, "attacks: 'still': steps: expected a whole number"),
+        ({"attacks": {"walk": partial(evasion.hop_skip_jump, iterations=-1)}}, "attacks: 'walk': iterations: "),
         ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions, got 'pgd'"),
         ({"attacks": {"own": lambda victim, x, y, *, epsilon, score: x}}, "attacks: 'own' needs .*score"),
         (
