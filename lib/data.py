@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from . import seeds, sources
-from .errors import BadValue, check_choice
+from .errors import BadValue, check_choice, check_kind
 
 SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32), "yale": (1, *sources.FACE)}
 CLASSES = {
@@ -67,7 +67,8 @@ class Split:
     labels: Tensor
 
     def __post_init__(self) -> None:
-        images, labels = self.images, self.labels
+        images = check_kind("images", self.images, Tensor, "a torch.Tensor")
+        labels = check_kind("labels", self.labels, Tensor, "a torch.Tensor")
         if images.dtype not in (torch.uint8, torch.float32) or images.dim() != 4:
             got = f"{tuple(images.shape)} in {images.dtype}"
             raise BadValue(f"images: expected (n, c, h, w) in torch.uint8 or torch.float32, got {got}")
@@ -126,11 +127,10 @@ def gather(points: Points) -> Split:
     """
     if isinstance(points, Split):
         return points
-    batches = [points] if isinstance(points, tuple) else list(points)
+    expected = "a Split, or images and labels or a DataLoader of them"
+    batches = [points] if isinstance(points, tuple) else list(check_kind("data", points, Iterable, expected))
     if not batches or not all(map(_is_pair, batches)):
-        raise BadValue(
-            f"data: expected a Split, or images and labels or a DataLoader of them, got {type(points).__name__}"
-        )
+        raise BadValue(f"data: expected {expected}, got {type(points).__name__}")
     images, labels = (torch.cat(column) for column in zip(*batches, strict=True))
     return Split(images, labels)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from . import membership
-from .errors import BadValue, check_number
+from .errors import BadValue, check_kind, check_number
 
 FALSE_POSITIVE_RATES = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 REJECTED = tuple(i / 20 for i in range(20))  # shares of the inputs
@@ -84,6 +84,8 @@ def _check_numbers(**scores: Tensor) -> None:
 
 
 def _check_sides(clean: Tensor, adversarial: Tensor) -> None:
+    for name, scores in (("clean", clean), ("adversarial", adversarial)):
+        check_kind(name, scores, Tensor, "a torch.Tensor")
     shapes = tuple(clean.shape), tuple(adversarial.shape)
     if clean.dim() != 1 or adversarial.dim() != 1 or not len(clean) or not len(adversarial):
         raise BadValue(f"clean, adversarial: expected (n,) and (m,), got {shapes[0]}, {shapes[1]}")

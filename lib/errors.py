@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import TypeVar
 
 Choice = TypeVar("Choice")
+Kind = TypeVar("Kind")
 LONGEST = 200  # characters of a value in an error
 
 
@@ -65,6 +66,17 @@ def check_flag(name: str, value: object) -> bool:
     """
     if not isinstance(value, bool):
         raise BadValue(f"{name}: expected True or False, got {shown(value)}")
+    return value
+
+
+def check_kind(name: str, value: object, kind: type[Kind] | tuple[type[Kind], ...], expected: str) -> Kind:
+    """`value`, if it is of a `kind`, which the message calls `expected`.
+
+    Raises:
+        BadValue: otherwise.
+    """
+    if not isinstance(value, kind):
+        raise BadValue(f"{name}: expected {expected}, got {shown(value)} ({type(value).__name__})")
     return value
 
 

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from .errors import BadValue
+from .errors import BadValue, check_count
 
 
 def derive(seed: int, purpose: str) -> int:
-    """A 63-bit seed for `purpose`, so that, say, the weights and the order of the batches never share a stream."""
-    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    """A 63-bit seed for `purpose`, so that, say, the weights and the order of the batches never share a stream.
+
+    Raises:
+        BadValue: a seed that is no whole number of at least 0.
+    """
+    digest = hashlib.sha256(f"{check_count('seed', seed, low=0)}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -7,7 +7,7 @@ came before it, and a file of what has been found is all that an interrupted eva
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from . import seeds
 from .counting import Passes, counting
 from .data import Points, Split, gather
-from .errors import BadValue, VictimWarning, check_choice, check_count, check_number
+from .errors import BadValue, VictimWarning, check_choice, check_count, check_flag, check_kind, check_number
 from .evaluation import Evaluation
 from .evasion import Decided, Look
 from .evasion.checks import check_images, check_scores, extent
@@ -82,6 +82,7 @@ def evaluate(
         VictimWarning: what `evasion.examination.examine` finds, and what the attacks tell of the victim, once.
     """
     seeds.check_generator(generator)
+    check_flag("progress", progress)
     job = Job(victim, gather(data), attacks, epsilons=epsilons, norm=norm, draws=draws, batch_size=batch_size)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     path, settings, done = Path(state or ""), job.settings(seed) if state else {}, 0
@@ -113,6 +114,9 @@ class Job:
         draws: int,
         batch_size: int | None,
     ) -> None:
+        check_kind("victim", victim, nn.Module, "a torch.nn.Module")
+        check_kind("attacks", attacks, Mapping, "attacks by name")
+        check_kind("epsilons", epsilons, Iterable, "budgets")
         self.victim, self.points, self.draws = victim, points, check_count("draws", draws)
         self.judged = victim.victim if isinstance(victim, Look) else victim
         self.norm = check_choice("norm", norm, ORDERS)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import BadValue
+from ..errors import BadValue, check_kind
 from .arrays import read_arrays
 from .likelihood import lira, rmia
 from .roc import auc_interval, tpr_interval
@@ -56,6 +56,7 @@ def read(path: str | Path) -> tuple[Answers, Answers]:
             logits on the other, or some rows of each.
     """
     with _naming(path):
+        check_kind("path", path, (str, Path), "the name of a file")
         arrays = read_arrays(Path(path), ARRAYS, SHADOWS)
         if missing := [name for name in SHADOWS if name not in arrays and len(arrays) > len(ARRAYS)]:
             raise BadValue(f"{missing[0]}: expected this array beside those of other shadow answers")

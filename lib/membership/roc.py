@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 from torch import Tensor
 
-from ..errors import BadValue, check_number
+from ..errors import BadValue, check_kind, check_number
 from ..metrics import Interval, check_confidence, proportion_interval
 from ..seeds import check_generator
 
@@ -140,7 +140,7 @@ def permuted(member: Tensor, nonmember: Tensor, generator: torch.Generator) -> t
 def _sorted(member: Tensor, nonmember: Tensor) -> tuple[Array, Array]:
     """The scores of both sides as sorted arrays, once they are known to be scores."""
     for name, scores in {"member": member, "nonmember": nonmember}.items():
-        if scores.dim() != 1 or len(scores) == 0:
+        if check_kind(name, scores, Tensor, "a torch.Tensor").dim() != 1 or len(scores) == 0:
             raise BadValue(f"{name}: expected scores (n,) with n >= 1, got {tuple(scores.shape)}")
         if scores.isnan().any():
             raise BadValue(f"{name}: expected numbers, got {int(scores.isnan().sum())} NaN among {len(scores)} scores")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from ..errors import BadValue
+from ..errors import BadValue, check_kind
 
 
 def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
@@ -81,6 +81,8 @@ def check_answers(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("
             no class; the message calls the two by `names`.
     """
     what, which = names
+    check_kind(what, scores, Tensor, "a torch.Tensor")
+    check_kind(which, labels, Tensor, "a torch.Tensor")
     if scores.dim() != 2 or scores.shape[1] < 2 or labels.shape != scores.shape[:1]:
         expected = "(n, k) with k >= 2 and (n,)"
         raise BadValue(f"{what}, {which}: expected {expected}, got {tuple(scores.shape)} and {tuple(labels.shape)}")

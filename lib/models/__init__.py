@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import seeds
-from ..errors import BadValue, check_choice, check_count
+from ..errors import BadValue, check_choice, check_count, check_flag, shown
 from ..inspection import calls_dropout
 from ..layers import Dropout
 from . import galinkin, harakeh, song
@@ -119,8 +119,9 @@ def build(
         BadValue: unknown name, a shape that is none or too small, a count below 1, a dropout rate outside [0, 1).
     """
     architecture = ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
-    if len(shape) != 3:
-        raise BadValue(f"shape: expected channels, height and width, got {shape!r}")
+    check_flag("heteroscedastic", heteroscedastic)
+    if not isinstance(shape, Sequence) or len(shape) != 3:
+        raise BadValue(f"shape: expected channels, height and width, got {shown(shape)}")
     c, h, w = (check_count("shape", size) for size in shape)
     width = check_count("width", WIDTHS.get(name, 64) if width is None else width)
     check_count("classes", classes)

@@ -1,11 +1,16 @@
 """What training asks of a network, and how the images of an epoch come in batches."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..errors import BadValue
+from ..data import Points, Split, gather
+from ..errors import BadValue, check_flag, check_kind, shown
+from ..layers import set_sampling
+from ..models.adopted import check_place
 
 
 def check_network(network: nn.Module) -> None:
@@ -18,6 +23,62 @@ def check_network(network: nn.Module) -> None:
         raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
     if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
         raise BadValue("network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt` replaces it")
+
+
+def check_run(
+    network: nn.Module,
+    points: Points,
+    *,
+    device: str | torch.device,
+    snapshot: Path | None,
+    progress: bool,
+    name: str = "split",
+) -> Split:
+    """The points of a training, which errors call `name`, once it is known to be able to begin: `network` has answered one image.
+
+    Raises:
+        BadValue: see `check_network`; a device that is not here; no images, or ones that the network does not take or that are
+            not finite; a label beyond its classes; a snapshot that is no path; progress that is no flag.
+    """
+    check_network(network)
+    check_device(device)
+    check_flag("progress", progress)
+    check_kind("snapshot", snapshot, (Path, type(None)), "a pathlib.Path or None")
+    check_place(network, device)
+    split = gather(points)
+    if len(split) == 0:
+        raise BadValue(f"{name}: expected one image or more, got none")
+    if split.images.is_floating_point() and not split.images.isfinite().all():
+        raise BadValue(f"{name}: expected finite images, got NaN or infinities")
+    set_sampling(network, sampling=False)  # the question must not take draws from anybody's generator
+    try:
+        with torch.no_grad():
+            answer = network.to(device).eval()(split.take(torch.zeros_like(split.labels[:1]))[0].to(device))
+    except (RuntimeError, ValueError, TypeError) as error:
+        told = shown(str(error).partition("\n")[0])
+        raise BadValue(f"{name}: the network takes no images {tuple(split.images.shape[1:])} ({told})") from error
+    if not isinstance(answer, Tensor) or answer.dim() != 2:
+        raise BadValue(f"network: expected it to answer with logits (n, k), got {shown(answer)}")
+    classes, largest = answer.shape[1], int(split.labels.max())
+    if largest >= classes:
+        raise BadValue(f"{name}: expected labels below {classes}, the number of classes, got {largest}")
+    return split
+
+
+def check_device(device: str | torch.device) -> None:
+    """See that tensors can be on `device`.
+
+    Raises:
+        BadValue: they cannot.
+    """
+    expected = "one that is here, such as 'cpu'"
+    check_kind("device", device, (str, torch.device), expected)
+    try:
+        torch.empty(0, device=(wanted := torch.device(device)))
+    except (RuntimeError, AssertionError) as error:
+        raise BadValue(f"device: expected {expected}, got {shown(device)}") from error
+    if wanted.type == "meta" or (wanted.type == "cpu" and wanted.index):
+        raise BadValue(f"device: expected {expected}, got {shown(device)}")
 
 
 def needs_company(network: nn.Module, x: Tensor) -> bool:

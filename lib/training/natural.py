@@ -11,20 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import seeds
-from ..data import Points, Split, gather
-from ..errors import BadValue, check_choice, check_count, check_number
+from ..data import Points, Split
+from ..errors import BadValue, check_choice, check_count, check_kind, check_number
 from ..layers import set_sampling
 from ..models import Network
-from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
-from .batches import check_network, in_batches, needs_company
+from .batches import check_run, in_batches, needs_company
 from .snapshots import History, resume, save
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -156,17 +156,17 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: dropout that cannot be seeded; an adopted network on another device; patience without a validation split; no
-            images, or one at a time where a batch norm needs two; a snapshot that is damaged or of another network.
+        BadValue: whatever `check_run` finds; no config; a seed that is no whole number; patience without a validation split; one
+            image at a time where a batch norm needs two; a snapshot that is damaged or of another network.
         TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
     """
-    check_network(network)
-    split, held_out = gather(split), None if validation is None else gather(validation)
-    if len(split) == 0:
-        raise BadValue("split: expected one image or more, got none")
+    check_kind("config", config, TrainingConfig, "a TrainingConfig")
+    order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
+    usual: dict[str, Any] = {"device": device, "snapshot": snapshot, "progress": progress}
+    held_out = None if validation is None else check_run(network, validation, **usual, name="validation")
+    split = check_run(network, split, **usual)
     if config.patience and not held_out:
         raise BadValue(f"patience: expected 0 without a validation split, got {config.patience}")
-    check_place(network, device)
     network.to(device).train()
     split = split.to(device)
     single = min(len(split), config.batch_size) == 1 or len(split) % config.batch_size == 1
@@ -174,7 +174,6 @@ def fit(
     if single and min(len(split), config.batch_size) == 1:
         raise BadValue("batch_size: expected two images or more at once for a network with batch norm, got 1")
     augment = AUGMENTATIONS[config.augmentation]
-    order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
     noise = seeds.generator(seed, "training noise", device)
     set_sampling(network, sampling=False, generator=noise)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD

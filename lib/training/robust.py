@@ -19,15 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import seeds
-from ..data import Points, Split, gather
-from ..errors import BadValue, check_choice, check_count, check_number
+from ..data import Points, Split
+from ..errors import BadValue, check_choice, check_count, check_flag, check_kind, check_number
 from ..evasion.perturb import perturb
 from ..layers import set_sampling
 from ..models import Network
-from ..models.adopted import check_place
 from ..progress import track
 from ..uncertainty import PRECISIONS
-from .batches import check_network
+from .batches import check_run
 from .natural import AUGMENTATIONS, check_finite
 from .snapshots import History, resume, save
 
@@ -123,16 +122,18 @@ def fit_robust(
         progress: show a bar.
 
     Raises:
-        BadValue: a heteroscedastic network; dropout that cannot be seeded; an adopted network on another device; a batch larger
-            than the split; no observations; a snapshot that is damaged or of another network.
+        BadValue: whatever `batches.check_run` finds; a heteroscedastic network; no config; a seed that is no whole number; a
+            batch larger than the split; no observations; a snapshot that is damaged or of another network.
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
     """
     if isinstance(network, Network) and network.noise is not None:
         raise BadValue("network: expected one head, for the second of a heteroscedastic one would stay untrained")
-    check_network(network)
+    check_kind("config", config, RobustConfig, "a RobustConfig")
     check_count("observations", observations)
-    check_place(network, device)
-    split = gather(split)
+    check_number("every", every, low=0.0)
+    check_flag("compiled", compiled)
+    seeds.derive(seed, "order")
+    split = check_run(network, split, device=device, snapshot=snapshot, progress=progress)
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()

@@ -579,7 +579,7 @@ def test_other_seeds_hold_out_other_images() -> None:
     assert len(set(held_out)) == galinkin.SEEDS
 
 
-@pytest.mark.parametrize("change", [{}, {"train_size": 100}, {"train_size": 10**6}], ids=str)
+@pytest.mark.parametrize("change", [{}, {"train_size": 100}, {"train_size": 646}], ids=str)
 @pytest.mark.parametrize(("name", "train"), [("mnist", 60_000), ("cifar10", 50_000), ("digits_as_mnist", 1437)])
 def test_the_price_of_a_victim_knows_how_many_images_it_sees(name: str, train: int, change: dict[str, int]) -> None:
     dataset = numbered(train, 1)

@@ -371,8 +371,8 @@ def test_watching_a_validation_split_changes_nothing_until_it_stops(
 
 
 def test_patience_needs_something_to_watch(untrained: Callable[..., Network], few: Split) -> None:
-    told = r"^patience: expected 0 without a validation split, got 2$"
-    for nothing in (None, few.first(0)):
+    patience = r"^patience: expected 0 without a validation split, got 2$"
+    for nothing, told in ((None, patience), (few.first(0), "^validation: expected one image or more, got none$")):
         network = untrained()
         before = weights(network).clone()
         with pytest.raises(BadValue, match=told):
