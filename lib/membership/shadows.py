@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import seeds
-from ..data import Points, gather
+from ..data import Points, Split, gather
 from ..errors import BadValue, check_count
 from ..progress import track
 from ..training import TrainingConfig, fit
@@ -27,7 +28,7 @@ class Shadows(NamedTuple):
 
     def log_odds(self, labels: Tensor) -> Tensor:
         """The log-odds (s, n) of the points' labels (n,), as `lira` and `rmia` take them."""
-        return torch.stack([log_odds(one, labels) for one in self.answers])
+        return torch.stack([log_odds(one, labels.cpu()) for one in self.answers])
 
 
 def train_shadows(
@@ -48,7 +49,7 @@ def train_shadows(
 
     Args:
         build: makes an untrained network, on the CPU, of a seed.
-        points: a `Split`, images (n, c, h, w) and labels (n,), or a DataLoader of them.
+        points: a `Split`, images (n, c, h, w) and labels (n,), or a DataLoader of them that does not shuffle.
         count: how many networks; an even number.
         config: how each is trained, see `training.fit`.
         folder: of the trained networks: one file each, weights and losses, named after all they depend on, so that of another
@@ -69,18 +70,25 @@ def train_shadows(
     inside = drawn.argsort(0) < count // 2
     contents = digest({"images": pool.images, "labels": pool.labels}, "")
     answers = []
-    for i in track(range(count), "shadow models", enabled=progress, total=count):
+    for i in track(range(count), "shadow models", enabled=progress):
         own = seeds.derive(seed, f"shadow {i}")
         network = build(own)
-        part = pool.subset(inside[i].nonzero()[:, 0])
-
-        def train(network: nn.Module, snapshot: Path | None) -> dict[str, Any]:
-            return asdict(fit(network, part, config, seed=own, device=device, snapshot=snapshot))  # noqa: B023  called below
-
         key = digest({"inside": inside[i], **network.state_dict()}, f"{contents} {network} {config} {own}")
+        train = partial(_fitted, pool.subset(inside[i].nonzero()[:, 0]), config, own, device)
         trained(network, f"shadow-{i}-{key[:16]}", train, cache=where)
         answers.append(logits_of(network, pool, device=device))
     return Shadows(torch.stack(answers), inside)
+
+
+def _fitted(
+    split: Split,
+    config: TrainingConfig,
+    seed: int,
+    device: str | torch.device,
+    network: nn.Module,
+    snapshot: Path | None,
+) -> dict[str, Any]:
+    return asdict(fit(network, split, config, seed=seed, device=device, snapshot=snapshot))
 
 
 def logits_of(network: nn.Module, points: Points, *, device: str | torch.device = "cpu") -> Tensor:

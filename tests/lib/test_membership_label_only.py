@@ -10,6 +10,8 @@ import torch
 
 from lib.errors import BadValue
 from lib.membership import boundary_distances, by_threshold, label_only
+from lib.uncertainty import estimate
+from tests import small_digits
 from tests.halfspaces import Halfspace, Noisy, generator, weights
 
 B = float(weights().double().sum()) / 2 - 0.5  # near the middle of the cube
@@ -44,6 +46,16 @@ def test_of_a_victim_that_answers_at_random_the_vote_counts(norm: str) -> None:
     assert bool((found >= 0.98 * exact).all()) and float((found / exact).median()) < 2
     plain = boundary_distances(Noisy(weights(), B, 0.2), x, y, lead=1, check_answers=0, probe=0.01, **settings)  # type: ignore[arg-type]
     assert int((plain < 0.98 * exact).sum()) >= 4
+
+
+def test_of_draws_of_dropout_the_vote_counts() -> None:
+    """A victim of ours, one draw an answer: every image has a distance, and those that most draws get wrong have none."""
+    x, y = small_digits.images(6)
+    victim = estimate("epistemic", small_digits.network(), generator=generator(), draws=1)
+    wrong = (y + 1) % 10
+    labels = torch.cat([y[:3], wrong[3:]])
+    found = boundary_distances(victim, x, labels, generator=generator(), iterations=1)
+    assert bool(found.isfinite().all()) and bool((found[:3] > 0).all()) and found[3:].tolist() == [0.0] * 3
 
 
 def test_what_no_attack_finds_is_as_far_as_can_be() -> None:
