@@ -6,6 +6,7 @@ from torch import Tensor
 from .checks import check_gradient
 
 NORMS = ("linf", "l2")
+TINY = torch.finfo(torch.float32).tiny  # keeps 0 / 0 away
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
@@ -18,8 +19,8 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
     if norm == "linf":
         return gradient.sign()
     # Divided by its largest feature first: of small gradients the squares would be lost in float32.
-    scaled = gradient / gradient.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return scaled / l2(scaled).clamp_min(1e-12)
+    scaled = gradient / gradient.abs().amax((1, 2, 3), keepdim=True).clamp_min(TINY)
+    return scaled / l2(scaled).clamp_min(TINY)
 
 
 def project(change: Tensor, radius: Tensor, norm: str) -> Tensor:
@@ -27,7 +28,7 @@ def project(change: Tensor, radius: Tensor, norm: str) -> Tensor:
     if norm == "linf":
         return change.minimum(radius).maximum(-radius)
     # d min(1, r / |d|)
-    return change * (radius / l2(change).clamp_min(1e-12)).clamp_max(1)
+    return change * (radius / l2(change).clamp_min(TINY)).clamp_max(1)
 
 
 def anywhere(x: Tensor, radius: Tensor, norm: str, generator: torch.Generator) -> Tensor:

@@ -239,13 +239,8 @@ def test_an_estimator_that_the_network_cannot_bear_is_an_error(estimator: str, t
         estimate(estimator, own(), generator=generator(), draws=2)
 
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "fgsm": {"epsilon": 0.1},
-    "pgd": {"epsilon": 0.1, "step_size": 0.05, "steps": 2},
-    "pgd_aware": {"epsilon": 0.1, "step_size": 0.05, "steps": 2, "score": "entropy", "draws": 3},
-    "carlini_wagner": {"iterations": 3, "search_steps": 1},
-    "jsma": {},
-}
+SHORT: dict[str, dict[str, Any]] = {"pgd": {"steps": 2}, "pgd_aware": {"steps": 2, "draws": 3}, "apgd": {"steps": 2}}
+SHORT |= {"carlini_wagner": {"epsilon": 2.0, "iterations": 3}, "jsma": {"epsilon": 40}, "square": {"queries": 5}}
 
 
 @pytest.mark.parametrize("attack", evasion.ATTACKS)
@@ -253,7 +248,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_every_gradient_attack_attacks_an_adopted_network(attack: str, estimator: str) -> None:
     victim = estimate(estimator, own(nn.Dropout2d(0.2)), generator=generator(), draws=3)
     x = images(2)
-    adversarial = evasion.ATTACKS[attack](victim, x, torch.tensor([1, 2]), **SETTINGS[attack])
+    settings: dict[str, Any] = {"epsilon": 0.1, "generator": generator(), **SHORT.get(attack, {})}
+    adversarial = evasion.ATTACKS[attack](victim, x, torch.tensor([1, 2]), **settings)
     assert adversarial.shape == x.shape and 0 <= float(adversarial.min()) <= float(adversarial.max()) <= 1
     assert len(judge(victim, adversarial, draws=4).answer) == 2
 
