@@ -43,7 +43,8 @@ def apgd(
     """The point of the smallest margin on the way of Auto-PGD; an image that is adversarial already comes back as it is.
 
     AutoAttack has it with `loss="cross_entropy"`, of which the log-odds are what float32 keeps, and as APGD-T with `loss="dlr"`
-    and `targets=9`. Of a `Look` at a random victim losses are averaged over draws, and margins are those of the averaged answer.
+    and `targets=9`. Of a `Look` at a random victim losses are averaged over draws, and margins are those of the averaged answer;
+    as success may be luck, all runs are made.
 
     Args:
         victim, x, y, targeted, epsilon, norm: as of `pgd`.
@@ -93,7 +94,8 @@ def apgd(
             keep = partial(ball.keep, x[left], radius[left], norm, bounds)
             return _climb(look, keep, start, 2 * radius[left], steps, norm)
 
-        return persist(x, margin(clean[None], y, targeted=targeted)[0], restarts * max(1, aims), attempt)
+        margins = margin(clean[None], y, targeted=targeted)[0]
+        return persist(victim, x, margins, restarts * max(1, aims), attempt)
 
     with only_input_gradients(victim):
         found = in_pieces(attack, victim, x.detach(), y, radius)

@@ -41,17 +41,26 @@ def in_pieces(
     return torch.cat([attack(*part) for part in parts])
 
 
-def persist(x: Tensor, margins: Tensor, runs: int, attempt: Callable[[Tensor, int], tuple[Tensor, Tensor]]) -> Tensor:
-    """For each of images `x` (n, c, h, w) the point of the smallest margin: itself, or of runs on those that none has fooled.
+def unsettled(victim: nn.Module, margins: Tensor) -> Tensor:
+    """The places of images to go on with: those that have a margin left, or of a random victim, whom luck may fool once, all."""
+    return ((margins >= 0) | bool(getattr(victim, "random", False))).nonzero().flatten()
+
+
+def persist(
+    victim: nn.Module, x: Tensor, margins: Tensor, runs: int, attempt: Callable[[Tensor, int], tuple[Tensor, Tensor]]
+) -> Tensor:
+    """For each of images `x` (n, c, h, w) the point of the smallest margin: itself, or of runs while it is unsettled.
 
     Args:
-        x: images, whose `margins` (n,) are negative where they need no run.
+        victim: whom `margins` (n,) are of, negative where an image is adversarial.
+        x: images.
+        margins: theirs.
         runs: how many.
         attempt: of the places (m,) of images and the number of the run makes points (m, c, h, w) and their margins (m,).
     """
     best, margins = x.clone(), margins.clone()
     for run in range(runs):
-        if len(left := (margins >= 0).nonzero().flatten()) == 0:
+        if len(left := unsettled(victim, margins)) == 0:
             break
         points, reached = attempt(left, run)
         closer = reached < margins[left]

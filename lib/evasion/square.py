@@ -15,7 +15,7 @@ from .ball import NORMS, l2
 from .carlini_wagner import margin
 from .checks import check_budget, check_classes, check_images
 from .forms import answer, looks
-from .pieces import in_pieces, persist
+from .pieces import in_pieces, persist, unsettled
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # when windows halve, in ten thousandths of the queries
 TINY = 1e-12
@@ -37,7 +37,8 @@ def square(
 ) -> Tensor:
     """Windows of random places and signs, kept where they make the margin smaller, until an image is adversarial.
 
-    The margins of a `Look` at a random victim are those of its averaged answer, and as success may be luck the search goes on.
+    The margins of a `Look` at a random victim are those of its averaged answer. As success may be luck, all queries and restarts
+    are made.
 
     Args:
         victim, x, y, targeted, epsilon, norm: as of `pgd`; no gradient is asked for.
@@ -58,7 +59,7 @@ def square(
     check_number("area", area, low=0.0, high=1.0)
     check_flag("targeted", targeted)
     radius = check_budget(epsilon, x, check_choice("norm", norm, NORMS), bounds)
-    source, lucky = check_generator(generator), bool(getattr(victim, "random", False))
+    source = check_generator(generator)
     begin, propose = (_stripes, _window) if norm == "linf" else (_tiles, _exchange)
 
     def draw(*shape: int) -> Tensor:
@@ -76,7 +77,7 @@ def square(
             for query in range(queries - 1):
                 # Drawn for all images, so that none depends on what others need.
                 numbers = draw(len(x), 5 + x.shape[1])[others]
-                if len(left := ((margins >= 0) | lucky).nonzero().flatten()) == 0:
+                if len(left := unsettled(victim, margins)) == 0:
                     break
                 # s = sqrt(p h w)
                 share = area / 2 ** sum(10_000 * query > mark * queries for mark in HALVINGS)
@@ -88,7 +89,7 @@ def square(
                 best[left[better]], margins[left[better]] = proposal[better], found[better]
             return best, margins
 
-        return persist(x, look(x, y), restarts, attempt)
+        return persist(victim, x, look(x, y), restarts, attempt)
 
     with torch.no_grad():
         return in_pieces(attack, victim, x.detach(), y, radius)

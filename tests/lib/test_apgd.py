@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from lib.data import Dataset
 from lib.errors import BadValue, VictimWarning
-from lib.evasion import ball
+from lib.evasion import ball, forms
 from lib.evasion.apgd import apgd, checkpoints, targeted_dlr
 from lib.evasion.forms import Look, answer
 from lib.evasion.gradient import LOSSES
@@ -297,7 +298,7 @@ def test_steps_follow_the_mean_over_draws_and_the_best_answer_of_all_is_kept(
         return shown
 
     monkeypatch.setattr(Look, "looks", looks)
-    found = apgd(look, x, y, epsilon=0.02, steps=6)
+    found = apgd(look, x, y, epsilon=0.02, steps=6, loss="log_odds")
     ahead = (x + 0.02 * gradients[0].sign()).clamp(0, 1)  # the first step is twice the budget
     assert float((kept[2][0] == ahead).float().mean()) > 0.99
     margins = []
@@ -305,9 +306,27 @@ def test_steps_follow_the_mean_over_draws_and_the_best_answer_of_all_is_kept(
         scores = answer(look, shown)
         margins.append(scores.gather(1, y[:, None])[:, 0] - scores.scatter(1, y[:, None], -torch.inf).amax(1))
     best = torch.stack(margins).argmin(0)
-    asked = (margins[0] >= 0).tolist()
-    for i, (at, ran) in enumerate(zip(best.tolist(), asked, strict=True)):
-        assert torch.equal(found[i], kept[at][0][i] if ran else x[i])
+    for i, at in enumerate(best.tolist()):
+        assert torch.equal(found[i], kept[at][0][i])
+
+
+def test_where_success_may_be_luck_all_targets_are_tried(
+    trained: Network, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = digits.test.take(torch.arange(8))
+    looked: list[int] = []
+
+    def looks(victim: nn.Module, x: Tensor) -> Tensor:
+        looked.append(len(x))
+        return forms.looks(victim, x)
+
+    monkeypatch.setattr(sys.modules[apgd.__module__], "looks", looks)
+    every = 8 + 3 * 8 * (1 + 4)  # the image, and for each target a start and four steps
+    apgd(MonteCarloDropout(trained, generator=generator(5), draws=2), x, y, epsilon=0.3, steps=4, targets=3)
+    assert sum(looked) == every
+    looked.clear()
+    apgd(Deterministic(trained), x, y, epsilon=0.3, steps=4, targets=3)
+    assert sum(looked) < every / 2
 
 
 # --- refusals and warnings --------------------------------------------------------------------------------------------
