@@ -24,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test smoke runs lab lint gate lock clean distclean force
+.PHONY: help book test smoke runs lab lint gate audit lock clean distclean force
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -60,12 +60,16 @@ lint: $(READY) ## ruff (rules, format), mypy and import-linter
 gate: $(READY) ## compare what smoke cells measure with the code of an earlier commit (BASE=...)
 	$(PY) -m experiments gate $(BASE)
 
+audit: $(READY) ## list what is installed (_build/audit/*.cdx.json), and ask what is known to be vulnerable
+	.ci/audit
+
 compile = $(VENV)/bin/uv --no-config pip compile $(1).in --quiet --universal --python-version 3.11 \
   --fork-strategy fewest --generate-hashes --no-header $(if $(UPGRADE),--upgrade) --output-file $(1).txt
 
 lock: $(READY) ## make requirements*.txt from their .in (UPGRADE=1: newest versions)
 	$(call compile,requirements)
 	$(call compile,requirements-peers) --no-deps
+	$(call compile,requirements-audit)
 
 clean: ## remove what a build makes; results/, data/ and .venv stay
 	rm -rf _build book/_build book/chapters book/generated
