@@ -24,6 +24,9 @@ from experiments.records import Store
 from experiments.selection import select
 from lib.errors import BadValue
 from lib.training import checkpoints
+from report.figures.forest import forest
+from report.figures.looks import Looks
+from report.forests import Rows, data, lines
 from report.tables import Table
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
@@ -136,6 +139,11 @@ class Chapter:
         glue(f"{self.paper}-{name}", figure, display=False)
         plt.close(figure)
         self.save(f"{self.paper}-{name}.csv", data.csv())
+
+    def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:
+        """Glue a forest plot of addresses, and save the numbers behind it for download."""
+        found = lines(self.store, self.paper, rows)
+        self.figure(name, forest(found, looks, xlabel="percent", ends=ends), data(rows, found))
 
     def save(self, name: str, content: str) -> None:
         """Save the file `name` for readers to download, where the book is being built."""

@@ -26,10 +26,10 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, claims_page, cost_page, prose, status_page
+from report import benchmark_page, claims_page, cost_page, first_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
+from report.figures.agreement import agreement
 from report.figures.looks import save
-from report.papers import harakeh_figures, harakeh_panels
 from report.place import check_writable, held, replace
 
 
@@ -159,7 +159,7 @@ def _assemble(source: Path) -> None:
 
 
 def write_pages(store: Store, folder: Path) -> None:
-    """The tables of the pages that are no chapters, and the first page's figure, from the records."""
+    """The tables of the pages that are no chapters, and the first page's figures, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = cost_page.pages(store) | benchmark_page.pages(store)
     pages["changed"] = status_page.changed_table(store), "Records that today's code may not give again"
@@ -174,9 +174,9 @@ def write_pages(store: Store, folder: Path) -> None:
     for name, (table, caption) in pages.items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
-    panels = harakeh_panels.panels(store)
-    first = harakeh_figures.accuracy_against_epsilon(panels, published=harakeh_panels.published_points())
-    save(first, folder / "first.png")
+    found = first_page.panels(store)
+    save(agreement(found), folder / "first.svg")
+    (folder / "first.csv").write_text(first_page.data(found).csv())
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:

@@ -58,8 +58,9 @@ ESTIMATORS = Looks(
         "epistemic": look("epistemic (MC dropout)", VERMILLION, "s", "--"),
         "aleatoric": look("aleatoric (Gaussian logits)", GREEN, "^", "-."),
         "ensemble": look("ensemble", PURPLE, "D", (0, (5, 1, 1, 1, 1, 1))),
+        "new": look("a new one", ORANGE, "X", ":"),  # until it has a look of its own
     },
-    every=[*ALONE, "ensemble"],
+    every=[*ALONE, "ensemble", "new"],
 )
 
 

@@ -1,251 +1,117 @@
-"""What the Galinkin chapter shows beside his numbers: Tables 1 to 3, and how attacks fail on random answers."""
+"""What the Galinkin chapter sets beside each other: the rows of its forest plots, as addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping
 from itertools import product
-from statistics import fmean
-from typing import Any
 
-from experiments import claims, published
-from experiments.address import reading, readings
-from experiments.judging import measured
-from experiments.papers.galinkin import DROPOUT, RARE
+from experiments.address import reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
-from experiments.reading import Reading
-from experiments.records import Record, Store
+from report.forests import Row, Rows
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, VICTIM_NAMES
-from report.numbers import NOT_RUN, marked, number
-from report.papers import galinkin_figures as figures
-from report.tables import (
-    Column,
-    Panels,
-    Row,
-    Table,
-    across,
-    costs_table,
-    data_behind,
-    mean_as,
-    panels_at,
-    points_of,
-    records_at,
-    row,
-    table,
-    values_at,
-)
 
 PAPER = "galinkin"
 DATASETS = ("mnist", "cifar10")
-QUANTITIES = {"accuracy": "test accuracy", **{name: ATTACK_NAMES[name] for name in ATTACKS}, "membership": "membership"}
-SAME = "="
-LIMITED = ("naive", "aware")  # readings of what succeeds within a limit on the change, which is ours: nothing is ticked
-REDUCED = ", `reduced`"
-# How the attacks see a victim with dropout, by its answers and whether the attacker knows that they are random: readings.
-SEEN = {
-    ("off", False): "off",
-    ("mean", False): "mean",
-    ("mean", True): "mean_aware",
-    ("one_draw", False): "one_draw",
-    ("one_draw", True): "one_draw_aware",
+# One change each from membership inference as written; those of Bayesian victims alone: with dropout as rare as in the membership
+# code these can be overfitted too.
+HYPOTHESES_TRIED = ("text", "same", "raw", "inverted", "overfitted", "overfitted_rare", "overfitted_rare_spread")
+
+
+def _victim(network: str, victim: str) -> str:
+    return f"{NETWORK_NAMES[network]}, {VICTIM_NAMES[victim]}"
+
+
+def _beside(id_: str, *readings: str, claim: str = "", label: str) -> Row:
+    """A printed number beside ours under each of `readings`; `key=reading` draws it as another."""
+    pairs = [name.split("=") if "=" in name else (name, name) for name in readings]
+    return Row(label, {key: f"{name}:{id_}" for key, name in pairs}, id_, claim and f"text:{claim}")
+
+
+def _membership(dataset: str) -> list[Row]:
+    return [
+        _beside(
+            f"{dataset}/{network}/{victim}/membership",
+            "text",
+            "coded",
+            claim=f"{dataset}-{network}-membership" if victim == "bayesian" else "",
+            label=_victim(network, victim),
+        )
+        for network, victim in product(NETWORKS, VICTIMS)
+    ]
+
+
+MEMBERSHIP: Rows = {
+    **{f"{DATASET_NAMES[dataset]}: membership accuracy (%)": _membership(dataset) for dataset in DATASETS},
+    "Means over networks (Table 2)": [
+        _beside(
+            f"{dataset}/{victim}/membership", "text", "coded", label=f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
+        )
+        for dataset, victim in product(DATASETS, VICTIMS)
+    ],
 }
-DROPPED = {"plain": "no", "bayesian": "yes"}  # whether a victim has dropout
-# Which scans are looked at: as coded, on pixels of the right scale, and ended after a few iterations.
-SCANNED = {
-    "scanned:{victim}": "0 to 255",
-    "scanned:{victim}?scale=unit": "0 to 1",
-    "coded:{victim}?longest=10": "0 to 255",
-}
-
-# As in the figures.
-LABELS = {
-    key: look["label"] for looks in (figures.VICTIMS, figures.NETWORKS, figures.COUNTED) for key, look in looks.items()
-}
 
 
-def named(dataset: str, network: str, kept: Sequence[Record] = ()) -> str:
-    """A victim's data set and network, with the profile where it is not the paper's."""
-    return f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES[network]}" + (", reduced" if are_reduced(kept) else "")
-
-
-def are_reduced(kept: Sequence[Record]) -> bool:
-    """Whether there are records, and of `reduced`."""
-    return bool(kept) and kept[0].config["profile"] == "reduced"
-
-
-# --- his Tables 1 to 3 ----------------------------------------------------------------------------------------------------
-
-
-def table1(store: Store, *, quantities: Sequence[str]) -> Table:
-    """Rows of Table 1 for some quantities: his number, and ours under each reading that has a meaning for one of them."""
-    names = [name for name in published.load(PAPER) if name.count("/") == 3 and name.rsplit("/", 1)[1] in quantities]
-    return _beside(store, names, attacks=any(name in ATTACKS for name in quantities))
-
-
-def averages(store: Store) -> Table:
-    """Tables 2 and 3: the means of Table 1 over networks, and over victims."""
-    return _beside(store, [name for name in published.load(PAPER) if name.count("/") < 3], attacks=True)
-
-
-def _beside(store: Store, names: Sequence[str], *, attacks: bool) -> Table:
-    """Published numbers and ours by reading; membership has no limit."""
-    rows = [row(*victim_of(name), published.load(PAPER)[name].text, id=name) for name in names]
-    columns: dict[str, Column] = {
-        f"Ours: {one.title}": partial(_ours, one=one)
-        for one in readings(PAPER)
-        if one.profiles == ("paper",) and (attacks or one.name not in LIMITED)
-    }
-    return table(store, PAPER, "Victim,%,Paper", rows, columns)
-
-
-def _ours(store: Store, line: Row, one: Reading) -> str:
-    """Our number under a reading, at `reduced` where the paper's scale has no record."""
-    name = line.names["id"]
-    if one.name in LIMITED and name.rsplit("/", 1)[1] not in ATTACKS:
-        return "–"  # no limit applies
-    if one.name == "aware" and "plain" in name:
-        return SAME  # nothing is random
-    for profile, note in {"paper": "", "reduced": REDUCED}.items():
-        found = measured(store, PAPER, replace(one, profiles=(profile,)), [name]).get(name)
-        if found is not None:
-            printed, close = published.load(PAPER)[name], claims.tolerances(PAPER)[name]
-            return (number(found) if one.name in LIMITED else marked(printed, found, close)) + note
-    return NOT_RUN
-
-
-def victim_of(name: str) -> tuple[str, str]:
-    """The victim and the quantity of a published id, in words."""
-    dataset, *middle, quantity = name.split("/")
-    words = {**NETWORK_NAMES, **VICTIM_NAMES}
-    return ", ".join([DATASET_NAMES[dataset], *(words[word] for word in middle)]), QUANTITIES[quantity]
-
-
-# --- evasion --------------------------------------------------------------------------------------------------------------
-
-
-def seen_at(dataset: str, network: str, attack: str) -> dict[tuple[str, bool], str]:
-    """Where one attack on a data set and network is: on the plain victim, and on the Bayesian one as `SEEN`."""
-    bayesian = {key: f"{name}:{dataset}/{network}/bayesian/{attack}" for key, name in SEEN.items()}
-    return {("none", False): f"mean:{dataset}/{network}/plain/{attack}", **bayesian}
-
-
-def noise_table(store: Store) -> Table:
-    """Every attack on every victim: what it claims, what a vote confirms, how far it went, and what it spent."""
+def _evasion(dataset: str, attack: str) -> list[Row]:
+    """Where nothing is random there is no noise to know of; ResNet-18 was attacked at `reduced`."""
     rows = []
-    for dataset, network, attack in product(DATASETS, NETWORKS, ATTACKS):
-        for seen, address in seen_at(dataset, network, attack).items():
-            if kept := records_at(store, PAPER, address):
-                words = "plain" if seen[0] == "none" else reading(PAPER, SEEN[seen]).title
-                rows.append(row(named(dataset, network, kept), ATTACK_NAMES[attack], words, at=address))
-    columns: dict[str, Column] = {
-        "Claimed": "{at}?found",
-        "By one fresh answer": "{at}?success",
-        "By vote": "{at}?success_vote",
-        "By vote within the limit": "{at}?success_within",
-        "Median change": _distance,
-        "Answers an image": mean_as(PAPER, "{at}?answers", ",.0f"),
-        "Passes an image": mean_as(PAPER, "{at}?passes", ",.0f"),
-    }
-    return table(store, PAPER, "Victim,Attack,It answers by", rows, columns)
+    for network, victim in product(NETWORKS, VICTIMS):
+        id_ = f"{dataset}/{network}/{victim}/{attack}"
+        small = "_reduced" if network == "resnet18" else ""
+        limited = f"{'mean_aware' if victim == 'bayesian' else 'mean'}:{id_}?success_within"
+        found = {
+            f"text{small}": f"{'reduced' if small else 'text'}:{id_}",
+            f"coded{small}": f"coded{small}:{id_}",
+            f"limit{small}": limited,
+        }
+        claim = f"text:{dataset}-{network}-{attack.replace('_', '-')}" if victim == "bayesian" else ""
+        rows.append(Row(_victim(network, victim), found, id_, claim))
+    return rows
 
 
-def _distance(store: Store, line: Row) -> str:
-    far = [value for value in values_at(store, PAPER, f"{line.names['at']}?median_distance") if value >= 0]
-    return f"{fmean(far):.2g}" if far else "–"
+EVASION: Rows = {
+    **{
+        f"{DATASET_NAMES[dataset]}, {ATTACK_NAMES[attack]}: success (%)": _evasion(dataset, attack)
+        for dataset, attack in product(DATASETS, ATTACKS)
+    },
+    "Means over victims (Table 3)": [
+        _beside(
+            f"{dataset}/{attack}",
+            "text_reduced=reduced",
+            "coded_reduced",
+            label=f"{DATASET_NAMES[dataset]}, {ATTACK_NAMES[attack]}",
+        )
+        for dataset, attack in product(DATASETS, ATTACKS)
+    ],
+}
 
 
-def rates_table(store: Store) -> Table:
-    """Bayesian victims by dropout rate and stopping: epochs, accuracy of the mean, success without a limit, and membership."""
-    rows = []
-    for dataset, network in product(DATASETS, NETWORKS):
-        usual = f"{DROPOUT[network]:g}"
-        trainings = {usual: "mean", f"{RARE:g}": "rare"}
-        if network != "lenet5":  # which has been trained for longer still: see the hypotheses
-            trainings[f"{usual}, never stopped"] = "unstopped"
-        for words, name in trainings.items():
-            victim = f"{name}:{dataset}/{network}/bayesian"
-            attacked = records_at(store, PAPER, f"{victim}/hop_skip_jump")
-            at = f"{victim}/{'hop_skip_jump' if attacked else 'membership'}"
-            rows.append(row(named(dataset, network), words, victim=victim, at=at))
-    columns: dict[str, Column] = {
-        "Epochs": mean_as(PAPER, "{at}?training_epochs", ".0f"),
-        "Accuracy of the mean": partial(_noted, address="{at}?accuracy"),
-        "HopSkipJump": partial(_noted, address="{victim}/hop_skip_jump"),
-        "Boundary": partial(_noted, address="{victim}/boundary"),
-        "Membership": "{victim}/membership",
-        "AUC": "{victim}/membership?auc",
-    }
-    return table(store, PAPER, "Victim,Dropout rate", rows, columns)
+def _accuracy(dataset: str, network: str, victim: str) -> Row:
+    id_ = f"{dataset}/{network}/{victim}/accuracy"
+    found: Mapping[str, str] = {"text": f"text:{id_}", "coded": f"coded:{id_}"}
+    if network == "resnet18":
+        found = {"text": f"text:{dataset}/{network}/{victim}/membership?accuracy", "coded": f"coded:{id_}"}
+    if victim == "bayesian":
+        found = {**found, "rare": f"rare:{dataset}/{network}/{victim}/membership?accuracy"}
+    return Row(_victim(network, victim), found, id_)
 
 
-def _noted(store: Store, line: Row, address: str) -> str:
-    """A measurement, with the profile where it is not the paper's."""
-    where = address.format_map(line.names)
-    return across(store, PAPER, where) + (REDUCED if are_reduced(records_at(store, PAPER, where)) else "")
+ACCURACY: Rows = {
+    f"{DATASET_NAMES[dataset]}: test accuracy (%)": [_accuracy(dataset, *one) for one in product(NETWORKS, VICTIMS)]
+    for dataset in DATASETS
+}
 
+HYPOTHESES: Rows = {
+    f"{DATASET_NAMES[dataset]}, LeNet-5: membership accuracy (%)": [
+        Row(
+            reading(PAPER, name).title,
+            {
+                victim: f"{name}:{dataset}/lenet5/{victim}/membership"
+                for victim in (("bayesian",) if "rare" in name else VICTIMS)
+            },
+        )
+        for name in HYPOTHESES_TRIED
+    ]
+    for dataset in DATASETS
+}
 
-def scan_table(store: Store) -> Table:
-    """The attacks as coded, by whether an attempt had a class to reach, on which scale of pixels and network; and cut short."""
-    columns = {
-        "Success": "{at}success",
-        "Untargeted": "{at}success_untargeted",
-        "Targeted": "{at}success_targeted",
-        "First label right": "{at}first_label_right",
-    }
-    head = "Network,Dropout in training,Attack,Pixels,Iterations"
-    return table(store, PAPER, head, _scans(store), columns)
-
-
-def _scans(store: Store) -> Iterator[Row]:
-    for dataset, network, victim, attack in product(DATASETS, ("lenet5", "lenet5_coded", "resnet18"), VICTIMS, ATTACKS):
-        for address, pixels in SCANNED.items():
-            at = address.format(victim=f"{dataset}/{network}/{victim}/{attack}")
-            kept = records_at(store, PAPER, at)
-            planned = (dataset, network) == ("mnist", "lenet5_coded") and "?" not in at
-            if kept or planned:
-                longest = kept[0].config["longest"] if kept else 0
-                iterations = f"at most {longest}" if longest else "as drawn"
-                words = named(dataset, network, kept), DROPPED[victim], ATTACK_NAMES[attack], pixels, iterations
-                yield row(*words, at=at + ("&" if "?" in at else "?"))
-
-
-def evasion_panels(store: Store, *, attack: str) -> Panels:
-    """The records of one attack for the figures: title, then how the victim is seen; victims without any record are left out."""
-    addresses = {}
-    for dataset, network in product(DATASETS, NETWORKS):
-        seen = seen_at(dataset, network, attack)
-        kept = next((some for address in seen.values() if (some := records_at(store, PAPER, address))), [])
-        addresses[named(dataset, network, kept)] = seen
-    return panels_at(store, PAPER, addresses)
-
-
-def noise_panels(store: Store) -> Panels:
-    """Both attacks on the victims that have records of them, one panel each."""
-    return {
-        f"{ATTACK_NAMES[attack]}: {title}": seen
-        for attack in ATTACKS
-        for title, seen in evasion_panels(store, attack=attack).items()
-    }
-
-
-def measurements_data(panels: Panels, names: Sequence[str]) -> Table:
-    """The measurements behind a figure, one line a record and name."""
-    head = "panel,victim,seed,measurement,value"
-    return data_behind(panels, head, lambda r, _: [[n, f"{r.measurements[n]:.6g}"] for n in names], words=_label)
-
-
-def curves_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
-    """The numbers behind a figure of curves, one line a point, seed and curve."""
-    return data_behind(panels, f"panel,victim,seed,curve,{x},value", lambda r, _: points_of(r, x, names), words=_label)
-
-
-def _label(key: Any) -> list[str]:
-    return [LABELS[key]]
-
-
-def cost_table(store: Store) -> Table:
-    """What a seed of each kind of cell takes: the median of the records, training included."""
-    found = costs_table(store, PAPER, "Network", lambda cell: named(cell.dataset, cell.network))
-    networks, attacks = [line[:2] for line in found.rows], [*ATTACK_NAMES.values(), NOT_RUN]
-    return replace(found, rows=sorted(found.rows, key=lambda line: (networks.index(line[:2]), attacks.index(line[2]))))
+PARTS = {"Membership": MEMBERSHIP, "Evasion": EVASION, "Networks": ACCURACY, "One change": HYPOTHESES}

@@ -40,6 +40,24 @@ MARKS: Mapping[str, tuple[str, float, Look]] = {
     "success_vote": ("confirmed: vote of fresh answers", 0.15, {}),
 }
 
+# What stands beside a printed number; open marks are of `reduced`.
+_READ = {
+    "text": look("ours: as written", BLUE, "o"),
+    "coded": look("ours: as coded", VERMILLION, "s"),
+    "limit": look("ours: within a limit", GREEN, "^"),
+}
+READINGS = Looks(
+    "reading",
+    {
+        **_READ,
+        **{f"{name}_reduced": {**one, **OPEN, "label": f"{one['label']}, reduced"} for name, one in _READ.items()},
+    },
+)
+TRAINED = Looks(
+    "training", {**{name: _READ[name] for name in ("text", "coded")}, "rare": look("ours: dropout 0.05", GREEN, "^")}
+)
+KINDS = Looks("victim", {"plain": look("plain", BLUE, "o"), "bayesian": look("Bayesian", VERMILLION, "s")})
+
 # Architecture, and whether with dropout: the one tells line and mark; the other the colour and, for a reader without colours,
 # opens the mark. Marks of different networks do not hide each other.
 NETWORKS = Looks(

@@ -13,10 +13,10 @@ from experiments.judging import measured
 from experiments.papers.galinkin.readings import NETWORKS, VICTIMS
 from experiments.records import Store
 from lib import data
-from report.names import DATASET_NAMES, VICTIM_NAMES
+from report.names import DATASET_NAMES, NETWORK_NAMES
 from report.numbers import NOT_RUN, is_close, percent
-from report.papers.galinkin import DATASETS, PAPER, named, victim_of
-from report.tables import Column, Panels, Table, mean_as, panels_at, records_at, row, table
+from report.papers.galinkin import DATASETS, PAPER
+from report.tables import Panels, Table, panels_at, records_at, row, table
 
 # The share of members among all training and test images.
 MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}
@@ -24,12 +24,6 @@ OVERFITTED = (
     "cifar10/lenet5/plain/membership"  # whose area is the one that the paper prints (section 4), in whole percent
 )
 PRINTED_AREA = 64.0
-# One change each from membership inference as written; those of Bayesian victims alone: with dropout as rare as in the membership
-# code these can be overfitted too.
-HYPOTHESES = ("text", "same", "raw", "inverted", "overfitted")
-RARELY = ("overfitted_rare", "overfitted_rare_spread")
-# By which of his two repositories the target that is attacked as coded is trained.
-TRAINED = {"evasion": "coded", "membership": "membership_code"}
 # What of a Bayesian victim's answers the attack network sees.
 POSTERIORS = {
     "dropout off": "off",
@@ -42,50 +36,14 @@ POSTERIORS = {
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def hypotheses_table(store: Store) -> Table:
-    """What could lift the accuracy of membership inference, each alone, on LeNet-5."""
-    rows = []
-    for dataset, victim in product(DATASETS, VICTIMS):
-        words = f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
-        for name in (*HYPOTHESES, *(RARELY if victim == "bayesian" else ())):
-            rows.append(row(words, reading(PAPER, name).title, at=f"{name}:{dataset}/lenet5/{victim}/membership"))
-    columns: dict[str, Column] = {
-        "Accuracy": "{at}",
-        "AUC": "{at}?auc",
-        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
-        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
-        "AUC of log-odds": "{at}?odds_auc",
-        "Control": "{at}?control",
-        "Scored as coded": "{at}?membership_as_coded",
-        "Train − test": mean_as(PAPER, "{at}?train_accuracy - {at}?accuracy", ".1f"),
-    }
-    return table(store, PAPER, "LeNet-5,Setting", rows, columns)
-
-
-def coded_table(store: Store) -> Table:
-    """The accuracy of the code taken apart: how often it says member of members and of others, and what one makes of that."""
-    rows = [
-        row(f"{named(dataset, network)}, {VICTIM_NAMES[victim]}", code, id=id_, at=f"{TRAINED[code]}:{id_}")
-        for dataset, network, victim in product(DATASETS, NETWORKS, VICTIMS)
-        for id_ in [f"{dataset}/{network}/{victim}/membership"]
-        for code in (TRAINED if network == "lenet5" else ["evasion"])
-    ]
-    columns: dict[str, Column] = {
-        "Says member: of members": "{at}?tpr",
-        "of others": "{at}?fpr",
-        "Accuracy as coded": "{at}?membership_as_coded",
-        "Balanced accuracy": "{at}?membership",
-        "AUC": "{at}?auc",
-        "AUC as coded": "{at}?auc_as_coded",
-        "Paper's accuracy": lambda _, line: published.load(PAPER)[line.names["id"]].text,
-    }
-    return table(store, PAPER, "Victim,Trained by the code of", rows, columns)
-
-
 def posterior_table(store: Store) -> Table:
     """Membership of Bayesian victims by what the attack network sees of their answers."""
     rows = [
-        row(named(dataset, network), words, at=f"{name}:{dataset}/{network}/bayesian/membership")
+        row(
+            f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES[network]}",
+            words,
+            at=f"{name}:{dataset}/{network}/bayesian/membership",
+        )
         for dataset, network, (words, name) in product(DATASETS, NETWORKS, POSTERIORS.items())
     ]
     columns = {
@@ -180,15 +138,6 @@ def honest_area(accuracy: float) -> float:
     # accuracy = Phi(d / 2),  area = Phi(d / sqrt 2)
     normal = NormalDist()
     return 100 * normal.cdf(2**0.5 * normal.inv_cdf(accuracy / 100))
-
-
-def equal_rates_table() -> Table:
-    """His accuracies of membership inference, and the rate of "member" that gives each without telling anything apart."""
-    rows = [
-        [victim_of(name)[0], row.text, f"{equal_rates(name.split('/')[0], row.value):.1f}"]
-        for name, row in accuracies().items()
-    ]
-    return Table(["Victim", "Paper's accuracy", "Says member, of all images"], rows)
 
 
 def _equal_rates(_: Store, name: str) -> str:

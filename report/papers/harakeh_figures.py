@@ -11,26 +11,28 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from torch import Tensor
 
-from lib.evasion import FORMS
 from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures.curves import curves
-from report.figures.looks import ESTIMATORS, OPEN, REFERENCE, Look, Looks, look, style
-from report.figures.panels import TO_100, Lines, draw_mean, in_panels, name_places
+from report.figures.looks import BLUE, ESTIMATORS, GREEN, OPEN, REFERENCE, VERMILLION, Looks, look, style
+from report.figures.panels import TO_100, Lines
 from report.names import SCORE_NAMES
 from report.tables import Panels
 
-# The forms of an attack, told apart by their marks; the colour is the victim's.
-ATTACKS = Looks(
+# The forms of an attack on a random network; the names are those of readings.
+FORMS = Looks(
     "form",
     {
-        "one_draw": look("attack: one draw", "grey", "v"),
-        "mean": look("attack: mean of the draws", "grey", "o"),
-        "expectation": look("attack: gradients averaged over draws", "grey", "P"),
+        "text": look("ours: mean of ten draws", BLUE, "o"),
+        "one_draw": look("ours: one draw", VERMILLION, "s"),
+        "expectation": look("ours: expectation", GREEN, "^"),
     },
-    every=FORMS,
+)
+FORMS_AND_PLAIN = Looks("form", {"plain": look("plain network", "#767676", "x"), **FORMS})
+NETWORKS = Looks(
+    "network",
+    {"text": look("ours: text's network", BLUE, "o"), "tutorial": look("ours: tutorial's network", VERMILLION, "s")},
 )
 # Entropy has filled marks and any other score open ones.
 JUDGED = Looks(
@@ -56,16 +58,7 @@ loss_against_steps = partial(
     ylabel="loss of the true label (nats)",
     then=lambda axis, title, lines: _tick_points(axis),
 )
-# Adversarial images detected against clean ones rejected, as the threshold on a score moves.
 _by_score = partial(curves, looks=JUDGED, scale=100, across=3, xlim=TO_100, ylim=TO_100)
-roc_curves = partial(
-    _by_score,
-    x="false_positive_rate",
-    y="detected_{1}",
-    compared="chance",
-    xlabel="clean images rejected (%)",
-    ylabel="adversarial images detected (%)",
-)
 # Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected. The dotted
 # line in an estimator's colour is the best that any score could do: it rejects exactly the images that are wrong.
 rejection_curves = partial(
@@ -101,55 +94,16 @@ def accuracy_against_epsilon(panels: Panels, *, published: Mapping[str, Mapping[
     )
 
 
-def fooling_rates(panels: Panels, *, published: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
-    """How often targeted attacks fool each victim, by the form of the attack: the mean over seeds and its interval.
-
-    Behind each mark a pale bar goes from the lowest run of any seed to the highest: what the paper gives, as open bars.
-
-    Args:
-        panels: title of a panel, then estimator and form, then the records of its seeds.
-        published: title of a panel, then estimator, then the lowest and highest rate (%) of the paper's runs.
-    """
-
-    def draw(axis: Axes, title: str, lines: Lines) -> bool:
-        looks = {key: {"color": ESTIMATORS[key[0]]["color"], "marker": ATTACKS[key[1]]["marker"]} for key in lines}
-        printed = published.get(title, {})
-        estimators = [name for name in ESTIMATORS if name in printed or any(name == key[0] for key in lines)]
-        name_places(axis, [ESTIMATORS[name]["label"].replace(" (", "\n(") for name in estimators])
-        for i, estimator in enumerate(estimators):
-            colour = ESTIMATORS[estimator]["color"]
-            if estimator in printed:
-                low, high = printed[estimator]
-                axis.bar(i - 0.34, high - low, 0.12, bottom=low, fc="white", ec=colour, lw=1.2)
-            forms = [form for form in FORMS if (estimator, form) in lines]
-            for j, form in enumerate(forms):
-                at = i + 0.05 + 0.2 * (j - (len(forms) - 1) / 2)
-                if found := [record.measurements for record in lines[estimator, form]]:
-                    low = min(one["fooling_rate_min"] for one in found)
-                    high = max(one["fooling_rate_max"] for one in found)
-                    axis.bar(at, high - low, 0.12, bottom=low, color=colour, alpha=0.25, lw=0)
-                    draw_mean(axis, at, [one["fooling_rate"] for one in found], looks[estimator, form])
-        return any(lines.values())
-
-    legend: list[Look | Patch] = [
-        *ATTACKS.values(),
-        Patch(fc="white", ec="grey", lw=1.2, label="paper, lowest to highest run"),
-        Patch(fc="grey", alpha=0.25, lw=0, label="ours, lowest to highest run"),
-    ]
-    xlabel, ylabel = "uncertainty of the victim", "fooling rate (%)"
-    return in_panels(panels, draw, legend=legend, across=3, xlabel=xlabel, ylabel=ylabel, ylim=TO_100)
-
-
 def image_pairs(x: Tensor, adversarial: Mapping[str, Tensor]) -> Figure:
-    """A row of clean images (n, c, h, w), and below it a row for each estimator's adversarial versions of them."""
-    rows = {"clean": x, **{ESTIMATORS[name]["label"]: images for name, images in adversarial.items()}}
+    """A row of clean images (n, c, h, w), and below it a row for each name's adversarial versions of them."""
+    rows = {"clean": x, **adversarial}
     with style():
         figure, axes = plt.subplots(len(rows), len(x), figsize=(1.1 * len(x) + 1.6, 1.15 * len(rows)), squeeze=False)
         for line, (name, images) in zip(axes, rows.items(), strict=True):
             for axis, image in zip(line, images, strict=True):
                 axis.imshow(image.permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=1)
                 axis.set(xticks=[], yticks=[])
-            line[0].set_ylabel(name.replace(" (", "\n("), rotation=0, ha="right", va="center")
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         figure.set_layout_engine("constrained")
     return figure
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +13,6 @@ from experiments.papers.song.readings import TRAININGS as TRAINED
 from experiments.records import Record
 from lib.errors import check_choice
 from lib.metrics import mean_interval
-from report.figures.curves import membership_rates
 from report.figures.looks import BLUE, GREEN, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.papers.song import INPUTS
@@ -25,15 +23,24 @@ TRAININGS = Looks(
     {"natural": look("natural", BLUE, "o", "-"), "robust": look("robust", VERMILLION, "s", "--")},
     every=TRAINED,
 )
-# Filled marks are for benign images, open ones for adversarial.
-BENIGN, ADVERSARIAL = {"markevery": (0.03, 0.14)}, {"markevery": (0.09, 0.14), **OPEN}
-BY_INPUTS = Looks(
-    "training and inputs",
+# What stands beside a printed number; open marks are smaller than the paper's scale.
+SCALES = Looks(
+    "scale",
     {
-        (name, inputs): {**TRAININGS[name], "label": f"{name}, {inputs}", **more}
-        for name, (inputs, more) in product(TRAININGS, zip(INPUTS, (BENIGN, ADVERSARIAL), strict=True))
+        "text": look("ours: the paper's scale", BLUE, "o"),
+        "reduced": look("ours: reduced", BLUE, "o", **OPEN),
+        "few": look("ours: reduced, a fifth of the members", VERMILLION, "s", **OPEN),
     },
-    every=product(TRAINED, INPUTS),
+)
+GAP = Looks(
+    "inference", {"inference": look("ours: best threshold", BLUE, "o"), "gap": look("ours: gap attack", "dimgrey", "^")}
+)
+LOSS = Looks(
+    "loss",
+    {"log_odds": look("ours: log-odds", BLUE, "o"), "cross_entropy": look("ours: cross-entropy", VERMILLION, "s")},
+)
+INPUTS_SEEN = Looks(
+    "inputs", {"benign": look("benign", BLUE, "o"), "adversarial": look("adversarial", VERMILLION, "s")}
 )
 SIDES: Mapping[str, Look] = {
     "train": look("members (training images)", GREEN, "", "-"),
@@ -45,7 +52,6 @@ INFERENCES: Mapping[str, Look] = {
     "gap_benign": look("gap attack, benign", "dimgrey", "^", ":"),
 }
 ENDED = look("end of a training", "grey", "*", markersize=13, markeredgecolor="black")
-LOWEST = 1e-3  # where logarithmic axes of rates begin
 
 
 def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:
@@ -75,12 +81,6 @@ def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:
     }
     legend = [Patch(label=one["label"], fc=one["color"], alpha=0.5) for one in SIDES.values()]
     return in_panels(halves, draw, legend=legend, across=2, high=3.0, sharey=False, **settings)
-
-
-def rates(panels: Panels) -> Figure:
-    """ROC curves of inference by the log-odds of the true label, by training and inputs."""
-    by_inputs = {title: {(t, i): lines[t] for t in lines for i in INPUTS} for title, lines in panels.items()}
-    return membership_rates(by_inputs, x="fpr_{1}", y="tpr_{1}", looks=BY_INPUTS, lowest=LOWEST)
 
 
 def inference_against_gap(panels: Panels) -> Figure:

@@ -16,7 +16,8 @@ from experiments.records import Store
 from lib.metrics import mean_interval
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
-from report.papers.song import EFFECTS, PAPER
+from report.papers.song import PAPER
+from report.papers.song_tables import EFFECTS
 from report.prose import quote
 from report.tables import Column, Row, Table, across, row, table, values_at
 

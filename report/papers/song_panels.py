@@ -16,7 +16,8 @@ from experiments.records import Record, Store
 from report.names import QUANTITY_NAMES
 from report.numbers import NOT_RUN, percent
 from report.papers import song_fit
-from report.papers.song import INPUTS, PAPER, printed_gap_attack, scale, title
+from report.papers.song import INPUTS, PAPER, SCALES
+from report.papers.song_tables import printed_gap_attack, title
 from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at, values_at
 
 BUDGETED = ("train_accuracy", "test_accuracy", "inference_benign", "inference_adversarial")
@@ -24,10 +25,9 @@ BUDGETED = ("train_accuracy", "test_accuracy", "inference_benign", "inference_ad
 
 def victims(store: Store) -> Panels:
     """The records of each data set with any, natural and robust, by title."""
-    scales = {dataset: scale(store, dataset) for dataset in DATASETS}
     addresses = {
         title(dataset, reading): {training: f"{reading}:{dataset}/{training}" for training in TRAININGS}
-        for dataset, reading in scales.items()
+        for dataset, reading in SCALES.items()
     }
     return panels_at(store, PAPER, addresses)
 

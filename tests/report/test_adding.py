@@ -1,4 +1,4 @@
-"""An attack and an estimator are added to a copy of the project by the text of README, in four files each, and reach a table."""
+"""An attack and an estimator are added to a copy of the project by the text of README, in four files each, and reach a figure."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ FILE_AND_SHOW = """
 from experiments.papers.harakeh import {module}
 from experiments.records import Result, Store
 from report import cost_page, status_page
-from report.papers.harakeh import victims_table
+from report.forests import data, lines
+from report.papers.harakeh import PAPER, victims_by_attack
+
+def shown(store):
+    return data(victims_by_attack(), lines(store, PAPER, victims_by_attack()))
 
 kind, store = {module}.{kind}, Store()
 (smoke,), (paper,) = kind.grid("smoke"), kind.grid("paper")
-before = victims_table(store)
+before = shown(store)
 record = store.get(smoke)
 store.put(paper, Result(record.measurements, record.curves), record.provenance)
-after = victims_table(store)
+after = shown(store)
 assert status_page.grid_table(store, "harakeh") and cost_page.cells_table(store)  # no page lacks a name for it
 print(record.measurements["adversarial_accuracy"])
 for table in (before, after):
-    print(*[dict(zip(table.head, row))[{column!r}] for row in table.rows if row[1] == {estimator!r}], sep="|")
+    named = [dict(zip(table.head, row)) for row in table.rows]
+    print(*[one["ours"] for one in named if (one["group"], one["reading"]) == ({group!r}, {reading!r})], sep="|")
 """
 
 
@@ -84,25 +89,23 @@ def run(project: Path, *command: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("title", "only", "module", "kind", "column", "estimator"),
+    ("title", "only", "module", "kind", "group", "reading"),
     [
-        ("Add an attack", "attack=noise", "noise", "Noise", "Under noise", "none"),
-        ("Add an estimator", "estimator=jitter", "jitter", "Jittered", "Under FGSM", "jitter"),
+        ("Add an attack", "attack=noise", "noise", "Noise", "Noise: accuracy left (%)", "none"),
+        ("Add an estimator", "estimator=jitter", "jitter", "Jittered", "FGSM: accuracy left (%)", "new"),
     ],
 )
-def test_readmes_steps_lead_from_four_files_to_a_number_in_a_table(
-    title: str, only: str, module: str, kind: str, column: str, estimator: str, project: Path
+def test_readmes_steps_lead_from_four_files_to_a_number_in_a_figure(
+    title: str, only: str, module: str, kind: str, group: str, reading: str, project: Path
 ) -> None:
     files = added(project, title)
     assert len(files) == 4
     run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", files[-1])
     told = run(project, "-m", "experiments", "run", "--paper", "harakeh", "--profile", "smoke", "--only", only)
     assert len(list((project / "results" / "harakeh" / "smoke").glob("*.json"))) == 1, told
-    shown = FILE_AND_SHOW.format(module=module, kind=kind, column=column, estimator=estimator)
+    shown = FILE_AND_SHOW.format(module=module, kind=kind, group=group, reading=reading)
     value, before, after = run(project, "-c", shown).splitlines()
-    assert f"{float(value):.1f}, one seed" in after.split("|") and f"{float(value):.1f}, one seed" not in before.split(
-        "|"
-    )
+    assert f"{float(value):.3f}" in after.split("|") and f"{float(value):.3f}" not in before.split("|")
     # The gate, the plan and the status know the new cell too, and imports still run one way.
     assert "1 recorded" in run(project, "-m", "experiments", "status", "--profile", "smoke", "--only", only)
     lint = Path(sys.executable).parent / "lint-imports"

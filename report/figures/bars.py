@@ -1,0 +1,40 @@
+"""Stacked bars of counts: how far the evidence behind each table reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from report.figures.looks import style
+
+HIGH = 0.34  # inches of a bar
+SHADES = (
+    "#08519c",
+    "#3182bd",
+    "#6baed6",
+    "#bdbdbd",
+    "#e8e8e8",
+)  # the more evidence, the darker; told apart without hue
+
+
+def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: str) -> Figure:
+    """A bar for each row, its counts side by side in the order of `parts`, each with its number inside."""
+    with style():
+        figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * len(rows)))
+        figure.set_layout_engine("constrained")
+        begun = [0] * len(rows)
+        for i, (part, shade) in enumerate(zip(parts, SHADES, strict=True)):
+            counts = [row[i] for row in rows.values()]
+            axis.barh(range(len(rows)), counts, left=begun, color=shade, edgecolor="white", height=0.8, label=part)
+            for place, (start, count) in enumerate(zip(begun, counts, strict=True)):
+                if count:
+                    ink = "white" if i < 2 else "#222222"
+                    axis.text(start + count / 2, place, str(count), ha="center", va="center", fontsize=8, color=ink)
+            begun = [start + count for start, count in zip(begun, counts, strict=True)]
+        axis.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+        axis.grid(visible=False, axis="y")
+        axis.tick_params(axis="y", length=0)
+        figure.legend(loc="outside lower center", ncols=len(parts))
+    return figure

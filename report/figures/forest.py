@@ -1,0 +1,89 @@
+"""A forest plot: a line for each number, the paper's as an open mark, ours beside it with its interval, a word at the margin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib.metrics import Interval
+from report.figures.looks import Look, Looks, look, style
+
+HIGH = 0.3  # inches of a line
+APART = 0.22  # of a line's height, between the marks of one line
+INK = "#222222"
+PAPER: Look = {**look("the paper", INK, "o"), "markerfacecolor": "white", "markersize": 8, "markeredgewidth": 1.4}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One published number and what was measured of it, in percent.
+
+    Attributes:
+        label: what stands before the line.
+        low, high: the printed number twice, or the ends of a printed range; None where the paper has none.
+        ours: mean and 95 % interval, under each key of the figure's looks that has a record. One seed has a small mark alone.
+        runs: the lowest and the highest of our runs, as the paper's range is of its runs; a pale bar.
+        word: what stands at the right margin.
+    """
+
+    label: str
+    low: float | None
+    high: float | None
+    ours: Mapping[str, Interval] = field(default_factory=dict)
+    runs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    word: str = ""
+
+
+def forest(
+    groups: Mapping[str, Sequence[Line]], looks: Looks, *, xlabel: str, ends: tuple[float, float] = (-3, 103)
+) -> Figure:
+    """All lines, from the top, under the title of their group."""
+    count = sum(len(lines) for lines in groups.values()) + len(groups)
+    with style():
+        figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * count))
+        figure.set_layout_engine("constrained")
+        axis.set(xlim=ends, ylim=(count - 0.4, -0.6), xlabel=xlabel)
+        axis.grid(visible=False, axis="y")
+        places = {}
+        at = 0
+        for title, lines in groups.items():
+            axis.text(0, at, title, transform=axis.get_yaxis_transform(), weight="bold", va="center", ha="left")
+            for line in lines:
+                at += 1
+                _draw(axis, at, line, looks)
+                places[at] = line.label
+            at += 1
+        axis.set_yticks(list(places), list(places.values()))
+        axis.tick_params(axis="y", length=0)
+        figure.legend(handles=_legend(groups, looks), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _legend(groups: Mapping[str, Sequence[Line]], looks: Looks) -> list[Line2D]:
+    lines = [line for group in groups.values() for line in group]
+    shown = [PAPER] if any(line.low is not None for line in lines) else []
+    shown += [one for key, one in looks.items() if any(key in line.ours for line in lines)]
+    return [Line2D([], [], **{**one, "linestyle": "none"}) for one in shown]
+
+
+def _draw(axis: Axes, at: float, line: Line, looks: Looks) -> None:
+    if at % 2:
+        axis.axhspan(at - 0.5, at + 0.5, color="grey", alpha=0.06, lw=0)
+    if line.low is not None and line.high is not None:
+        axis.plot([line.low, line.high], [at, at], color=INK, lw=4, alpha=0.3, solid_capstyle="round")
+        axis.plot([(line.low + line.high) / 2], [at], **PAPER)
+    if not line.ours:
+        axis.text(0.01, at, "not run", transform=axis.get_yaxis_transform(), va="center", fontsize=8.5, color=INK)
+    for i, (key, interval) in enumerate(line.ours.items()):
+        one, y = looks[key], at + APART * (i - (len(line.ours) - 1) / 2)
+        if key in line.runs:
+            axis.plot(line.runs[key], [y, y], color=one["color"], lw=4, alpha=0.25, solid_capstyle="round")
+        if interval.n > 1:
+            axis.plot([interval.low, interval.high], [y, y], color=one["color"], lw=1.3)
+        axis.plot([interval.mean], [y], **{**one, "linestyle": "none", "markersize": 5.5 if interval.n > 1 else 3.5})
+    axis.text(1.01, at, line.word, transform=axis.get_yaxis_transform(), va="center", ha="left", fontsize=8.5)

@@ -1,0 +1,67 @@
+"""The first page: every published number beside ours, and how far the evidence reaches, from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from experiments import claims, papers, published
+from experiments.address import reading
+from experiments.contrasts import SLACK, Measured
+from experiments.judging import measured
+from experiments.records import Store
+from report.figures.agreement import Pair
+from report.tables import Table
+
+# Whose records stand for a number: the first of these readings that has any; `reduced` is smaller than the paper's scale.
+READINGS = {"harakeh": ("text", "reduced"), "galinkin": ("text", "coded", "reduced"), "song": ("text", "reduced")}
+
+
+def panels(store: Store) -> dict[str, list[Pair]]:
+    """Each paper's numbers beside ours, by the name of its author; what has no record is left out."""
+    return {paper.capitalize(): _pairs(store, paper) for paper in papers.NAMES}
+
+
+def _pairs(store: Store, paper: str) -> list[Pair]:
+    found: dict[str, tuple[str, Measured]] = {}
+    for name in READINGS[paper]:
+        for id_, one in measured(store, paper, reading(paper, name)).items():
+            found.setdefault(id_, (name, one))
+    tolerances = claims.tolerances(paper)
+    return [
+        _pair(printed, *found[id_], tolerances[id_]) for id_, printed in published.load(paper).items() if id_ in found
+    ]
+
+
+def _pair(printed: published.Published, name: str, ours: Measured, tolerance: float) -> Pair:
+    interval = ours.interval
+    low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK
+    if len(ours.values) == 1:
+        mark = "one seed"
+    elif low <= interval.low and interval.high <= high:
+        mark = "within"
+    else:
+        mark = "inconclusive" if interval.high >= low and interval.low <= high else "outside"
+    return Pair(printed.id, printed.low, printed.high, interval, mark, full="reduced" not in name)
+
+
+def data(found: Mapping[str, Sequence[Pair]]) -> Table:
+    """The numbers behind the picture, one line a published number."""
+    rows = [
+        [
+            paper,
+            one.id,
+            f"{one.low:g}",
+            f"{one.high:g}",
+            *_numbers(one),
+            str(one.ours.n),
+            "yes" if one.full else "no",
+            one.mark,
+        ]
+        for paper, pairs in found.items()
+        for one in pairs
+    ]
+    return Table("paper,id,printed_low,printed_high,ours,low,high,seeds,at_the_papers_scale,mark".split(","), rows)
+
+
+def _numbers(one: Pair) -> list[str]:
+    return [f"{number:.3f}" for number in (one.ours.mean, one.ours.low, one.ours.high)]

@@ -1,0 +1,252 @@
+"""The curves and small tables of the Harakeh chapter: records by panel and line, and the data behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import inf
+from typing import Any
+
+from torch import Tensor
+
+from experiments import published
+from experiments.address import reading
+from experiments.find import row as row_of
+from experiments.papers import harakeh
+from experiments.papers.harakeh.readings import TEXT
+from experiments.records import Record, Store
+from lib import data
+from lib.uncertainty import ESTIMATORS
+from lib.uncertainty.scores import OF_ESTIMATOR
+from report.figures.networks import Column, column
+from report.names import DATASET_NAMES, SCORE_NAMES
+from report.numbers import NOT_RUN, over_seeds
+from report.papers.harakeh import PAPER, VICTIMS, WORDS, estimators_of
+from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at, row, table
+from report.text import literal
+
+# --- curves ---------------------------------------------------------------------------------------------------------------
+
+
+def _networks() -> dict[str, tuple[str, str]]:
+    """Data set and reading of each panel of accuracies, by its title."""
+    return {
+        f"{DATASET_NAMES[dataset]}, {reading(PAPER, name).title}": (dataset, name)
+        for dataset, name in product(TEXT, ("text", "tutorial"))
+    }
+
+
+def panels(store: Store) -> Panels:
+    """The FGSM records of each network that has any: by title, then estimator, then seeds."""
+    addresses = {
+        title: {estimator: f"{name}:{dataset}/fgsm/{estimator}" for estimator in ESTIMATORS}
+        for title, (dataset, name) in _networks().items()
+    }
+    return panels_at(store, PAPER, addresses)
+
+
+def published_points() -> dict[str, dict[str, float]]:
+    """The paper's accuracies under FGSM at 0.3 for each panel's data set, by estimator."""
+    printed = published.load(PAPER)
+    return {
+        title: {e: printed[f"{dataset}/fgsm/{e}/adversarial_accuracy"].value for e in ESTIMATORS}
+        for title, (dataset, _) in _networks().items()
+    }
+
+
+def curves_table(found: Panels) -> Table:
+    """The numbers behind the figure of the curves, one line an epsilon and seed."""
+    return data_behind(found, "panel,uncertainty,seed,epsilon,accuracy_percent", _points("epsilon", "accuracy"))
+
+
+def loss_panels(store: Store) -> Panels:
+    """The records of PGD that carry the loss against its steps, by victim that has any, then by estimator."""
+    addresses = {
+        victim: {estimator: f"{address}/pgd/{estimator}" for estimator in estimators_of(victim)}
+        for victim, address in VICTIMS.items()
+    }
+    return panels_at(store, PAPER, addresses)
+
+
+def curves_data(found: Panels, x: str, y: str) -> Table:
+    """The numbers behind a figure of curves, one line a point; `y` names a curve, "{score}" in it the score of its line."""
+    head = f"panel,uncertainty,score,seed,{x},{y.format(score='').rstrip('_')}"
+    return data_behind(found, head, _points(x, y), words=lambda key: (key, "") if isinstance(key, str) else key)
+
+
+def _points(x: str, y: str) -> Callable[..., list[Sequence[str]]]:
+    """What gives the points of the curve `y` over `x`, the name of the curve left out."""
+
+    def points(record: Record, key: Any) -> list[Sequence[str]]:
+        score = "" if isinstance(key, str) else key[1]
+        return [line[1:] for line in points_of(record, x, [y.format(score=score)], places=".4f")]
+
+    return points
+
+
+# --- rejection ------------------------------------------------------------------------------------------------------------
+
+DETECTED = {
+    "PGD, one step": "{victim}/pgd/{estimator}/auroc_{score}?steps=1",
+    "PGD": "{victim}/pgd/{estimator}/auroc_{score}",
+    "CW": "{victim}/cw/{estimator}/auroc_{score}",
+    "JSMA": "{victim}/jsma/{estimator}/auroc_{score}",
+    "PGD that knows the score": "{victim}/aware/{estimator}/auroc_{score}",
+}
+
+
+def detection_table(store: Store) -> Table:
+    """AUROC in percent of each score for each attack, of the first victim that was judged; 50 is chance."""
+    victim = first_judged(store)
+    rows = [
+        row(
+            WORDS.get(estimator, estimator),
+            SCORE_NAMES[score],
+            victim=VICTIMS[victim],
+            estimator=estimator,
+            score=score,
+        )
+        for estimator in ESTIMATORS
+        for score in OF_ESTIMATOR[estimator]
+    ]
+    return table(store, PAPER, "Network,Score", rows, DETECTED)
+
+
+def rejection_panels(store: Store) -> Panels:
+    """The records by attack within a budget, then by estimator and score."""
+    victim = first_judged(store)
+    addresses = {
+        title: {
+            (estimator, score): pattern.format(victim=VICTIMS[victim], estimator=estimator, score=score)
+            for estimator in estimators_of(victim)
+            for score in OF_ESTIMATOR[estimator]
+        }
+        for title, pattern in DETECTED.items()
+        if "PGD" in title
+    }
+    return panels_at(store, PAPER, addresses, empty=True)
+
+
+def first_judged(store: Store) -> str:
+    """The first of `VICTIMS` whose detection has been measured; the first of all where none has."""
+    return next((victim for victim in VICTIMS if _judged(store, victim)), next(iter(VICTIMS)))
+
+
+def _judged(store: Store, victim: str) -> list[Record]:
+    return records_at(store, PAPER, f"{VICTIMS[victim]}/pgd/epistemic/auroc_entropy")
+
+
+def _judged_victim(store: Store) -> str:
+    """Whose detection is shown, and over how many seeds."""
+    victim = first_judged(store)
+    seeds = len(_judged(store, victim))
+    return f"{victim}, ×{seeds}" if seeds else NOT_RUN
+
+
+DERIVED: Mapping[str, Callable[[Store], str]] = {"judged_victim": _judged_victim}
+
+
+# --- what else ------------------------------------------------------------------------------------------------------------
+
+
+def deviations_table(store: Store) -> Table:
+    """What each setting that the paper leaves open does, paired by seed, in percentage points."""
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for one in harakeh.deviations("reduced"):
+        done = pairs.setdefault((one.title, one.measurement.replace("_", " ")), [])
+        both = [
+            record.measurements[one.measurement] for cell in (one.usual, one.changed) if (record := store.get(cell))
+        ]
+        done += [(both[0], both[1])] if len(both) == 2 else []
+    rows = []
+    for words, done in pairs.items():
+        columns = [a for a, _ in done], [b for _, b in done], [b - a for a, b in done]
+        rows.append([*words, *map(over_seeds, columns)])
+    return Table(["Setting", "Measured (%)", "As in the rows", "Changed", "Effect"], rows)
+
+
+def pixels_table(images: Mapping[str, Tensor]) -> Table:
+    """The pixels behind a figure of images, one line an image."""
+    rows = [
+        [name, str(i), " ".join(f"{pixel:.3f}" for pixel in image.flatten().tolist())]
+        for name, batch in images.items()
+        for i, image in enumerate(batch)
+    ]
+    return Table(["victim", "image", "pixels_row_by_row"], rows)
+
+
+def figure1_columns() -> dict[str, Column]:
+    """The networks of his Figure 1, as the cells of the text's reading build them."""
+    found = {}
+    for dataset, settings in TEXT.items():
+        cell = row_of(PAPER, "paper", dataset=dataset, **settings)[0]
+        classes, shape = len(data.CLASSES[dataset]), data.SHAPES[dataset]
+        title = f"{DATASET_NAMES[dataset]}, {cell.network.replace('_', ' ')}"
+        found[title] = column(
+            cell.network, shape=shape, classes=classes, width=cell.width, dropout=cell.dropout, draws=cell.draws
+        )
+    return found
+
+
+# --- whether the attacks were adequate ------------------------------------------------------------------------------------
+
+
+def _measured(name: str) -> Callable[[Record], float | None]:
+    return lambda record: record.measurements.get(name)
+
+
+def _at_zero(record: Record) -> float | None:
+    curve = dict(zip(record.curves["epsilon"], record.curves["accuracy"], strict=True))
+    return abs(curve[0.0] - record.measurements["accuracy"]) if 0.0 in curve else None
+
+
+def _loss_gained(record: Record) -> float | None:
+    loss = record.curves.get("loss")
+    return loss[-1] - loss[0] if loss else None
+
+
+def _over_budget(record: Record) -> float:
+    return float(record.measurements["largest_perturbation"] - record.config["epsilon"])
+
+
+def _black_less_white(record: Record) -> float | None:
+    kept = record.measurements
+    return kept["black_box_accuracy"] - kept["white_box_accuracy"] if "white_box_accuracy" in kept else None
+
+
+# Each check: its words, attacks, what it reads from a record, within what that must lie, and which extreme is the worst.
+CHECKS: list[tuple[str, str, Callable[[Record], float | None], float, float, Callable[..., Any]]] = [
+    ("FGSM at ε = 0 leaves the clean accuracy: difference, points", "fgsm", _at_zero, 0, 2.5, max),
+    ("FGSM images whose gradient vanished, %", "fgsm", _measured("unmoved"), 0, 1, max),
+    ("PGD: images whose whole gradient is zero, %", "pgd", _measured("zero_gradients"), 0, 1, max),
+    ("PGD: loss after the last of its steps less that after the first, nats", "pgd", _loss_gained, 0, inf, min),
+    ("FGSM, PGD: largest change less the budget", "fgsm pgd aware", _over_budget, -1, 1e-5, max),
+    ("CW, JSMA: distance outside the range of images", "cw jsma", _measured("outside"), 0, 0, max),
+    ("black box less white box: accuracy left, points", "black_box", _black_less_white, 0, 100, min),
+    ("untrained network: accuracy, %", "pgd", _measured("untrained_accuracy"), 0, 25, max),
+]
+
+
+def checks_table(store: Store) -> Table:
+    """Whether the attacks were adequate: each check, the worst number among the records it covers, and whether it holds."""
+    kept = [r for some in (store, store.superseded) for r in some.all(PAPER) if r.config["profile"] != "smoke"]
+    rows = []
+    for words, attacks, number, low, high, worst in CHECKS:
+        covered = [record for record in kept if record.config["attack"] in attacks.split()]
+        values = [(value, record) for record in covered if (value := number(record)) is not None]
+        if not values:
+            rows.append([words, "0", *["–"] * 3, NOT_RUN])
+            continue
+        value, record = worst(values, key=lambda pair: pair[0])
+        asked = f"{low:g} to {high:g}" if high < inf else f"at least {low:g}"
+        holds = "yes" if low <= value <= high else "**no**"
+        rows.append([words, str(len(values)), f"{value:.2f}", asked, _whose(record), holds])
+    return Table(["Check", "Records", "Worst value", "Must be", "Found in", "Holds"], rows)
+
+
+def _whose(record: Record) -> str:
+    """The victim of a record, in words."""
+    config = record.config
+    network, tutorial = config["network"].removesuffix("_tutorial"), config["network"].endswith("_tutorial")
+    whose = network.replace("_", " ") + (" (tutorial’s)" if tutorial else "")
+    return literal(f"{DATASET_NAMES[config['dataset']]}, {whose}, {config['estimator']}")

@@ -1,0 +1,157 @@
+"""Forest plots: each mark stands where the records say, and the file behind a figure says the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from experiments.papers import harakeh as cells
+from experiments.records import Record, Result, Store
+from lib.errors import BadValue
+from lib.metrics import Interval, mean_interval
+from report.figures.agreement import BAND, MARKS, Pair, agreement
+from report.figures.forest import Line, forest
+from report.figures.looks import BLUE, VERMILLION, Looks, look
+from report.forests import Row, data, lines
+from report.papers import harakeh
+from report.reproduce import commands
+
+LOOKS = Looks("form", {"a": look("a", BLUE, "o"), "b": look("b", VERMILLION, "s")})
+CW = "mnist/cw/epistemic/fooling_rate"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def put(store: Store, rates: list[float], **wanted: Any) -> list[Record]:
+    """A record of CW on the text's network for each seed."""
+    wanted = {"dataset": "mnist", "network": "basic_cnn", "estimator": "epistemic", "attack": "cw", **wanted}
+    rows = [cell for cell in cells.main("paper") if all(getattr(cell, k, None) == v for k, v in wanted.items())]
+    facts = {"seconds": 60.0, "commit": "abc", "device": "cpu", "finished": "2026-01-01T00:00:00"}
+    return [
+        store.put(
+            cell,
+            Result(
+                {
+                    "fooling_rate": rate,
+                    "fooling_rate_min": rate - 3,
+                    "fooling_rate_max": rate + 4,
+                    "test_points": 100.0,
+                },
+                {},
+            ),
+            facts,
+        )
+        for cell, rate in zip(sorted(rows, key=lambda cell: cell.seed), rates, strict=False)
+    ]
+
+
+def test_lines_are_what_the_addresses_hold(store: Store) -> None:
+    put(store, [60.0, 70.0, 80.0], form="mean")
+    put(store, [50.0], form="one_draw")
+    runs = ("fooling_rate_min", "fooling_rate_max")
+    rows = {"CW": [Row("dropout", {"a": f"text:{CW}", "b": f"one_draw:{CW}"}, CW, "text:mnist-cw-epistemic", runs)]}
+    ((line,),) = lines(store, "harakeh", rows).values()
+    assert (line.low, line.high) == (30, 37)
+    assert line.ours == {"a": mean_interval([60.0, 70.0, 80.0]), "b": Interval(50, 50, 50, 1)}
+    assert line.runs == {"a": (57, 84), "b": (47, 54)}
+    assert line.word == "not replicated"
+
+
+def test_a_difference_is_paired_by_seed_and_may_be_negative(store: Store) -> None:
+    put(store, [60.0, 70.0, 80.0], form="mean")
+    put(store, [61.0, 73.0], form="one_draw")
+    ((line,),) = lines(store, "harakeh", {"": [Row("", {"a": f"text:{CW} - one_draw:{CW}"})]}).values()
+    assert line.ours == {"a": mean_interval([-1.0, -3.0])} and line.low is None and line.word == ""
+
+
+def test_what_has_no_record_has_no_mark_and_says_so(store: Store) -> None:
+    rows = {"CW": [Row("dropout", {"a": f"text:{CW}"})]}
+    found = lines(store, "harakeh", rows)
+    (axis,) = forest(found, LOOKS, xlabel="percent").axes
+    plt.close("all")
+    assert "not run" in [text.get_text() for text in axis.texts] and not axis.lines
+    assert data(rows, found).rows == [["CW", "dropout", "", "a", "not run", "", "", "0", "", f"text:{CW}"]]
+
+
+def test_marks_stand_where_the_line_says() -> None:
+    line = Line(
+        "dropout", 30.0, 37.0, {"a": Interval(60, 50, 70, 3), "b": Interval(40, 40, 40, 1)}, {"a": (45, 75)}, "word"
+    )
+    figure = forest({"one": [line], "two": [line]}, LOOKS, xlabel="percent")
+    (axis,) = figure.axes
+    plt.close(figure)
+    assert axis.get_xlabel() == "percent"
+    assert [text.get_text() for text in axis.texts] == ["one", "word", "two", "word"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["dropout", "dropout"]
+    drawn = {(to_hex(one.get_color()), *map(float, np.asarray(one.get_xdata()))) for one in axis.lines}
+    blue, vermillion, ink = to_hex(BLUE), to_hex(VERMILLION), "#222222"
+    assert drawn == {
+        *((blue, *xs) for xs in ((60.0,), (50.0, 70.0), (45.0, 75.0))),
+        (vermillion, 40.0),  # one seed: no interval
+        (ink, 33.5),
+        (ink, 30.0, 37.0),
+    }
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["the paper", "a", "b"]
+
+
+def test_the_file_behind_a_figure_has_a_line_for_each_mark(store: Store) -> None:
+    put(store, [60.0, 70.0, 80.0], form="mean")
+    rows = {"CW": [Row("dropout", {"a": f"text:{CW}", "b": f"one_draw:{CW}"}, CW)]}
+    table = data(rows, lines(store, "harakeh", rows))
+    first, second = (dict(zip(table.head, row, strict=True)) for row in table.rows)
+    assert (first["paper"], first["ours"], first["seeds"], first["address"]) == ("30-37", "70.000", "3", f"text:{CW}")
+    assert float(first["low"]) < 70 < float(first["high"])
+    assert (second["ours"], second["seeds"]) == ("not run", "0")
+
+
+@pytest.mark.parametrize("part", list(harakeh.PARTS))
+def test_every_row_of_the_chapter_names_numbers_that_exist(part: str, store: Store) -> None:
+    """An address, a printed number or a claim of nothing would be an error here."""
+    found = lines(store, "harakeh", harakeh.PARTS[part])
+    assert all(not line.ours for group in found.values() for line in group)
+
+
+def test_the_answer_shows_every_printed_number_under_attack() -> None:
+    from experiments import published
+
+    shown = {row.printed for group in harakeh.ANSWER.values() for row in group}
+    assert shown == {id_ for id_ in published.load("harakeh") if not id_.endswith("/accuracy")}
+
+
+def test_commands_count_each_record_once_and_add_their_time(store: Store) -> None:
+    put(store, [60.0, 70.0], form="mean")
+    rows = {"CW": [Row("dropout", {"a": f"text:{CW}"}), Row("again", {"a": f"text:{CW} - one_draw:{CW}"})]}
+    (line,) = commands(store, "harakeh", {"One": rows, "Two": rows}).rows
+    assert line[0] == "`run --paper harakeh --profile paper --only dataset=mnist --only attack=cw`"
+    assert line[1:3] == ["One, Two", "2"] and line[3].startswith("2")
+
+
+def test_pairs_stand_at_the_printed_number_and_ours() -> None:
+    pairs = [
+        Pair("x", 30, 37, Interval(60, 50, 70, 3), "outside", full=True),
+        Pair("y", 99, 99, Interval(99, 98, 101, 5), "within", full=False),
+    ]
+    figure = agreement({"One": pairs, "Two": []})
+    left, right = figure.axes
+    plt.close(figure)
+    assert [axis.get_title() for axis in (left, right)] == ["One (2 numbers)", "Two (0 numbers)"]
+    points = {
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]), to_hex(line.get_markerfacecolor()))
+        for line in left.lines
+        if line.get_marker() != "None"
+    }
+    assert points == {(33.5, 60, to_hex(MARKS["outside"]["color"])), (99, 99, "#ffffff")}
+    ends = [tuple(map(float, line.get_ydata())) for line in left.lines if len(line.get_xdata()) == 2]
+    assert (50, 70) in ends and (98, 100) in ends  # no percentage is above 100
+    assert len(right.lines) == 1 and BAND == 5
+    with pytest.raises(BadValue, match="mark: expected one of"):
+        Pair("x", 1, 1, Interval(1, 1, 1, 1), "fine", full=True)
