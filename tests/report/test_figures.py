@@ -23,20 +23,18 @@ from PIL import Image
 from experiments.records import Record
 from lib import detection
 from lib.errors import BadValue
-from lib.evasion import FORMS
+from lib.evasion import FORMS as EVERY_FORM
 from lib.metrics import mean_interval
 from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures import looks
 from report.figures.looks import ESTIMATORS, Looks, look
 from report.names import SCORE_NAMES
 from report.papers.harakeh_figures import (
-    ATTACKS,
+    FORMS,
     JUDGED,
     accuracy_against_epsilon,
-    fooling_rates,
     loss_against_steps,
     rejection_curves,
-    roc_curves,
 )
 
 NAMES = {estimator: one["label"] for estimator, one in ESTIMATORS.items()}
@@ -47,14 +45,6 @@ STEPS = [1.0, 2.0, 5.0, 10.0]
 
 def record(key: str = "0", *, measured: Mapping[str, float] | None = None, **curves: Sequence[float]) -> Record:
     return Record(key, {}, measured or {}, {name: list(values) for name, values in curves.items()}, {})
-
-
-def fooled(*rates: float, spread: float = 2.0) -> list[Record]:
-    """One record a seed; its runs lie `spread` points around their mean."""
-    return [
-        record(measured={"fooling_rate": r, "fooling_rate_min": r - spread, "fooling_rate_max": r + spread})
-        for r in rates
-    ]
 
 
 def detected(score: str, *levels: float) -> list[Record]:
@@ -105,12 +95,6 @@ MAKERS: dict[str, tuple[Callable[..., Figure], Any, Any]] = {
         None,
     ),
     "loss": (loss_against_steps, {"none": climbing(1.0), "ensemble": climbing(2.0, 3.0)}, {"none": [record(steps=[])]}),
-    "fooling": (
-        lambda panels: fooling_rates(panels, published={}),
-        {("none", "mean"): fooled(99.0), ("epistemic", "one_draw"): fooled(30.0, 35.0)},
-        None,
-    ),
-    "roc": (roc_curves, {("none", "entropy"): detected("entropy", 60.0)}, {("none", "entropy"): [record()]}),
     "rejection": (
         rejection_curves,
         {("none", "entropy"): detected("entropy", 60.0)},
@@ -180,10 +164,8 @@ def test_an_unknown_estimator_is_refused_by_name(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "key", "told"),
     [
-        ("fooling", ("other", "mean"), "estimator: unknown 'other'"),
-        ("fooling", ("none", "other"), "form: unknown 'other'"),
         (
-            "roc",
+            "rejection",
             ("other", "entropy"),
             "estimator and score: unknown ('other', 'entropy'); expected one of ('none', 'entropy')",
         ),
@@ -209,16 +191,12 @@ def test_records_over_different_points_are_refused() -> None:
 
 
 def test_every_estimator_form_and_score_has_a_look_of_its_own() -> None:
-    assert list(ESTIMATORS) == ["none", "epistemic", "aleatoric", "ensemble"]
+    assert list(ESTIMATORS) == ["none", "epistemic", "aleatoric", "ensemble", "new"]
     for part in ("label", "color", "marker", "linestyle"):
         assert len({str(one[part]) for one in ESTIMATORS.values()}) == len(ESTIMATORS)
-    assert set(ATTACKS) == set(FORMS) and set(SCORE_NAMES) == set(UNCERTAINTY_SCORES)
+    assert len(FORMS) == len(EVERY_FORM) and set(SCORE_NAMES) == set(UNCERTAINTY_SCORES)
     assert set(JUDGED) == {(estimator, score) for estimator in ESTIMATORS for score in UNCERTAINTY_SCORES}
-    assert (
-        len({one["marker"] for one in ATTACKS.values()})
-        == len({one["label"] for one in ATTACKS.values()})
-        == len(FORMS)
-    )
+    assert len({one["marker"] for one in FORMS.values()}) == len({one["label"] for one in FORMS.values()}) == len(FORMS)
 
 
 @pytest.mark.parametrize(("every", "wrong"), [(["a", "b"], "b"), ([], "a")])
@@ -249,7 +227,7 @@ def test_a_band_is_the_95_percent_interval_within_what_is_possible() -> None:
     interval = mean_interval([height * math.log1p(STEPS[-1]) for height in (100.0, 200.0, 300.0)])
     assert heights.max() == pytest.approx(interval.high) and interval.high > 100
     assert heights.min() == 0 > mean_interval([100.0, 200.0, 300.0]).low  # a cross-entropy is at least 0
-    (axis,) = drawn(roc_curves({"panel": {("none", "entropy"): detected("entropy", 55.0, 95.0)}})).axes
+    (axis,) = drawn(rejection_curves({"panel": {("none", "entropy"): detected("entropy", 55.0, 95.0)}})).axes
     (band,) = (band for band in axis.collections if isinstance(band, PolyCollection))
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() >= 0 and heights.max() == 100
@@ -259,30 +237,6 @@ def test_records_without_the_curve_are_passed_over() -> None:
     other = record("b", steps=[], loss=[])
     (axis,) = drawn(loss_against_steps({"panel": {"none": [other, *climbing(1.0)], "epistemic": [other]}})).axes
     assert list(labelled(axis)) == [NAMES["none"]] and not axis.collections
-
-
-def test_roc_curves_are_the_records_in_percent_beside_chance() -> None:
-    panels = {
-        "PGD": {
-            ("epistemic", "entropy"): detected("entropy", 80.0, 90.0),
-            ("epistemic", "mutual_information"): detected("mutual_information", 60.0),
-        }
-    }
-    figure = drawn(roc_curves(panels))
-    (axis,) = figure.axes
-    entropy, spread = (labelled(axis)[f"epistemic: {name}"] for name in ("entropy", "mutual information"))
-    both = [records.curves["detected_entropy"] for records in panels["PGD"]["epistemic", "entropy"]]
-    np.testing.assert_allclose(points(entropy)[0], [100 * rate for rate in RATES])
-    np.testing.assert_allclose(points(entropy)[1], np.mean(both, 0))
-    assert (
-        points(spread)[1] == panels["PGD"]["epistemic", "mutual_information"][0].curves["detected_mutual_information"]
-    )
-    assert to_hex(entropy.get_markerfacecolor()) == to_hex(entropy.get_color()) == to_hex(spread.get_color())
-    assert to_hex(spread.get_markerfacecolor()) == "#ffffff"
-    (chance,) = references(axis)
-    assert points(chance) == ([0, 100], [0, 100])
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()][-1] == "chance"
 
 
 def test_rejection_curves_are_the_records_in_percent_beside_the_ideal() -> None:
@@ -327,71 +281,18 @@ def test_legends_name_what_is_drawn_in_any_panel_in_one_order() -> None:
         ("aleatoric", "variance"): detected("variance", 60.0),
         ("aleatoric", "entropy"): detected("entropy", 60.0),
     }
-    (legend,) = drawn(roc_curves({"a": first, "b": second})).legends
-    names = ["aleatoric: entropy", "aleatoric: aleatoric variance", "ensemble: mutual information", "chance"]
+    (legend,) = drawn(rejection_curves({"a": first, "b": second})).legends
+    names = [
+        "aleatoric: entropy",
+        "aleatoric: aleatoric variance",
+        "ensemble: mutual information",
+        "ideal: rejects what is wrong",
+    ]
     assert [text.get_text() for text in legend.get_texts()] == names
     (legend,) = drawn(
         loss_against_steps({"a": {"ensemble": climbing(1.0), "none": []}, "b": {"none": climbing(1.0)}})
     ).legends
     assert [text.get_text() for text in legend.get_texts()] == [NAMES["none"], NAMES["ensemble"]]
-
-
-# --- fooling rates ------------------------------------------------------------------------------------------------------
-
-
-def marks(axis: Axes) -> dict[tuple[str, str], tuple[float, float]]:
-    """Where the mean of each (colour, marker) stands."""
-    found = [line for line in axis.lines if line.get_linestyle() == "None"]
-    return {
-        (to_hex(line.get_color()), str(line.get_marker())): (points(line)[0][0], points(line)[1][0]) for line in found
-    }
-
-
-def bars(axis: Axes, *, filled: bool) -> list[tuple[float, float, float]]:
-    """Middle, lower and upper end of each bar: the paper's are white, ours are pale."""
-    kept = [bar for bar in axis.patches if (to_hex(bar.get_facecolor()) != "#ffffff") == filled]
-    return [(bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_y() + bar.get_height()) for bar in kept]
-
-
-def test_fooling_rates_are_marks_by_form_over_bars_of_runs() -> None:
-    groups = {
-        ("none", "mean"): fooled(99.0, spread=1.0),
-        ("epistemic", "one_draw"): fooled(20.0, 30.0, 40.0),
-        ("epistemic", "mean"): fooled(60.0),
-        ("epistemic", "expectation"): [],
-    }
-    (axis,) = drawn(fooling_rates({"CW": groups}, published={"CW": {"epistemic": (30.0, 37.0)}})).axes
-    blue, vermillion = (to_hex(ESTIMATORS[name]["color"]) for name in ("none", "epistemic"))
-    found = marks(axis)
-    assert {key: y for key, (_, y) in found.items()} == {
-        (blue, "o"): 99,
-        (vermillion, "v"): pytest.approx(30),
-        (vermillion, "o"): 60,
-    }
-    assert found[blue, "o"][0] < found[vermillion, "v"][0] < found[vermillion, "o"][0]
-    (paper,) = bars(axis, filled=False)
-    assert paper[1:] == (30, 37) and found[blue, "o"][0] < paper[0] < found[vermillion, "v"][0]
-    ours = sorted(bars(axis, filled=True))
-    assert [(round(low, 6), round(high, 6)) for _, low, high in ours] == [(98, 100), (18, 42), (58, 62)]
-    (interval,) = (line for line in axis.lines if line.get_linestyle() == "-")  # one seed has none
-    expected = mean_interval([20.0, 30.0, 40.0])
-    assert points(interval)[1] == pytest.approx([expected.low, expected.high])
-    assert points(interval)[0] == [found[vermillion, "v"][0]] * 2
-    assert [text.get_text() for text in axis.get_xticklabels()] == ["no uncertainty", "epistemic\n(MC dropout)"]
-
-
-def test_an_interval_of_rates_stays_within_0_and_100() -> None:
-    groups = {("none", "mean"): fooled(0.0, 100.0, spread=0.0)}
-    (axis,) = drawn(fooling_rates({"CW": groups}, published={})).axes
-    (interval,) = (line for line in axis.lines if line.get_linestyle() == "-")
-    assert points(interval)[1] == [0, 100]
-
-
-def test_the_papers_range_is_drawn_before_anything_is_run() -> None:
-    printed = {"none": (99.0, 100.0), "epistemic": (30.0, 37.0), "aleatoric": (67.0, 80.0)}
-    (axis,) = drawn(fooling_rates({"CW": {}}, published={"CW": printed, "JSMA": printed})).axes
-    assert [ends for _, *ends in sorted(bars(axis, filled=False))] == [list(ends) for ends in printed.values()]
-    assert notes(axis) == ["not run yet"] and not marks(axis)
 
 
 def test_the_figures_leave_the_settings_of_matplotlib_alone() -> None:
