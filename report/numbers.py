@@ -43,22 +43,6 @@ def over_seeds(values: Sequence[float], *, lowest: float = -math.inf, highest: f
     return f"{interval.mean:.1f} [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}] ×{interval.n}"
 
 
-def number(found: Measured | None) -> str:
-    """A measured percentage with its interval and number of seeds, such as "99.21 [99.10, 99.32] ×5"; of one seed without."""
-    if found is None:
-        return NOT_RUN
-    interval = found.interval
-    if interval.n == 1:
-        return f"{interval.mean:.2f}, {ONE_SEED}"
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}] ×{interval.n}"
-
-
-def marked(printed: Published, found: Measured | None, tolerance: float) -> str:
-    """The measured number, with a tick where its whole interval lies within the tolerance of the printed one, or of its range."""
-    close = found is not None and is_close(printed, found, tolerance)
-    return number(found) + (" ✓" if close else "")
-
-
 def is_close(printed: Published, found: Measured, tolerance: float) -> bool:
     """Whether several seeds say that a number is within its tolerance of the printed one: the word would be *replicated*."""
     low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK

@@ -10,19 +10,14 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
-from experiments import claims, papers, published
 from experiments.address import parse, resolve
-from experiments.costs import cost
-from experiments.judging import measured
-from experiments.reading import Reading
 from experiments.records import Record, Store
 from lib.errors import BadValue
-from report.names import ATTACK_NAMES
-from report.numbers import NOT_RUN, marked, over_seeds
-from report.text import literal, unmarked
+from report.numbers import NOT_RUN, over_seeds
+from report.text import unmarked
 
 
 @dataclass(frozen=True)
@@ -118,12 +113,6 @@ def records_at(store: Store, paper: str, address: str) -> list[Record]:
     return list(resolve(store, parse(address, paper)).records)
 
 
-def beside(store: Store, paper: str, one: Reading, published_id: str) -> str:
-    """Our number under a reading, with a tick where it is as close to the printed one as was declared."""
-    found = measured(store, paper, one, [published_id]).get(published_id)
-    return marked(published.load(paper)[published_id], found, claims.tolerances(paper)[published_id])
-
-
 def panels_at(
     store: Store, paper: str, addresses: Mapping[str, Mapping[Any, str]], *, empty: bool = False
 ) -> dict[str, dict[Any, list[Record]]]:
@@ -158,16 +147,3 @@ def points_of(record: Record, x: str, names: Sequence[str], *, places: str = ".6
     for name in names:
         for at, value in zip(record.curves.get(x, []), record.curves.get(name, []), strict=True):
             yield [name, f"{at:.6g}", format(value, places)]
-
-
-def costs_table(store: Store, paper: str, head: str, name_of: Callable[[Any], str], *facts: str) -> Table:
-    """What a seed of each kind of cell takes: the median of the records, training included, with facts of their provenance."""
-    groups: dict[tuple[str, ...], list[float]] = {}
-    for profile in ("paper", "reduced"):
-        for cell in papers.get(paper).grid(profile):
-            if (record := store.get(cell)) is not None:
-                told = (literal(record.provenance[fact]) for fact in facts)
-                groups.setdefault((name_of(cell), profile, ATTACK_NAMES[cell.attack], *told), []).append(cost(record))
-    rows = [[*kind, str(len(seconds)), f"{median(seconds) / 60:.1f} min"] for kind, seconds in groups.items()]
-    whole = [head, "Profile", "Attack", *(fact.capitalize() for fact in facts), "Records", "Median time"]
-    return Table(whole, rows or [[NOT_RUN] * len(whole)])

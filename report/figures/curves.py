@@ -26,7 +26,6 @@ def curves(
     looks: Looks,
     scale: float = 1.0,
     highest: float = 100.0,
-    lowest: float = 0.0,
     compared: str = "",
     then: Callable[[Axes, str, Lines], None] = lambda axis, title, lines: None,
     legend: Sequence[Look] = (),
@@ -40,7 +39,6 @@ def curves(
         looks: of the lines, by key.
         scale: of `x`, such as 100 where it holds shares and percentages are shown.
         highest: what `y` cannot exceed; a band stays between 0 and it.
-        lowest: if not 0, both axes are logarithmic and begin here; a curve that is below runs along the edge.
         compared: what the curves are compared with, drawn from corner to corner.
         then: draws what else a panel shows, or changes its axes; `legend` has the entries for that.
         settings: what `in_panels` takes, labels with their units among them.
@@ -48,18 +46,15 @@ def curves(
     Raises:
         BadValue: a key without a look; records of one line over different points.
     """
-    if lowest:
-        ends = (lowest, 1.2 * highest)
-        settings |= {"xscale": "log", "yscale": "log", "xlim": ends, "ylim": ends}
 
     def draw(axis: Axes, title: str, lines: Lines) -> bool:
         if compared:
-            axis.plot(*2 * [[lowest, highest]], **REFERENCE)
+            axis.plot([0, highest], [0, highest], **REFERENCE)
         drawn = False
         for key, records in lines.items():
             parts, look = key if isinstance(key, tuple) else (key,), looks[key]
             names = x.format(*parts), y.format(*parts)
-            drawn |= draw_curve(axis, records, *names, look, scale=scale, lowest=lowest, highest=highest)
+            drawn |= draw_curve(axis, records, *names, look, scale=scale, highest=highest)
         then(axis, title, lines)
         return drawn
 
@@ -88,7 +83,6 @@ def draw_curve(
     look: Look,
     *,
     scale: float = 1.0,
-    lowest: float = 0.0,
     highest: float = 100.0,
     band: bool = True,
 ) -> bool:
@@ -102,15 +96,14 @@ def draw_curve(
             told = f"{held[0].curves[x]} in {held[0].key}, {record.curves[x]} in {record.key}"
             raise BadValue(f"records: expected one {x}, got {told}")
     points = scale * np.array(held[0].curves[x] if held else [])
-    shown = points >= lowest
-    if not shown.any():
+    if not held:
         return False
-    values = np.array([record.curves[y] for record in held])[:, shown]  # (seeds, points)
-    axis.plot(points[shown], np.maximum(values.mean(0), lowest), **look)
+    values = np.array([record.curves[y] for record in held])  # (seeds, points)
+    axis.plot(points, values.mean(0), **look)
     if band and len(held) > 1:
-        intervals = [mean_interval(list(column)).within(lowest, highest) for column in values.T]
+        intervals = [mean_interval(list(column)).within(0, highest) for column in values.T]
         ends = [i.low for i in intervals], [i.high for i in intervals]
-        axis.fill_between(points[shown], *ends, color=look["color"], alpha=0.18, lw=0)
+        axis.fill_between(points, *ends, color=look["color"], alpha=0.18, lw=0)
     return True
 
 

@@ -81,7 +81,6 @@ COUNTED = Looks(
     },
 )
 PRINTED = look("the paper, if nothing is told", "black", "x", markeredgewidth=1.6)
-LOWEST = 1e-4  # where logarithmic axes begin
 
 # Images for which the attack has found something within the limit, by its own account, against the answers asked for.
 success_by_answers = partial(
@@ -96,7 +95,6 @@ success_by_answers = partial(
 )
 # One panel a data set (Galinkin, Figures 2 and 3).
 roc = partial(membership_rates, x="fpr", y="tpr", looks=NETWORKS, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-roc_logarithmic = partial(membership_rates, x="fpr", y="tpr", looks=NETWORKS, lowest=LOWEST)
 
 
 def success_within(panels: Panels, *, xlabel: str) -> Figure:

@@ -90,6 +90,19 @@ CIFAR10: Rows = {
 }  # fmt: skip
 
 
+CLEAN: Rows = {
+    "MNIST: clean accuracy of each row (%)": [
+        Row(
+            f"{attack_words}, {WORDS[estimator]}",
+            {name: f"{name}:mnist/{attack}/{estimator}/accuracy" for name in ("text", "tutorial")},
+            printed=f"mnist/{attack}/{estimator}/accuracy",
+        )
+        for attack, attack_words in (("fgsm", "FGSM"), ("cw", "CW"), ("jsma", "JSMA"), ("black_box", "black box"))
+        for estimator in WORDS
+    ]
+}
+
+
 def estimators_of(victim: str) -> tuple[str, ...]:
     """Those that a victim comes with: ensembles only where their members are cheap to train."""
     return ESTIMATORS if VICTIMS[victim] == "text:mnist" else (*ESTIMATORS, "ensemble")
@@ -116,6 +129,7 @@ def _by_estimator(victim: str, attack: str, quantity: str) -> Row:
 
 PARTS = {
     "The answer": ANSWER,
+    "Clean accuracy": CLEAN,
     "Forms of attack": FORMS_BY_NETWORK,
     "CIFAR-10": CIFAR10,
     "Beyond the paper": victims_by_attack(),

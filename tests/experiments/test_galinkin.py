@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -32,8 +32,6 @@ from lib.membership import roc
 from lib.models import Network
 from lib.training.snapshots import History
 from lib.uncertainty import Deterministic, MonteCarloDropout, RandomVictim, Victim
-from report.numbers import NOT_RUN
-from report.papers import galinkin as galinkin_tables
 from report.papers import galinkin_membership
 
 KINDS = list(papers.kinds("galinkin"))
@@ -1307,31 +1305,3 @@ def test_the_figure_of_the_count_has_every_victim_as_written_and_as_coded_and_no
             assert {config["adversary"] for config in configs} == {{"written": "salem", "coded": "as_coded"}[procedure]}
             assert {config["patience"] for config in configs} == {2} and title in ("MNIST", "CIFAR-10")
         assert len(lines) == 4
-
-
-def test_nothing_is_ticked_within_limits_that_are_ours() -> None:
-    """Even where all is as printed; and a plain victim has no noise to be aware of."""
-    printed = Stub(lambda cell: as_printed(replace(cell, seed=0)))
-    table = galinkin_tables.table1(cast(Store, printed), quantities=["hop_skip_jump"])
-    rows = {row[0]: row[3:] for row in table.rows}
-    written, _, naive, aware, *_ = rows["MNIST, LeNet-5, plain"]
-    assert "✓" in written and "✓" not in naive and naive != NOT_RUN and aware == galinkin_tables.SAME
-    *_, aware = rows["MNIST, LeNet-5, Bayesian"]
-    assert "✓" not in aware and aware.startswith("52.00 ")
-
-
-class Laptop(Stub):
-    """A store that has ResNet-18 at `reduced` alone."""
-
-    def get(self, cell: Any) -> Record | None:
-        return super().get(cell) if cell.network == "lenet5" or cell.profile == "reduced" else None
-
-
-@pytest.mark.parametrize("kind", [Laptop, Stub])
-def test_a_number_at_reduced_stands_in_for_what_the_papers_scale_lacks_and_says_so(kind: type[Stub]) -> None:
-    store = kind(lambda cell: as_printed(replace(cell, seed=0)))
-    tables = [galinkin_tables.table1(store, quantities=["hop_skip_jump"]), galinkin_tables.averages(store)]
-    shown = {(*row[:2], column): cell for table in tables for row in table.rows for column, cell in enumerate(row)}
-    for key in (("MNIST, ResNet-18, Bayesian", "HopSkipJump", 3), ("CIFAR-10", "HopSkipJump", 4)):
-        assert shown[key].endswith(", `reduced`") == (kind is Laptop) and NOT_RUN not in shown[key]
-    assert not any("reduced" in cell for key, cell in shown.items() if "LeNet-5" in key[0])

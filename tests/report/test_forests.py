@@ -8,8 +8,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from facts import facts
 from matplotlib.colors import to_hex
 
+from experiments import published
 from experiments.papers import harakeh as cells
 from experiments.records import Record, Result, Store
 from lib.errors import BadValue
@@ -18,7 +20,7 @@ from report.figures.agreement import BAND, MARKS, Pair, agreement
 from report.figures.forest import Line, forest
 from report.figures.looks import BLUE, VERMILLION, Looks, look
 from report.forests import Row, data, lines
-from report.papers import harakeh
+from report.papers import galinkin, harakeh, song
 from report.reproduce import commands
 
 LOOKS = Looks("form", {"a": look("a", BLUE, "o"), "b": look("b", VERMILLION, "s")})
@@ -34,7 +36,6 @@ def put(store: Store, rates: list[float], **wanted: Any) -> list[Record]:
     """A record of CW on the text's network for each seed."""
     wanted = {"dataset": "mnist", "network": "basic_cnn", "estimator": "epistemic", "attack": "cw", **wanted}
     rows = [cell for cell in cells.main("paper") if all(getattr(cell, k, None) == v for k, v in wanted.items())]
-    facts = {"seconds": 60.0, "commit": "abc", "device": "cpu", "finished": "2026-01-01T00:00:00"}
     return [
         store.put(
             cell,
@@ -47,7 +48,7 @@ def put(store: Store, rates: list[float], **wanted: Any) -> list[Record]:
                 },
                 {},
             ),
-            facts,
+            facts(seconds=60.0),
         )
         for cell, rate in zip(sorted(rows, key=lambda cell: cell.seed), rates, strict=False)
     ]
@@ -62,7 +63,7 @@ def test_lines_are_what_the_addresses_hold(store: Store) -> None:
     assert (line.low, line.high) == (30, 37)
     assert line.ours == {"a": mean_interval([60.0, 70.0, 80.0]), "b": Interval(50, 50, 50, 1)}
     assert line.runs == {"a": (57, 84), "b": (47, 54)}
-    assert line.word == "not replicated"
+    assert line.word == "not replicated", "three seeds far from the range"
 
 
 def test_a_difference_is_paired_by_seed_and_may_be_negative(store: Store) -> None:
@@ -113,18 +114,21 @@ def test_the_file_behind_a_figure_has_a_line_for_each_mark(store: Store) -> None
     assert (second["ours"], second["seeds"]) == ("not run", "0")
 
 
-@pytest.mark.parametrize("part", list(harakeh.PARTS))
-def test_every_row_of_the_chapter_names_numbers_that_exist(part: str, store: Store) -> None:
+CHAPTERS = {"galinkin": galinkin, "harakeh": harakeh, "song": song}
+
+
+@pytest.mark.parametrize(("paper", "part"), [(paper, part) for paper, one in CHAPTERS.items() for part in one.PARTS])
+def test_every_row_of_a_chapter_names_numbers_that_exist(paper: str, part: str, store: Store) -> None:
     """An address, a printed number or a claim of nothing would be an error here."""
-    found = lines(store, "harakeh", harakeh.PARTS[part])
+    found = lines(store, paper, CHAPTERS[paper].PARTS[part])
     assert all(not line.ours for group in found.values() for line in group)
 
 
-def test_the_answer_shows_every_printed_number_under_attack() -> None:
-    from experiments import published
-
-    shown = {row.printed for group in harakeh.ANSWER.values() for row in group}
-    assert shown == {id_ for id_ in published.load("harakeh") if not id_.endswith("/accuracy")}
+@pytest.mark.parametrize("paper", list(CHAPTERS))
+def test_every_published_number_stands_beside_ours_in_its_chapter(paper: str) -> None:
+    groups = [group for rows in CHAPTERS[paper].PARTS.values() for group in rows.values()]
+    shown = {row.printed for group in groups for row in group if isinstance(row.printed, str) and row.ours}
+    assert shown - {""} == set(published.load(paper))
 
 
 def test_commands_count_each_record_once_and_add_their_time(store: Store) -> None:

@@ -6,12 +6,11 @@ from typing import Literal
 
 import pytest
 
-from experiments import papers, published
+from experiments import papers
 from experiments.cell import checked
 from experiments.papers.harakeh import Cell
 from lib.errors import BadValue
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES
-from report.papers import galinkin, harakeh, song
 
 CELLS = [cell for paper in papers.NAMES for profile in ("paper", "reduced") for cell in papers.get(paper).grid(profile)]
 
@@ -20,13 +19,6 @@ def test_every_data_set_and_attack_of_every_grid_has_a_name() -> None:
     assert {cell.dataset for cell in CELLS} <= DATASET_NAMES.keys()
     assert {cell.attack for cell in CELLS} <= ATTACK_NAMES.keys()
     assert {cell.network for cell in CELLS if cell.paper == "galinkin"} <= NETWORK_NAMES.keys()
-
-
-def test_every_published_quantity_has_a_name() -> None:
-    for paper, names in (("galinkin", galinkin.QUANTITIES), ("harakeh", harakeh.QUANTITIES)):
-        assert {name.split("/")[-1] for name in published.load(paper)} == names.keys()
-    first = {name.split("/")[-1] for name in published.load("song") if name.count("/") == 2}
-    assert first == song.QUANTITIES.keys()
 
 
 def test_an_attack_without_a_title_is_refused_where_it_is_declared() -> None:

@@ -30,14 +30,12 @@ from report.papers.galinkin_diagram import BOXES, DIAGRAM_STEPS, SAID, membershi
 from report.papers.galinkin_figures import (
     COUNTED,
     DECEIVED,
-    LOWEST,
     MARKS,
     NETWORKS,
     VICTIMS,
     counted_by_rate,
     noise_failure,
     roc,
-    roc_logarithmic,
     success_by_answers,
     success_within,
 )
@@ -114,7 +112,6 @@ def look_of(line: Line2D) -> tuple[str, ...]:
 
 MAKERS: dict[str, tuple[Callable[..., Figure], dict[Key, list[Record]]]] = {
     "roc": (roc, {key: told(0.5, 0.6) for key in NETWORKS}),
-    "logarithmic roc": (roc_logarithmic, {key: told(0.5, 2.0) for key in NETWORKS}),
     "limits": (lambda panels: success_within(panels, xlabel="limit"), {key: attacked(40.0, 60.0) for key in VICTIMS}),
     "answers": (success_by_answers, {key: attacked(40.0, 60.0) for key in VICTIMS}),
     "noise": (noise_failure, {key: attacked(40.0, 60.0) for key in VICTIMS}),
@@ -200,7 +197,6 @@ def test_legends_name_what_is_drawn_in_any_panel_in_one_order(kind: str) -> None
     others = {
         "counted": ["the paper, if nothing is told", "nothing told"],
         "roc": ["chance"],
-        "logarithmic roc": ["chance"],
     }
     assert found == [looks[first]["label"], looks[last]["label"], *others.get(kind, [])]
 
@@ -261,26 +257,6 @@ def test_roc_curves_are_the_mean_over_seeds_beside_chance() -> None:
     assert points(chance) == ([0, 1], [0, 1])
 
 
-def test_logarithmic_curves_begin_at_the_corner_and_run_along_the_lower_edge_where_nothing_is_found() -> None:
-    """The mean comes first: seeds that find nothing at a rate count as 0, not as the edge."""
-    steep = record(fpr=RATES, tpr=[0, 0, 0, 0.02, 0.2, 0.5, 1])
-    flat = record(fpr=RATES, tpr=[0, 0, 1e-3, 0, 0, 0.5, 1])
-    (axis,) = drawn(roc_logarithmic({"MNIST": {("lenet5", True): [steep, flat]}})).axes
-    assert axis.get_xscale() == axis.get_yscale() == "log"
-    assert axis.get_xlim()[0] == axis.get_ylim()[0] == LOWEST == 1e-4
-    x, y = points(labelled(axis)["LeNet-5 with dropout"])
-    assert x == RATES[1:]
-    assert y == pytest.approx([LOWEST, 5e-4, 0.01, 0.1, 0.5, 1])
-    chance = next(line for line in axis.lines if line.get_linestyle() == ":")
-    assert points(chance) == ([LOWEST, 1], [LOWEST, 1])
-
-
-def test_a_curve_that_holds_nothing_above_the_lower_edge_is_not_measured() -> None:
-    nothing = record(fpr=[0.0, 1e-5], tpr=[0.0, 0.1])
-    (axis,) = drawn(roc_logarithmic({"MNIST": {("lenet5", False): [nothing]}})).axes
-    assert notes(axis) == ["not measured"]
-
-
 @given(tpr=st.floats(0, 100), fpr=st.floats(0, 100), w=st.floats(0.05, 0.95))
 @settings(max_examples=12, deadline=None)
 def test_a_record_stands_above_the_line_of_nothing_told_by_what_it_tells(tpr: float, fpr: float, w: float) -> None:
@@ -303,7 +279,7 @@ def test_published_accuracies_are_marked_where_they_are_said_to_be() -> None:
 
 def test_drawing_leaves_the_records_as_they_were() -> None:
     records = told(0.5)
-    drawn(roc_logarithmic({"MNIST": {("lenet5", False): records}}))
+    drawn(roc({"MNIST": {("lenet5", False): records}}))
     assert records == told(0.5)
 
 

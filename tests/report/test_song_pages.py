@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,28 +15,28 @@ from experiments.address import reading
 from experiments.judging import measured
 from experiments.papers import song
 from experiments.papers.song import METHODS, Targeted, Threshold
-from experiments.papers.song.readings import DATASETS
 from experiments.papers.song.threshold import BINS
 from experiments.records import Result, Store
-from report.papers import song as song_tables
-from report.papers import song_figures, song_fit, song_panels
+from report.papers import song_figures, song_fit, song_panels, song_tables
+from report.papers.song import ADVERSARIES_TRIED, INPUTS
 from report.prose import quote
 from report.tables import values_at
 
 RATES = [0.0, 1e-3, 1e-2, 0.1, 1.0]
 EDGES = np.logspace(-8, 2, BINS + 1).tolist()
 
+# Of Table 1
+QUANTITIES = [name.split("/")[2] for name in published.load("song") if name.startswith("yale/natural/")]
+
 
 def thresholds(cell: Threshold, value: float) -> Result:
     """Every measurement `value`, but the accuracies on training images, which are ten points higher."""
-    names = [
-        f"{name}_{inputs}" for name in (*song_tables.ADVERSARIES, "auc", "advantage") for inputs in song_tables.INPUTS
-    ]
-    names += [f"tpr_at_{rate}pct_{inputs}" for rate in ("1", "01") for inputs in song_tables.INPUTS]
-    found = dict.fromkeys([*names, *song_tables.QUANTITIES], value)
+    names = [f"{name}_{inputs}" for name in (*ADVERSARIES_TRIED, "auc", "advantage") for inputs in INPUTS]
+    names += [f"tpr_at_{rate}pct_{inputs}" for rate in ("1", "01") for inputs in INPUTS]
+    found = dict.fromkeys([*names, *QUANTITIES], value)
     found |= {"train_accuracy": value + 10, "adv_train_accuracy": value + 10, "test_points": 500.0}
     curves: dict[str, list[float]] = {"loss_log_edges": EDGES}
-    for inputs in song_tables.INPUTS:
+    for inputs in INPUTS:
         curves |= {f"fpr_{inputs}": RATES, f"tpr_{inputs}": [rate**0.5 for rate in RATES]}
         for side, full in (("train", 0), ("test", BINS - 1)):
             curves[f"loss_log_{side}_{inputs}"] = [float(i == full) for i in range(BINS)]
@@ -64,7 +63,7 @@ def full(store: Store) -> Store:
     for cell in song.main("paper"):
         if cell.dataset == "yale" and cell.seed == 0 and isinstance(cell, Threshold):
             result = thresholds(cell, 60.0)
-            asked = {name: printed[f"yale/{cell.estimator}/{name}"].value for name in song_tables.QUANTITIES}
+            asked = {name: printed[f"yale/{cell.estimator}/{name}"].value for name in QUANTITIES}
             store.put(cell, Result({**result.measurements, **asked}, result.curves), FACTS)
     return store
 
@@ -77,43 +76,6 @@ def test_every_published_number_finds_its_measurement(full: Store) -> None:
     assert reduced["model_targeted/class3"].values == (74.0, 75.0) and reduced["model_targeted/class3"].points == 1000
     paper = measured(full, "song", reading("song"))
     assert set(paper) == {name for name in published.load("song") if name.startswith("yale")}
-
-
-def test_numbers_within_the_tolerance_have_a_tick(full: Store) -> None:
-    rows = song_tables.table1(full).rows
-    assert len(rows) == 36
-    yale = [row for row in rows if row[0].startswith("Yale")]
-    assert all(row[3].endswith(", one seed") and row[5] == "–" for row in yale)  # no tick on one seed
-    assert {row[4] for row in yale if "inference" not in row[1]} == {"–"}  # no threshold to learn
-    others = {(row[0], row[1]): row[3:] for row in rows if row not in yale}
-    assert {cells[0] for cells in others.values()} == {"not run"}
-    assert (
-        others["Fashion-MNIST, natural", "inference, benign"][2].startswith("61.00 [")
-        and "×2" in others["Fashion-MNIST, natural", "inference, benign"][2]
-    )
-    assert not others["Fashion-MNIST, natural", "inference, benign"][2].endswith("✓")  # 57.12 and a tolerance of 3
-
-
-def test_table_2_has_a_row_for_every_class_and_method(full: Store) -> None:
-    rows = song_tables.table2(full).rows
-    assert len(rows) == 50 and {row[3] for row in rows} == {"not run"}
-    assert [row[2] for row in rows[:2]] == ["70.88", "71.49"]
-    means = {row[0]: row[1:] for row in song_tables.methods_table(full).rows}
-    paper = fmean(published.load("song")[f"model_targeted/class{c}"].value for c in range(10))
-    assert means["model (targeted)"][0] == f"{paper:.2f}" and means["model (targeted)"][2].startswith("74.5 [")
-    assert song_panels.DERIVED["best_method"](full) == "model (targeted)"
-
-
-def test_adversaries_at_the_papers_scale_have_no_shadow(store: Store) -> None:
-    cell = next(cell for cell in song.main("paper") if isinstance(cell, Threshold))
-    result = thresholds(cell, 60.0)
-    store.put(cell, Result({n: v for n, v in result.measurements.items() if not n.startswith("shadow")}, {}), FACTS)
-    rows = {tuple(row[:2]): row[2:] for row in song_tables.adversaries_table(store).rows}
-    assert rows["Yale Face, natural", "threshold from a shadow"] == ["–", "–"]
-    assert rows["Yale Face, natural", "gap attack"] == ["60.0, one seed", "60.0, one seed"]
-    assert rows["Yale Face, robust", "not run"] == ["not run", "not run"]
-    chance = rows["Yale Face, natural", "the same by chance: mean; 95 % quantile"]
-    assert chance == ["51.6; 53.0"] * 2  # N = 1,900 * 514 / 2,414 = 404.6: 25 sqrt(pi / 2 N), 50 sqrt(ln 20 / 2 N)
 
 
 def test_each_suspect_stands_beside_every_seed_of_the_victim_as_trained(full: Store) -> None:
@@ -147,42 +109,15 @@ def test_the_papers_claims_are_judged_at_the_scale_of_each_data_set(full: Store)
     assert (paper, ours[:5], held_out, verdict) == ("18.24", "0.00 ", "not recorded", "victim not matched")
 
 
-def test_a_data_set_is_shown_at_the_largest_scale_that_has_both_victims(full: Store, store: Store) -> None:
-    assert {d: song_tables.scale(full, d) for d in DATASETS} == {
-        "yale": "text",
-        "fashion_mnist": "reduced",
-        "cifar10": "reduced",
-    }
-    one = next(c for c in song.main("paper") if isinstance(c, Threshold) and c.dataset == "cifar10")
-    full.put(one, thresholds(one, 60.0), FACTS)
-    assert song_tables.scale(full, "cifar10") == "reduced"  # the paper's has one of them
-
-
-def test_the_gap_attack_from_the_papers_own_accuracies(full: Store) -> None:
-    rows = {(row[0], row[1]): row[2:] for row in song_tables.gaps_table(full).rows}
-    assert rows["CIFAR-10, reduced, robust", "benign"][:2] == ["56.4", "74.89"]  # from the paper's 99.99 and 87.25
-    assert rows["CIFAR-10, reduced, robust", "benign"][0] == f"{printed_gap(''):.1f}"
-    assert rows["CIFAR-10, reduced, robust", "adversarial"][0] == f"{printed_gap('adv_'):.1f}"
-    assert rows["CIFAR-10, reduced, robust", "benign"][2].startswith("61.0 [")
+@pytest.mark.parametrize(("inputs", "prefix"), [("benign", ""), ("adversarial", "adv_")])
+def test_the_gap_attack_from_the_papers_own_accuracies(inputs: str, prefix: str) -> None:
+    assert song_tables.printed_gap_attack("cifar10", "robust", inputs) == pytest.approx(printed_gap(prefix))
 
 
 def printed_gap(prefix: str) -> float:
     printed = published.load("song")
     train, test = (printed[f"cifar10/robust/{prefix}{side}_accuracy"].value for side in ("train", "test"))
     return 50 + (train - test) / 2
-
-
-def test_the_attack_on_the_cross_entropy_stands_beside_that_on_the_log_odds(full: Store) -> None:
-    rows = {(row[0], row[1]): row[2:] for row in song_tables.losses_table(full).rows}
-    assert len(rows) == 6 * 3
-    assert rows["Fashion-MNIST, reduced, natural", "adversarial test accuracy"][0] == "4.14"
-    for cell in song.grid("reduced"):
-        if isinstance(cell, Threshold) and cell.attack_loss == "cross_entropy" and cell.seed == 0:
-            full.put(cell, thresholds(cell, 90.0), FACTS)
-    rows = {(row[0], row[1]): row[2:] for row in song_tables.losses_table(full).rows}
-    ours = rows["Fashion-MNIST, reduced, natural", "adversarial test accuracy"][1:]
-    assert ours[0].startswith("61.0 [") and ours[1].startswith("76.0 [")  # seeds 0 and 1: 60 and 62, 90 and 62
-    assert rows["Yale Face, robust", "inference, adversarial"][2] == "not run"
 
 
 def test_titles_name_the_scale_where_it_is_not_the_papers(full: Store) -> None:
@@ -213,7 +148,7 @@ def test_without_records_everything_says_so(store: Store) -> None:
         "derived:outcome/cifar10",
     ):
         assert quote(store, address, "song") == "not run"
-    for table in (song_tables.cost_table, song_tables.beyond_table, song_tables.methods_table, song_tables.table2):
+    for table in (song_tables.beyond_table, song_tables.suspects_table):
         assert any("not run" in row for row in table(store).rows)
     assert song_panels.loss_data({}).rows == [["not run"] * 8]
 
@@ -275,7 +210,7 @@ def closed() -> Any:
     plt.close("all")
 
 
-@pytest.mark.parametrize("inputs", song_tables.INPUTS)
+@pytest.mark.parametrize("inputs", INPUTS)
 def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store, inputs: str) -> None:
     figure = song_figures.loss_histograms(song_panels.victims(full), inputs=inputs)
     assert [axis.get_title() for axis in figure.axes][:2] == ["Yale Face, robust", "Yale Face, natural"]
@@ -286,16 +221,6 @@ def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store,
         assert len(shares) == 4, "a filled and an open histogram of each side"
         assert all(values.sum() == pytest.approx(1) for values in shares)
         assert shares[0].argmax() == 0 and shares[2].argmax() == BINS - 1, "members left, others right"
-
-
-def test_rates_are_drawn_for_each_training_and_kind_of_input(full: Store) -> None:
-    figure = song_figures.rates(song_panels.victims(full))
-    for axis in figure.axes:
-        curves = axis.lines[1:]  # after that of chance
-        assert len(curves) == 4 and axis.get_xscale() == axis.get_yscale() == "log"
-        assert np.asarray(curves[0].get_ydata()).min() >= song_figures.LOWEST
-    filled = [line.get_markerfacecolor() for line in figure.axes[0].lines[1:]]
-    assert filled[1] == filled[3] == "white" and "white" not in (filled[0], filled[2])
 
 
 def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
@@ -317,7 +242,7 @@ def test_budgets_are_drawn_from_natural_to_the_papers(full: Store) -> None:
             assert np.allclose(line.get_ydata(), 61.0)
 
 
-@pytest.mark.parametrize("draw", ["loss_histograms", "rates", "inference_against_gap", "inference_against_budget"])
+@pytest.mark.parametrize("draw", ["loss_histograms", "inference_against_gap", "inference_against_budget"])
 def test_without_records_a_figure_says_so(draw: str) -> None:
     figure = getattr(song_figures, draw)({})
     said = [text.get_text() for axis in figure.axes for text in axis.texts]
