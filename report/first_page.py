@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments import claims, papers, published
+from matplotlib.figure import Figure
+
+from experiments import claims, coverage, papers, published
 from experiments.address import reading
 from experiments.contrasts import SLACK, Measured
 from experiments.judging import measured
 from experiments.records import Store
 from report.figures.agreement import Pair
+from report.figures.bars import stacked
+from report.names import DATASET_NAMES, NETWORK_NAMES
 from report.tables import Table
 
 # Whose records stand for a number: the first of these readings that has any; `reduced` is smaller than the paper's scale.
@@ -42,6 +46,18 @@ def _pair(printed: published.Published, name: str, ours: Measured, tolerance: fl
     else:
         mark = "inconclusive" if interval.high >= low and interval.low <= high else "outside"
     return Pair(printed.id, printed.low, printed.high, interval, mark, full="reduced" not in name)
+
+
+def covered(store: Store) -> Figure:
+    """How many numbers of each published table have which counterpart."""
+    known = {**DATASET_NAMES, **NETWORK_NAMES}
+    rows = {
+        ", ".join([f"{row.paper.capitalize()}, {row.location}", *(known[word] for word in row.words)]): [
+            row.counts[column] for column in coverage.COLUMNS
+        ]
+        for row in coverage.rows(store)
+    }
+    return stacked(rows, coverage.COLUMNS, xlabel="published numbers")
 
 
 def data(found: Mapping[str, Sequence[Pair]]) -> Table:

@@ -176,6 +176,7 @@ def write_pages(store: Store, folder: Path) -> None:
         (folder / f"{name}.csv").write_text(table.csv())
     found = first_page.panels(store)
     save(agreement(found), folder / "first.svg")
+    save(first_page.covered(store), folder / "coverage.svg")
     (folder / "first.csv").write_text(first_page.data(found).csv())
 
 

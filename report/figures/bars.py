@@ -25,9 +25,12 @@ def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: 
         figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * len(rows)))
         figure.set_layout_engine("constrained")
         begun = [0] * len(rows)
-        for i, (part, shade) in enumerate(zip(parts, SHADES, strict=True)):
+        for i, (part, shade) in enumerate(zip(parts, SHADES, strict=False)):
             counts = [row[i] for row in rows.values()]
-            axis.barh(range(len(rows)), counts, left=begun, color=shade, edgecolor="white", height=0.8, label=part)
+            if any(counts):
+                axis.barh(
+                    range(len(rows)), counts, left=begun, color=shade, edgecolor="#555555", height=0.8, label=part
+                )
             for place, (start, count) in enumerate(zip(begun, counts, strict=True)):
                 if count:
                     ink = "white" if i < 2 else "#222222"
@@ -36,5 +39,5 @@ def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: 
         axis.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
         axis.grid(visible=False, axis="y")
         axis.tick_params(axis="y", length=0)
-        figure.legend(loc="outside lower center", ncols=len(parts))
+        figure.legend(loc="outside lower center", ncols=3)
     return figure
