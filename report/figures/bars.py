@@ -10,13 +10,8 @@ from matplotlib.figure import Figure
 from report.figures.looks import style
 
 HIGH = 0.34  # inches of a bar
-SHADES = (
-    "#08519c",
-    "#3182bd",
-    "#6baed6",
-    "#bdbdbd",
-    "#e8e8e8",
-)  # the more evidence, the darker; told apart without hue
+# The more evidence, the darker: told apart without hue as well.
+SHADES = ("#08519c", "#3182bd", "#6baed6", "#bdbdbd", "#e8e8e8", "#ffffff")
 
 
 def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: str) -> Figure:
@@ -25,7 +20,7 @@ def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: 
         figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * len(rows)))
         figure.set_layout_engine("constrained")
         begun = [0] * len(rows)
-        for i, (part, shade) in enumerate(zip(parts, SHADES, strict=False)):
+        for i, (part, shade) in enumerate(zip(parts, SHADES, strict=True)):
             counts = [row[i] for row in rows.values()]
             if any(counts):
                 axis.barh(
