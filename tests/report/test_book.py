@@ -408,7 +408,7 @@ def typed_results(markdown: str) -> list[str]:
         ("its 95 % interval, at $\\epsilon = 0.3$, label smoothing 0.1, CleverHans 2.1, 710,218 parameters", []),
         ("{n}`text:mnist/fgsm/none/accuracy` of the images; he wrote “to 22.92%”", []),
         ("`98.91 [98.80, 99.02] ×5` is the mean", []),
-        ("```{glue:md} harakeh-table2\n:format: myst\n```", []),
+        ("```{glue:md} harakeh-detection\n:format: myst\n```", []),
     ],
 )
 def test_the_rule_for_typed_results_finds_them(text: str, found: list[str]) -> None:
@@ -428,7 +428,7 @@ def test_pages_show_only_what_the_code_hands_them(notebook: Path) -> None:
     text = "\n".join(source(cell) for cell in cells_of(notebook, "markdown"))
     code = "\n".join(source(cell) for cell in cells_of(notebook, "code"))
     used = set(re.findall(r"\{glue:\w+\}[` ]([\w-]+)", text))
-    shown = set(re.findall(r'chapter\.(?:figure|table|glue)\(\s*"([\w-]+)"', code))
+    shown = set(re.findall(r'chapter\.(?:figure|forest|table|glue)\(\s*"([\w-]+)"', code))
     assert used, "every chapter shows something"
     assert used <= {f"{notebook.stem}-{name}" for name in shown}
 

@@ -28,7 +28,7 @@ from PIL import Image
 from experiments import papers, published, verification
 from experiments.records import Store, read
 from report import benchmark_page, claims_page, status_page, tables
-from report.papers import harakeh
+from report.papers import harakeh_tables
 from report.prose import TOKEN, fill
 
 LIMIT = 120.0 * len(papers.NAMES)  # seconds of processor time, of which a busy machine takes more than an idle one
@@ -230,7 +230,7 @@ def test_the_search_page_knows_every_page(site: Site) -> None:
 
 def test_downloads_are_whole_tables(site: Site) -> None:
     found = {path.name: path for page in site.pages() for _, path in scan.downloads(page)}
-    assert {"harakeh-table2.csv", "harakeh-curve.csv", "harakeh-claims.csv", "harakeh-grid.csv"} <= found.keys()
+    assert {"harakeh-answer.csv", "harakeh-curve.csv", "harakeh-claims.csv", "harakeh-grid.csv"} <= found.keys()
     for name, path in found.items():
         assert path.suffix == ".csv" and scan.bad_csv(path) == [], name
 
@@ -259,11 +259,11 @@ def straight(text: str) -> str:
 @pytest.mark.parametrize(
     ("page", "name", "make"),
     [
-        (CHAPTER, "table2", lambda store: harakeh.table2(store, attack="fgsm")),
+        (CHAPTER, "detection", harakeh_tables.detection_table),
         ("book/claims.html", "claims", lambda store: claims_page.claims_table(store, "harakeh")),
         ("book/status.html", "grid", lambda store: status_page.grid_table(store, "harakeh")),
     ],
-    ids=["table2", "claims", "grid"],
+    ids=["detection", "claims", "grid"],
 )
 def test_the_tables_on_the_pages_are_those_of_the_committed_records(
     site: Site,
