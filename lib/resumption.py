@@ -1,16 +1,14 @@
 """Which evaluation a file of what has been found is of, and what it holds."""
 
-import hashlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from .errors import BadValue
 from .evaluation import Evaluation
-from .training.checkpoints import read_tensors
+from .training.checkpoints import digest, read_tensors
 
 
 def resume(path: Path, settings: Mapping[str, str]) -> tuple[Evaluation, int]:
@@ -36,12 +34,11 @@ def resume(path: Path, settings: Mapping[str, str]) -> tuple[Evaluation, int]:
 def fingerprint(value: object) -> str:
     """What tells a setting from another, in any process: tensors and weights by their bytes, functions by their names."""
     if isinstance(value, Tensor):
-        rows = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-        return f"{tuple(value.shape)} {hashlib.sha256(rows.numpy().tobytes()).hexdigest()[:16]}"
+        return f"{tuple(value.shape)} {digest({'': value.detach().cpu()}, '')[:16]}"
     if isinstance(value, nn.Module):
-        weights = {name: fingerprint(tensor) for name, tensor in value.state_dict().items()}
+        weights = {name: tensor.detach().cpu() for name, tensor in value.state_dict().items()}
         said = [vars(layer).get(name) for layer in value.modules() for name in ("draws", "form", "precision", "bounds")]
-        return f"{type(value).__name__} {hashlib.sha256(f'{value!r} {weights} {said}'.encode()).hexdigest()[:16]}"
+        return f"{type(value).__name__} {digest(weights, f'{value!r} {said}')[:16]}"
     if isinstance(value, partial):
         given = [*map(fingerprint, value.args), *(f"{k}={fingerprint(v)}" for k, v in sorted(value.keywords.items()))]
         return f"{fingerprint(value.func)}({', '.join(given)})"
