@@ -49,13 +49,8 @@ def boundary_distances(
     `check_answers` make it sure, and have no effect on any other.
 
     Args:
-        victim: images to scores of classes, of which only the largest is looked at.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: their true labels (n,).
-        generator: see `hop_skip_jump`.
-        norm: of the distance, "l2" or "linf".
-        lead: how far one of two classes must be ahead, wherever a single answer decides.
-        check_answers: how many fresh answers must confirm a start and an end.
+        victim, x, generator, norm, lead, check_answers: see `hop_skip_jump`.
+        y: the true labels (n,).
         settings: more of `hop_skip_jump`'s, such as `iterations` and `budget`.
 
     Raises:

@@ -89,9 +89,7 @@ def rmia(
     P_z[Pr(x | theta) / Pr(x) >= gamma Pr(z | theta) / Pr(z)]. For all z that is a rank, in O(n log n).
 
     Args:
-        shadow_scores: (s, n) log-odds of the shadows.
-        shadow_in: (s, n) whether the shadow was trained on the point.
-        target_scores: (n,) log-odds of the judged model.
+        shadow_scores, shadow_in, target_scores: as of `lira`.
         population: (n,) which of the points are the z; all if None.
         online: whether models with x are among the shadows, or Pr(x) is guessed from those without.
         gamma: by how much a ratio must exceed another, at least 1.
