@@ -20,7 +20,7 @@ from lib.errors import BadValue, check_count
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Recompute a random sample of the recorded cells, compare each measurement with the record, and keep what came out."""
+    """Recompute a random sample of the recorded cells, compare all that was measured with the record, and keep what came out."""
     store, device = store_of(options), execution.check_device(options.device or "auto")
     # Without the cache: a check must not replace the weights that other cells were measured on.
     threads = threads_of(options, 1)
@@ -29,15 +29,20 @@ def verify(options: argparse.Namespace) -> int:
     if len(known) < check_count("--sample", options.sample):
         raise BadValue(f"--sample: expected at most {len(known)}, the number of recorded cells, got {options.sample}")
     sample = random.Random(options.draw).sample(known, options.sample)
+    store.check()
     execution.check_data([cell for cell, _ in sample])
     differing = 0
     for cell, record in sample:
         print(f"{record.key}  {label(cell)}  took {costs.duration(costs.cost(record))}", flush=True)
         result, source = execution.compute(cell, job)
-        compared = verification.compare(record, result, papers.get(cell.paper).TOLERANCES)
+        tolerances = papers.get(cell.paper).TOLERANCES
+        compared = verification.compare(record, result, source, tolerances)
         for found in compared:
-            numbers = f"{found.recorded:9.3f} recorded {found.now:9.3f} now"
-            print(f"    {found.name:<32} {numbers}   {found.words}", flush=True)
+            if found.name in tolerances or not found.agrees:
+                numbers = f"{found.recorded:9.3f} recorded {found.now:9.3f} now"
+                print(f"    {found.name:<32} {numbers}   {found.words}", flush=True)
+        same = sum(found.now == found.recorded for found in compared)
+        print(f"    of {len(compared)} measurements and curves {same} are the same", flush=True)
         verification.keep(store, record, verification.Check(compared, source))
         differing += sum(not found.agrees for found in compared)
     print(f"{len(sample)} cells verified, {differing} measurements differ")

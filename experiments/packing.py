@@ -52,7 +52,7 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
 
     Raises:
         BadValue: not such an archive, a member that is no record or not the one that its name says, or a record that is there
-            already with other content. Nothing is written then.
+            already with other content; a record that cannot be written. Nothing is added then.
     """
     found = _read(path)
     new = {}
@@ -65,8 +65,13 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
             new[target] = content
         elif target.read_bytes() != content:
             raise BadValue(f"{path}, {name}: {target} is there already with other content; remove one of the two")
-    for target, content in new.items():
-        write_atomically(target, content)
+    try:
+        for target, content in new.items():
+            write_atomically(target, content)
+    except OSError as error:
+        for written in new:
+            written.unlink(missing_ok=True)
+        raise BadValue(f"{path}: its records cannot be written, none is added ({error})") from error
     return len(new), len(found) - len(new)
 
 

@@ -71,12 +71,12 @@ class Content:
 
 @checked
 class Again:
-    """What the file of a check says of one measurement; `now` is None where no number came out."""
+    """What the file of a check says of one number; `now` is None where none came out, `tolerance` where it was not judged."""
 
     name: str
     recorded: Number
     now: Number | None
-    tolerance: Number
+    tolerance: Number | None
 
 
 @checked

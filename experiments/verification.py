@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments import schema
+from experiments.probe import TIMES
 from experiments.records import REPAIR, Record, Result, Store, digest, sealed, unsealed
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
@@ -21,23 +22,25 @@ FOLDER = "verified"
 
 @dataclass(frozen=True)
 class Comparison:
-    """A measurement as it was recorded and as it came out again, in its own unit, and what they may differ by."""
+    """A number as it was recorded and as it came out again, in its own unit, and what they may differ by; None: by anything."""
 
     name: str
     recorded: float
     now: float
-    tolerance: float
+    tolerance: float | None
 
     @property
     def agrees(self) -> bool:
-        """Whether they differ by the tolerance at most; a nan does not agree."""
-        return abs(self.now - self.recorded) <= self.tolerance
+        """Whether they differ by the tolerance at most; a nan, which stands for what did not come out, never agrees."""
+        return abs(self.now - self.recorded) <= (math.inf if self.tolerance is None else self.tolerance)
 
     @property
     def words(self) -> str:
         """How far they are apart."""
         if self.now == self.recorded:
             return "the same"
+        if self.tolerance is None:
+            return "another machine, not judged" if self.agrees else "DID NOT come out"
         return f"within {self.tolerance:g}" if self.agrees else f"DIFFERS by more than {self.tolerance:g}"
 
 
@@ -49,13 +52,33 @@ class Check:
     provenance: Mapping[str, Any]
 
 
-def compare(record: Record, result: Result, tolerances: Mapping[str, float]) -> tuple[Comparison, ...]:
-    """Each measurement of `record` that has a tolerance beside that of `result`."""
-    return tuple(
-        Comparison(name, record.measurements[name], result.measurements[name], tolerance)
-        for name, tolerance in tolerances.items()
-        if name in record.measurements
-    )
+def compare(
+    record: Record, result: Result, source: Mapping[str, Any], tolerances: Mapping[str, float]
+) -> tuple[Comparison, ...]:
+    """Each measurement and each curve of `record`, but for what is time, beside that of `result`, which comes from `source`.
+
+    What has no tolerance of its own must be the same to the bit where the kind of processor, the threads and the versions of
+    libraries are those of the record, and is not judged elsewhere. Of a curve, the point that is farthest off stands for all.
+    """
+    alike = all(record.provenance.get(fact) == source.get(fact) for fact in ("device", "threads", "versions"))
+    usual = 0.0 if alike else None
+    found = [
+        Comparison(name, value, result.measurements.get(name, math.nan), tolerances.get(name, usual))
+        for name, value in record.measurements.items()
+        if not name.endswith(TIMES)
+    ]
+    for name, curve in record.curves.items():
+        now = result.curves.get(name, [])
+        points = [*zip(curve, now, strict=False), *((value, math.nan) for value in curve[len(now) :])]
+        if points:
+            then, again = max(points, key=_gap)
+            found.append(Comparison(f"curve {name}", then, again, usual))
+    return tuple(found)
+
+
+def _gap(point: tuple[float, float]) -> float:
+    then, now = point
+    return math.inf if math.isnan(now) else abs(now - then)
 
 
 def keep(store: Store, record: Record, check: Check) -> None:

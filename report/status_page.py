@@ -90,9 +90,15 @@ def checks_table(store: Store) -> Table:
         for record, check in verification.checks(store, paper):
             commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
             name = label(cells[record.key]) if record.key in cells else record.key
-            for found in check.comparisons:
+            shown = [one for one in check.comparisons if one.tolerance or not one.agrees]
+            others = [one for one in check.comparisons if one not in shown]
+            for found in shown:
                 numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
                 measured = literal(found.name.replace("_", " "))
-                rows.append([name, measured, *numbers, f"{found.tolerance:g}", found.words, *commits])
+                tolerance = "–" if found.tolerance is None else f"{found.tolerance:g}"
+                rows.append([name, measured, *numbers, tolerance, found.words, *commits])
+            if others:
+                same = sum(one.now == one.recorded for one in others)
+                rows.append([name, f"{len(others)} others", *["–"] * 3, f"{same} the same", *commits])
     head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
     return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])

@@ -460,18 +460,22 @@ def test_verify_recomputes_with_fresh_training_and_finds_the_same(
         file.write_bytes(b"damaged")
     outcome = cli("verify", *computed, "--sample", "1", "--threads", "1")
     assert outcome.rc == 0, outcome.stderr
-    first, *lines, total = outcome.stdout.splitlines()
+    first, *lines, counted, total = outcome.stdout.splitlines()
     (path,) = records
     assert first.startswith(path.stem) and total == "1 cells verified, 0 measurements differ"
     measured = json.loads(records[path])["measurements"]
-    compared = [name for name in harakeh.TOLERANCES if name in measured]
+    compared = [name for name in measured if name in harakeh.TOLERANCES]
     assert [line.split()[0] for line in lines] == compared and {"accuracy", "adversarial_accuracy"} <= set(compared)
     assert all(line.endswith("now   the same") for line in lines)
     kept = {path: path.read_bytes() for path in store.root.rglob("*.json") if verification.FOLDER not in path.parts}
     assert kept == records  # of these it changes none
     ((record, check),) = verification.checks(store, "harakeh")
     assert record.key == path.stem and check.provenance["seconds"] > 0
-    assert [(found.name, found.now) for found in check.comparisons] == [(name, measured[name]) for name in compared]
+    whole = [(name, value) for name, value in measured.items() if not name.endswith("_seconds")]
+    assert [(found.name, found.now) for found in check.comparisons[: len(whole)]] == whole
+    assert {one.name for one in check.comparisons[len(whole) :]} == {f"curve {name}" for name in record.curves}
+    assert counted == f"    of {len(check.comparisons)} measurements and curves {len(check.comparisons)} are the same"
+    assert not any(one.tolerance for one in check.comparisons if one.name not in harakeh.TOLERANCES)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,23 @@ def test_a_record_that_is_there_with_other_content_refuses_the_archive(
     assert contents(there) == before, "nothing of a refused archive is written"
 
 
+def test_an_archive_whose_records_find_no_room_adds_none(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, there, written = tmp_path / "records.tar.gz", Store(tmp_path / "there"), list[int]()
+    pack(records(full), full, path)
+
+    def fsync(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(BadValue, match=rf"^{path}: its records cannot be written, none is added \(.*No space left"):
+        unpack(path, there)
+    assert contents(there) == {} and len(written) == 3
+
+
 def test_a_damaged_record_refuses_the_archive(full: Store, tmp_path: Path) -> None:
     members = contents(full)
     name = sorted(members)[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from facts import facts
@@ -30,7 +31,7 @@ def recorded(store: Store, **measurements: float) -> Record:
 
 
 def checked(store: Store, record: Record, **now: float) -> Check:
-    check = Check(verification.compare(record, Result(now, {}), TOLERANCES), facts(commit="def0"))
+    check = Check(verification.compare(record, Result(now, {}), {}, TOLERANCES), facts(commit="def0"))
     verification.keep(store, record, check)
     return check
 
@@ -50,12 +51,28 @@ def test_a_number_agrees_up_to_its_tolerance(now: float, agrees: bool, words: st
     assert found.agrees == agrees and found.words == words
 
 
-def test_what_has_a_tolerance_and_was_recorded_is_compared(store: Store) -> None:
-    record = recorded(store, accuracy=90.0, fooling_rate=50.0, training_seconds=7.0)
-    found = verification.compare(
-        record, Result({"accuracy": 90.0, "fooling_rate": 61.0, "absent": 1.0}, {}), TOLERANCES
-    )
-    assert [(c.name, c.agrees) for c in found] == [("accuracy", True), ("fooling_rate", False)]
+HERE = {"device": "a processor", "threads": 1, "versions": {"torch": "2"}}
+
+
+@pytest.mark.parametrize(("there", "judged"), [({}, True), ({"device": "another"}, False), ({"threads": 2}, False)])
+def test_all_that_was_recorded_is_compared(there: dict[str, Any], judged: bool, store: Store) -> None:
+    """To the bit on a machine that is the same, and told on another; what has a tolerance by that, and time not at all."""
+    measured = {"accuracy": 90.0, "fooling_rate": 50.0, "l2": 1.5, "queries": 7.0, "gone": 1.0, "training_seconds": 7.0}
+    curves = {"epsilon": [0.0, 0.1], "accuracy": [90.0, 50.0, 10.0], "short": [1.0, 2.0], "gone": [1.0], "none": []}
+    record = store.put(CELL, Result(measured, curves), facts() | HERE)
+    now = measured | {"fooling_rate": 61.0, "l2": 1.5 + 1e-12, "training_seconds": 9.0, "absent": 1.0}
+    after = curves | {"accuracy": [90.0, 51.0, 8.0], "short": [1.0]}
+    del now["gone"], after["gone"]
+    found = {one.name: one for one in verification.compare(record, Result(now, after), HERE | there, TOLERANCES)}
+    assert found.keys() == {*measured, *(f"curve {name}" for name in curves)} - {"training_seconds", "curve none"}
+    differ = {"fooling_rate", "gone", "curve short", "curve gone"} | ({"l2", "curve accuracy"} if judged else set())
+    assert {name for name, one in found.items() if not one.agrees} == differ
+    assert (found["curve accuracy"].recorded, found["curve accuracy"].now) == (10.0, 8.0), "the point farthest off"
+    assert found["accuracy"].tolerance == 1.5 and found["queries"].tolerance == (0.0 if judged else None)
+    assert found["l2"].words == ("DIFFERS by more than 0" if judged else "another machine, not judged")
+    verification.keep(store, record, Check(tuple(found.values()), facts()))
+    ((_, check),) = verification.checks(store, "harakeh")
+    assert [(one.name, one.words) for one in check.comparisons] == [(one.name, one.words) for one in found.values()]
 
 
 def test_a_check_comes_back_with_its_record(store: Store) -> None:
