@@ -8,9 +8,11 @@ does nothing to that image and says so in a `VictimWarning`; the log-odds and DL
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import BadValue, VictimWarning, check_choice, check_count
 from ..layers import only_input_gradients
@@ -19,7 +21,7 @@ from ..uncertainty import Victim
 from . import ball, perturb
 from .checks import check_answers, check_attack, check_budget, check_classes, check_logits, check_steps, extent
 from .forms import Look, answer, looks
-from .pieces import in_pieces
+from .pieces import in_pieces, persist
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
@@ -112,7 +114,8 @@ def pgd(
             `epsilon`: with a random start one step of 1.25 epsilon is the fast FGSM of Wong et al. 2020.
         steps: number of steps.
         restarts: random starts that are tried. An image keeps the first from which it gets where it should, by one look at the
-            victim, or else the end of the highest loss (of a target, the lowest).
+            victim, or else the end of the highest loss (of a target, the lowest); of a random victim, whom luck may fool once,
+            all are tried, and the highest loss of those that got there counts.
         targeted: whether `y` is to be reached.
         generator: where random starts come from; None starts at `x`.
         loss: see `fgsm`.
@@ -145,20 +148,16 @@ def pgd(
             adversarial = ball.keep(x, radius, norm, bounds, moved)
         return adversarial
 
-    def value(x: Tensor, y: Tensor) -> Tensor:
-        return _value(victim, x, y, loss, targeted=targeted)
+    def attempt(left: Tensor, run: int) -> tuple[Tensor, Tensor]:
+        ends = in_pieces(walk, victim, *(part[left] for part in (x, y, radius, length, start())))
+        return ends, in_pieces(partial(_missing, victim, loss, targeted), victim, ends, y[left])
 
     with only_input_gradients(victim):
-        found = in_pieces(walk, victim, x, y, radius, length, start())
-        tell_of_zeros(torch.cat(stuck), loss)
-        best = in_pieces(value, victim, found, y) if restarts > 1 else radius
-        for _ in range(1, restarts):
-            if len(left := (best < torch.inf).nonzero().flatten()) == 0:
-                break
-            again = in_pieces(walk, victim, *(part[left] for part in (x, y, radius, length, start())))
-            valued = in_pieces(value, victim, again, y[left])
-            better = valued > best[left]
-            found[left[better]], best[left[better]] = again[better], valued[better]
+        if restarts == 1:
+            found = in_pieces(walk, victim, x, y, radius, length, start())
+        else:
+            found = persist(victim, x, x.new_full((len(x),), torch.inf), restarts, attempt)
+    tell_of_zeros(torch.cat(stuck)[: len(x)], loss)
     return found
 
 
@@ -185,13 +184,13 @@ def _ascent(victim: nn.Module, loss: str, norm: str, *, targeted: bool, bounds: 
     return ascend
 
 
-def _value(victim: nn.Module, x: Tensor, y: Tensor, loss: str, *, targeted: bool) -> Tensor:
-    """What each image is worth to the attack (n,), by one look: infinitely much where it has succeeded, else its loss."""
+def _missing(victim: nn.Module, loss: str, targeted: bool, x: Tensor, y: Tensor) -> Tensor:
+    """How far images are from success (n,), by one look: negative if they are there, in either case less the higher the loss."""
     with torch.no_grad():
         shown = looks(victim, x)
-        each = LOSSES[loss](shown.permute(1, 2, 0), y[:, None].expand(-1, len(shown))).mean(1)
+        each = LOSSES[loss](shown.permute(1, 2, 0), y[:, None].expand(-1, len(shown))).mean(1) * (-1 if targeted else 1)
         reached = (answer(victim, shown).argmax(1) == y) == targeted
-    return torch.where(reached, torch.inf, -each if targeted else each)
+    return torch.where(reached, -1 - F.softplus(each), F.softplus(-each))
 
 
 def _per_draw(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -179,13 +179,8 @@ def test_images_are_taken_in_plain_storage_whatever_the_layout_of_a_split(
     assert x.stride() == (channels * 63, 63, 9, 1) and torch.equal(x, pixels[[3, 1]].float() / 255)
 
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "fgsm": {"epsilon": 0.1},
-    "pgd": {"epsilon": 0.1, "step_size": 0.05, "steps": 3},
-    "pgd_aware": {"epsilon": 0.1, "step_size": 0.05, "steps": 2, "score": "entropy", "draws": 3},
-    "carlini_wagner": {"iterations": 3, "search_steps": 2},
-    "jsma": {"gamma": 0.01},
-}
+SHORT: dict[str, dict[str, Any]] = {"pgd": {"steps": 3}, "pgd_aware": {"steps": 2, "draws": 3}, "apgd": {"steps": 2}}
+SHORT |= {"carlini_wagner": {"epsilon": 2.0, "iterations": 3}, "jsma": {"epsilon": 40}, "square": {"queries": 5}}
 
 
 @pytest.mark.parametrize("estimator", ["none", "epistemic"])
@@ -195,8 +190,9 @@ def test_a_network_that_views_is_attacked_with_gradients(
 ) -> None:
     x, y = digits
     victim = estimate(estimator, classic, generator=generator(), draws=3)
-    for one in [victim] if attack == "pgd_aware" else [victim, classic]:
-        adversarial = evasion.ATTACKS[attack](one, x, y, **SETTINGS[attack])
+    settings: dict[str, Any] = {"epsilon": 0.1, "generator": generator(), **SHORT.get(attack, {})}
+    for one in (victim, classic):
+        adversarial = evasion.ATTACKS[attack](one, x, y, **settings)
         assert classic(adversarial).shape == (4, 10)
     assert judge(victim, x, draws=4).answer.shape == (4,)
 
