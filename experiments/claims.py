@@ -19,7 +19,7 @@ from typing import Any, cast
 from experiments import published as printed
 from experiments.published import FOLDER, Published, file_of
 from experiments.rules import REST, RULES, Kind, Part, Sentence, Statistic
-from lib.errors import BadValue, check_choice, check_number
+from lib.errors import BadValue, check_choice, check_kind, check_number, shown
 
 
 @cache
@@ -32,7 +32,7 @@ def load(paper: str, *, folder: Path = FOLDER) -> list[Sentence]:
     """
     numbers = printed.load(paper, folder=folder)
     found = [
-        _sentence(entry, numbers, where=f"{paper}.toml, sentence {entry.get('id', f'number {position}')!r}")
+        _sentence(entry, numbers, where=f"{paper}.toml, sentence {shown(entry.get('id', f'number {position}'))}")
         for position, entry in enumerate(_read(paper, folder=folder).get("sentence", []), start=1)
     ]
     names = [name for one in found for name in (one.id, *(part.id for part in one.parts if part.id != one.id))]
@@ -56,7 +56,7 @@ def tolerances(paper: str, *, folder: Path = FOLDER) -> dict[str, float]:
     names = printed.load(paper, folder=folder)
     for pattern in table:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise BadValue(f"{where}: expected patterns of published ids, got {pattern!r}, which matches none")
+            raise BadValue(f"{where}: expected patterns of published ids, got {shown(pattern)}, which matches none")
     chosen: dict[str, float] = {}
     for name in names:
         patterns = [pattern for pattern in table if fnmatchcase(name, pattern)]
@@ -73,16 +73,18 @@ def _read(paper: str, *, folder: Path) -> dict[str, Any]:
         raise BadValue(f"{paper}: no claims are declared, expected them in {path}")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, tables in tables in tables
         raise BadValue(f"{path}: expected TOML, got {error}") from error
     if unknown := sorted(content.keys() - {"sentence", "tolerance"}):
-        raise BadValue(f"{path}: expected only [tolerance] and [[sentence]], got {unknown}")
-    entries = content.get("sentence", [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise BadValue(f"{path}, sentence: expected [[sentence]] tables, got {entries!r}")
-    if not isinstance(table := content.get("tolerance", {}), dict):
-        raise BadValue(f"{path}, tolerance: expected a [tolerance] table, got {table!r}")
+        raise BadValue(f"{path}: expected only [tolerance] and [[sentence]], got {shown(unknown)}")
+    _check_tables(content.get("sentence", []), f"{path}, sentence", "[[sentence]]")
+    check_kind(f"{path}, tolerance", content.get("tolerance", {}), dict, "a [tolerance] table")
     return content
+
+
+def _check_tables(entries: object, where: str, expected: str) -> None:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadValue(f"{where}: expected {expected} tables, got {shown(entries)}")
 
 
 def _sentence(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Sentence:
@@ -91,8 +93,9 @@ def _sentence(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, whe
     _check_keys(entry, {"id", "quote", "where", content}, where=where)
     for key in entry.keys() - {"part"}:
         if not isinstance(entry[key], str) or not entry[key].strip():
-            raise BadValue(f"{where}, {key}: expected words, got {entry[key]!r}")
+            raise BadValue(f"{where}, {key}: expected words, got {shown(entry[key])}")
     words = {key: entry[key] for key in entry if key != "part"}
+    _check_tables(entry.get("part", []), f"{where}, part", "[[sentence.part]]")
     templates = [{"id": entry["id"], **template} for template in entry.get("part", [])]
     parts = [part for template in templates for part in _parts(template, numbers, where=where)]
     if len({part.id for part in parts}) != len(parts) or (
@@ -107,16 +110,22 @@ def _check_keys(
 ) -> None:
     missing, unknown = sorted(needed - entry.keys()), sorted(entry.keys() - needed - allowed)
     if missing or unknown:
-        raise BadValue(f"{where}: expected {sorted(needed)}; it lacks {missing} and adds {unknown}")
+        raise BadValue(f"{where}: expected {sorted(needed)}; it lacks {missing} and adds {shown(unknown)}")
 
 
 def _parts(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Iterator[Part]:
     """The parts that a ``[[sentence.part]]`` stands for: one, or one for every choice of the words of its `each`."""
     words = dict(entry)
-    each = words.pop("each", {})
+    each = check_kind(f"{where}, each", words.pop("each", {}), dict, "a table of lists of words")
+    if not all(isinstance(one, list) and all(isinstance(word, str) for word in one) for one in each.values()):
+        raise BadValue(f"{where}, each: expected a table of lists of words, got {shown(each)}")
     for choice in product(*each.values()):
         chosen = dict(zip(each, choice, strict=True))
-        yield _part(_filled(words, chosen), numbers, where=where)
+        try:
+            filled = _filled(words, chosen)
+        except (LookupError, ValueError, AttributeError) as error:
+            raise BadValue(f"{where}: expected in braces only words of `each`, {shown(list(each))}") from error
+        yield _part(filled, numbers, where=where)
 
 
 def _filled(content: Any, chosen: Mapping[str, str]) -> Any:
@@ -131,7 +140,7 @@ def _filled(content: Any, chosen: Mapping[str, str]) -> Any:
 
 def _part(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: str) -> Part:
     """One part as declared."""
-    where = f"{where}, part {entry.get('id')!r}"
+    where = f"{where}, part {shown(entry.get('id'))}"
     kind = cast(Kind, check_choice(f"{where}, kind", entry.get("kind"), RULES))
     limit = RULES[kind].limit
     needed = {"id", "kind", "cells"} | (set() if limit is None else {limit})
@@ -139,7 +148,8 @@ def _part(entry: Mapping[str, Any], numbers: Mapping[str, Published], *, where: 
     cells = _cells(entry["cells"], RULES[kind].cells, numbers, where=f"{where}, cells")
     points = {} if limit is None else {"limit": check_number(f"{where}, {limit}", entry[limit], low=0)}
     statistic = check_choice(f"{where}, statistic", entry.get("statistic", "mean"), ("mean", "range"))
-    part = Part(entry["id"], kind, cells, statistic=cast(Statistic, statistic), printed=entry.get("printed"), **points)
+    printed = {name: check_number(f"{where}, {name}", value) for name, value in entry.items() if name == "printed"}
+    part = Part(str(entry["id"]), kind, cells, statistic=cast(Statistic, statistic), **printed, **points)
     # A part that the paper's own numbers contradict is a slip in the ids or in the limit.
     known = part.expected(numbers)
     if kind in ("value", "difference") and known is None:
@@ -159,8 +169,8 @@ def _cells(
     """The cells of a part, each as a tuple of ids."""
     groups = [cell if isinstance(cell, list) else [cell] for cell in cells] if isinstance(cells, list) else []
     if len(groups) not in counts or [] in groups or len(set(map(str, groups))) != len(groups):
-        raise BadValue(f"{where}: expected {' or '.join(map(str, counts))} different published ids, got {cells!r}")
+        raise BadValue(f"{where}: expected {' or '.join(map(str, counts))} different published ids, got {shown(cells)}")
     for name in (name for group in groups for name in group):
         if not isinstance(name, str) or ("?" not in name and name.removeprefix(REST) not in numbers):
-            raise BadValue(f"{where}: expected published ids such as {next(iter(numbers))!r}, got {name!r}")
+            raise BadValue(f"{where}: expected published ids such as {next(iter(numbers))!r}, got {shown(name)}")
     return tuple(map(tuple, groups))
