@@ -215,4 +215,4 @@ def test_whatever_is_in_a_file_is_used_or_refused(name: str) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("name", FUZZ)
 def test_whatever_is_in_many_files_is_used_or_refused(name: str) -> None:
-    fuzz(name, 5000)
+    fuzz(name, 1000)
