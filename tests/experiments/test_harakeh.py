@@ -19,6 +19,7 @@ from torch import Tensor
 from experiments import papers
 from experiments.papers import harakeh
 from experiments.papers.harakeh import CW, FGSM, JSMA, BlackBox, Cell, Gradient, targeted, victims
+from experiments.papers.harakeh.aborting import AbortingCW
 from experiments.papers.harakeh.black_box import substitute_config
 from experiments.papers.harakeh.gradient import attack_all, loss_after, zero_gradients
 from experiments.records import Result, key_of, settings
@@ -68,6 +69,7 @@ TARGETED: dict[str, Any] = {"form": "expectation", "attack_runs": 3, "judges": 7
 OTHER: dict[type[Cell], dict[str, Any]] = {
     FGSM: {"epsilon": 0.1, "curve_epsilons": (0.0, 0.3), "curve_size": 500},
     CW: {**TARGETED, "iterations": 7, "search_steps": 2, "constant": 1.0, "attack_rate": 0.2, "confidence": 5.0},
+    AbortingCW: {**TARGETED, "iterations": 7, "constant": 1.0, "attack_rate": 0.2, "confidence": 5.0},
     JSMA: {**TARGETED, "theta": 0.5, "gamma": 0.2},
     BlackBox: {
         "epsilon": 0.1,

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
+from experiments.papers.galinkin import matching
 from experiments.papers.galinkin.evasion import Evasion
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
@@ -101,12 +102,23 @@ def _others(profile: str) -> Pairs:
     changed, smoke = partial(wanted, CHANGED), profile == "smoke"
     for one in variants(profile):
         rare, small = {**one, "dropout": RARE}, one["network"] == "lenet5"
+        if small and (one["bayesian"] or not smoke):
+            yield from changed(*matching.search(profile, one))
+        if small:
+            yield from changed(*_matched(one), seeds=SEEDS)
         if small and not (smoke and one["bayesian"]):
             yield from changed(*[*_changed(one)][:: 2 if smoke else 1])
         if one["bayesian"] and not smoke:
             yield from changed(*_written(rare), _membership(rare), seeds=SEEDS if small else 1, later="more seeds")
             if not small:  # while it is watched its dropout is off, which batch norm does not bear
                 yield from changed(replace(_membership(one), patience=0))
+
+
+def _matched(one: dict[str, Any]) -> Iterator[Cell]:
+    """What the text describes, of a LeNet-5 that has the paper's clean accuracy, once the search has told how to train it."""
+    for part, cells in (("whole", _written(one)), ("target", [_membership(one)])):
+        if candidate := matching.MATCHED.get((one["dataset"], one["bayesian"], part)):
+            yield from (replace(cell, **matching.settings(candidate)) for cell in cells)
 
 
 def _changed(one: dict[str, Any]) -> Iterator[Cell]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from experiments.papers.galinkin import matching
 from experiments.papers.galinkin.evasion import Evasion
 from experiments.papers.galinkin.grid import MEMBERSHIP_CODE, OVERFITTED, RARE
 from experiments.papers.galinkin.membership import Membership
@@ -40,6 +41,8 @@ READINGS = (
     Reading("aware", "within a limit, aware of noise", settings={"aware": True}, quantities=WITHIN),
     Reading("reduced", "as written, ResNet-18 attacked at `reduced`", ("reduced",), quantities=SUCCESS),
     Reading("coded_reduced", "as coded, ResNet-18 attacked at `reduced`", ("reduced",), AS_CODED, quantities=CODED),
+    # Where its search is on record: a LeNet-5 trained to the clean accuracy that the paper printed.
+    *([Reading("matched", "LeNet-5 with the paper's accuracy", quantities=SUCCESS)] if matching.MATCHED else []),
     # How an attack sees a victim with dropout.
     _beside("off", "dropout off", answers="off"),
     _beside("mean", "mean of T, naive"),
@@ -70,7 +73,7 @@ MEASURED = frozenset(
     "accuracy train_accuracy training_epochs watched_loss started found success success_vote success_within "
     "success_one_answer_within success_targeted success_untargeted first_label_right median_distance answers passes calls "
     "targeted membership membership_as_coded tpr fpr auc auc_as_coded advantage tpr_at_1pct tpr_at_01pct control "
-    "control_auc odds_auc odds_membership odds_tpr_at_1pct odds_tpr_at_01pct".split()
+    "validation_accuracy control_auc odds_auc odds_membership odds_tpr_at_1pct odds_tpr_at_01pct".split()
 )
 
 
@@ -113,6 +116,8 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
         if kind is Evasion:
             settings["aware"] = bayesian and one.settings.get("aware", False)
         at_paper = network != "resnet18" or kind is Membership
+        if one.name == "matched":
+            settings |= matching.settings(matching.MATCHED[dataset, bayesian, "whole" if kind is Evasion else "target"])
         return Source(
             settings | {"answers": answers},
             measurement,
@@ -120,7 +125,7 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
             10_000 if quantity == "accuracy" else None,
         )
 
-    if not measurement:
+    if not measurement or (one.name == "matched" and network != "lenet5"):
         return []
     membership = source(Membership, "membership", adversary="salem", features="top3")
     if quantity == "membership":

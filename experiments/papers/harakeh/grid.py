@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
+from experiments.papers.harakeh.aborting import AbortingCW
 from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from experiments.papers.harakeh.gradient import Gradient
@@ -55,6 +56,7 @@ LESS: dict[str, dict[type[Cell], dict[str, Any]]] = {
     "smoke": {
         FGSM: {"test_size": 50, "curve_size": 30, "curve_epsilons": (0.0, 0.1, 0.3)},
         CW: {"attack_runs": 1, "iterations": 5, "judges": 5},
+        AbortingCW: {"attack_runs": 1, "iterations": 10, "judges": 5},
         JSMA: {"attack_runs": 1, "gamma": 0.004, "judges": 5},
         BlackBox: {"judges": 5, "held_out": 20, "rounds": 2, "substitute_epochs": 2, "judged": 20, "test_size": 60},
         Gradient: {"test_size": 20, "steps": 2, "loss_size": 5, "judges": 5},
@@ -127,6 +129,8 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
     targeted = [_cell(kind, one, estimator=e, form=form) for kind in (CW, JSMA) for form in forms for e in RANDOM]
     within = [cell for estimator in ESTIMATORS for cell in _within_budget(one, estimator)]
     yield from wanted("other forms", *targeted, *within, seeds=seeds, later=later)
+    if one["network"] == "basic_cnn" and not cheap:
+        yield from wanted("other forms", *_aborting(one), seeds=SEEDS)
     if not tutorial:
         yield from wanted("aware attacks", *_aware(one, ESTIMATORS), seeds=seeds, later=later)
     if dense or cheap:  # M = 5 networks a seed
@@ -136,6 +140,14 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
         yield from wanted("aware attacks", *_aware(five, ["ensemble"]), seeds=seeds, later="more seeds")
         if one["dataset"] == "mnist":
             yield from wanted("other forms", *_within_budget(five, "ensemble"))
+
+
+def _aborting(one: dict[str, Any]) -> list[Cell]:
+    """CW with the tutorial's switch, through one draw, as he may have run it, and through the mean."""
+    if one["profile"] == "smoke":
+        return [_cell(AbortingCW, one, estimator="epistemic")]
+    random = [_cell(AbortingCW, one, estimator=name, form=form) for name in RANDOM for form in ("one_draw", "mean")]
+    return [_cell(AbortingCW, one, estimator="none"), *random]
 
 
 def _within_budget(one: dict[str, Any], estimator: str, forms: Iterable[str] = FORMS) -> list[Cell]:

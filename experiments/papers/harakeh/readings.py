@@ -17,6 +17,10 @@ READINGS = (
     Reading("expectation", "text's network, expectation", settings={"form": "expectation"}, by_dataset=TEXT),
     Reading("tutorial", "tutorial's network", by_dataset=TUTORIAL),
     Reading("reduced", "`reduced`", ("reduced",), by_dataset=REDUCED),
+    # The first form and the tutorial's own switch: how he ran CW, as far as it can be known.
+    Reading(
+        "aborting", "text's network, CW aborting early", settings={"form": "one_draw"}, by_dataset=TEXT, judged=False
+    ),
     Reading("dense", "fully connected", by_dataset={"mnist": {"network": "fully_connected"}}, judged=False),
 )
 # The epsilon beside the curve, the scores of uncertainty, and the judges by a vote of fresh draws stand beside what he measured.
@@ -26,7 +30,7 @@ MEASURED = frozenset(
     "outside sigma adversarial_sigma auroc_entropy auroc_mutual_information auroc_variance queries source_accuracy "
     "substitute_accuracy substitute_agreement white_box_accuracy black_box_accuracy untrained_accuracy".split()
 )
-ATTEMPTS = {"cw": 10, "jsma": 9}  # targets that an image is aimed at
+ATTEMPTS = {"cw": 10, "cw_aborting": 10, "jsma": 9}  # targets that an image is aimed at
 RANDOM = ("epistemic", "aleatoric")  # victims whose answers are
 
 
@@ -42,6 +46,8 @@ def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     dataset, attack, estimator, quantity = [*path, ""][:4]
     if quantity == "accuracy" and attack in ("cw", "jsma"):
         attack = "fgsm"
+    if attack == "cw" and one.name == "aborting":
+        attack = "cw_aborting"
     found: dict[str, Any] = {"dataset": dataset, **one.by_dataset[dataset], "estimator": estimator, "attack": attack}
     form = one.settings.get("form", "mean")
     if attack == "fgsm" and quantity not in ("", "accuracy"):
@@ -64,6 +70,6 @@ def _settings(found: Mapping[str, Any], form: str, quantity: str) -> dict[str, A
     if found["attack"] == "aware":  # of the score that its quantity judges
         return {"form": "expectation", "steps": 20, "score": quantity.removeprefix("auroc_")}
     steps = {"steps": found.get("steps", 20)} if found["attack"] == "pgd" else {}
-    if found["attack"] not in ("pgd", "cw", "jsma"):
+    if found["attack"] not in ("pgd", "cw", "cw_aborting", "jsma"):
         return steps
     return {**steps, "form": form if found["estimator"] in RANDOM else "mean"}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, OneOf, Result, Share, checked, within
-from experiments.papers.harakeh.victims import Cell, in_batches
+from experiments.papers.harakeh.victims import Attack, Cell, in_batches
 from experiments.run import Bench
 from lib import data, detection
 from lib.errors import BadValue
@@ -50,16 +50,20 @@ class Targeted(Cell):
         classes = len(bench.dataset.classes)
         sources = one_of_each_class(bench.dataset.test, classes, self.attack_runs).flatten()
         x, labels = bench.test().take(sources.to(bench.device))
-        which, targets = aims(labels, classes, own=isinstance(self, CW))
+        which, targets = aims(labels, classes, own=not isinstance(self, JSMA))
         attack = partial(self.on, Look(victim, self.form, draws=self.draws))
         with bench.attacking():
-            adversarial = in_batches(self, attack, x[which], targets, progress=bench.progress)
+            adversarial = self.attacked(attack, x[which], targets, progress=bench.progress)
         found, clean = (judge(victim, images, draws=self.judges) for images in (adversarial, x))
         measured = success(found, targets, labels[which], runs=self.attack_runs)
         measured |= norms(x[which], adversarial, found.answer == targets)
         told_apart, curves = detection.by_scores(clean.scores, found.scores)
         source = {"source_accuracy": percent(clean.answer == labels)}
         return Result(measured | told_apart | source | {"test_points": float(len(targets))}, curves)
+
+    def attacked(self, attack: Attack, x: Tensor, targets: Tensor, *, progress: bool) -> Tensor:
+        """What the attack makes of all runs; its results do not depend on the batch."""
+        return in_batches(self, attack, x, targets, progress=progress)
 
     def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
         """The attack on a batch."""

@@ -1,0 +1,87 @@
+"""The search for a LeNet-5 with the paper's clean accuracy: its rule, its cells, and that what it chose is what stands."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments import claims, papers, published
+from experiments.execution import Job
+from experiments.papers.galinkin import matching
+from experiments.papers.galinkin.matching import MATCHED, Matching, best, candidates
+from experiments.records import Store
+from experiments.run import result_of
+
+CELLS = [cell for cell in papers.get("galinkin").grid("paper") if isinstance(cell, Matching)]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "chosen"),
+    [
+        ({(0.5, 6): 50.0, (0.2, 6): 57.0, (0.05, 6): 58.4}, (0.2, 6)),  # both within 3: the higher rate
+        ({(0.2, 6): 56.0, (0.2, 25): 58.0, (0.2, 50): 60.0}, (0.2, 25)),  # the nearest of a rate
+        ({(0.5, 50): 40.0, (0.05, 6): 50.0}, (0.05, 6)),  # none within 3: the nearest
+        ({(0.5, 6): 55.4, (0.05, 6): 58.4}, (0.5, 6)),  # the end of the tolerance counts
+    ],
+)
+def test_the_highest_rate_within_the_tolerance_is_chosen(
+    accuracies: dict[tuple[float, int], float], chosen: tuple[float, int]
+) -> None:
+    assert best(accuracies, paper=58.4, tolerance=3.0001) == chosen
+
+
+@given(st.dictionaries(st.sampled_from(candidates(True)), st.floats(0, 100), min_size=1))
+def test_nothing_outside_the_tolerance_is_chosen_if_something_is_inside(found: dict[tuple[float, int], float]) -> None:
+    chosen = best(found, paper=58.4, tolerance=3.0)
+    inside = [one for one, accuracy in found.items() if abs(accuracy - 58.4) <= 3]
+    assert chosen in (inside or found) and chosen[0] == max(one[0] for one in inside or [chosen])
+
+
+def test_every_lenet5_is_searched_for_each_of_its_parts() -> None:
+    groups: dict[tuple[str, bool, str], list[tuple[float, int]]] = {}
+    for cell in CELLS:
+        assert (cell.network, cell.seed, cell.patience, cell.stop_on) == ("lenet5", 0, 0, "validation")
+        groups.setdefault((cell.dataset, cell.bayesian, cell.part), []).append((cell.dropout, cell.epochs))
+    assert len(groups) == 8
+    assert all(sorted(found) == sorted(candidates(bayesian)) for (_, bayesian, _), found in groups.items())
+
+
+def test_what_stands_is_what_the_records_say() -> None:
+    """Once all cells of a search have records, its choice stands in `MATCHED`, and nothing else does."""
+    found: dict[tuple[str, bool, str], dict[tuple[float, int], float]] = {}
+    store = Store()
+    for cell in CELLS:
+        if record := store.get(cell):
+            accuracies = found.setdefault((cell.dataset, cell.bayesian, cell.part), {})
+            accuracies[cell.dropout, cell.epochs] = record.measurements["validation_accuracy"]
+    for victim, chosen in MATCHED.items():
+        dataset, bayesian, _ = victim
+        assert len(found[victim]) == len(candidates(bayesian)), f"{victim} has not been searched"
+        name = f"{dataset}/lenet5/{'bayesian' if bayesian else 'plain'}/accuracy"
+        paper, tolerance = published.load("galinkin")[name].value, claims.tolerances("galinkin")[name]
+        assert chosen == best(found[victim], paper=paper, tolerance=tolerance), victim
+    assert len(MATCHED) in (0, 8)
+
+
+def test_a_victim_that_was_matched_brings_its_cells_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = importlib.import_module("experiments.papers.galinkin.grid")
+    one = next(one for one in grid.variants("paper") if one["bayesian"] and one["network"] == "lenet5")
+    assert list(grid._matched(one)) == []
+    monkeypatch.setattr(
+        matching, "MATCHED", {("mnist", True, "whole"): (0.2, 12), ("mnist", True, "target"): (0.05, 25)}
+    )
+    cells = list(grid._matched(one))
+    assert [(cell.attack, cell.dropout, cell.epochs, cell.patience) for cell in cells] == [
+        ("hop_skip_jump", 0.2, 12, 0),
+        ("boundary", 0.2, 12, 0),
+        ("membership", 0.05, 25, 0),
+    ]
+
+
+def test_the_smoke_cell_measures_on_what_was_held_out() -> None:
+    (cell,) = (cell for cell in papers.get("galinkin").grid("smoke") if isinstance(cell, Matching))
+    found = result_of(cell, Job()).measurements
+    assert 0 <= found["validation_accuracy"] <= 100 and "accuracy" not in found
