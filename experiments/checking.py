@@ -1,4 +1,6 @@
-"""What the commands do that check records: `verify` recomputes some, `gate` asks whether the code still gives them.
+"""What the commands do that check records.
+
+`verify` recomputes some, `gate` asks whether the code still gives them, `history` whether somebody changed them.
 
 Exit status as in `commands`.
 """
@@ -13,6 +15,7 @@ from typing import get_args
 
 from experiments import costs, equivalence, execution, papers, provenance, verification
 from experiments import gate as behaviour
+from experiments import history as past
 from experiments.commands import cells_of, recorded, store_of, threads_of
 from experiments.records import Store
 from experiments.selection import label
@@ -47,6 +50,21 @@ def verify(options: argparse.Namespace) -> int:
         differing += sum(not found.agrees for found in compared)
     print(f"{len(sample)} cells verified, {differing} measurements differ")
     return 1 if differing else 0
+
+
+def history(options: argparse.Namespace) -> int:
+    """Print the records that were replaced or removed and have no note of why, or add that note."""
+    found = past.unexplained(past.ROOT)
+    if options.why is None:
+        for one in found:
+            print(f"replaced without a note: {one}")
+    elif options.why.strip() and found:
+        past.note(found, options.why, past.ROOT)
+    else:
+        raise BadValue(f"--why: expected a reason for replaced records, got {options.why!r} and {len(found)} records")
+    left = past.unexplained(past.ROOT)
+    print(f"{len(past.replaced(past.ROOT))} records were replaced, {len(left)} of them without a note in {past.NOTES}")
+    return 1 if left else 0
 
 
 def gate(options: argparse.Namespace) -> int:

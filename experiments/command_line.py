@@ -1,4 +1,5 @@
-"""The command line: python -m experiments plan | run | status | show | coverage | verify | pack | unpack | gate | infer.
+"""The command line: python -m experiments plan | run | status | show | coverage | verify | history | pack | unpack |
+gate | infer.
 
 Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line, 130 interrupted.
 """
@@ -57,6 +58,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--sample": {"type": int, "default": 1, "metavar": "N", "help": "how many (default: 1)"},
     "--draw": {"type": int, "default": 0, "metavar": "S", "help": "which sample: the seed of its draw (default: 0)"},
     "--records": {"action": "store_true", "help": "the commits of records instead: which of them give today's"},
+    "--why": {"metavar": "REASON", "help": "add a note with this reason for those that have none"},
     "address": {"nargs": "*", "metavar": "ADDRESS", "help": "such as harakeh:text:mnist/cw/epistemic/fooling_rate"},
     "archive": {"type": place, "metavar": "RECORDS.tar.gz"},
     "base": {"nargs": "?", "metavar": "BASE", "help": f"a commit (default: that in {BASE})"},
@@ -87,6 +89,7 @@ COMMANDS: list[tuple[Callable[[argparse.Namespace], int], str, str]] = [
         "base --paper --only --records",
         "compare what smoke cells measure now and by the code of a commit",
     ),
+    (checking.history, "--why", "which committed records were replaced without a note of why"),
     (commands.infer, "file", "tell members from others by a network's saved answers to both"),
 ]
 
