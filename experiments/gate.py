@@ -76,6 +76,19 @@ def compare(cells: Sequence[Any], base: str, *, root: Path = ROOT) -> list[Outco
     return [_judged(cell, *pair) for cell, *pair in zip(cells, then, now, strict=True)]
 
 
+def check_own(commit: str, root: Path = ROOT) -> None:
+    """See that a commit that a record names is one that today's code comes from: no record has others' code run.
+
+    Raises:
+        BadValue: it is not.
+    """
+    asked = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
+    if subprocess.run(asked, cwd=root, capture_output=True).returncode:
+        raise BadValue(
+            f"commit {commit} of a record: expected one from the history of this branch, which may be shallow"
+        )
+
+
 @contextmanager
 def checkout(commit: str, root: Path = ROOT) -> Iterator[Path]:
     """A folder with the files of `commit`, for a while.

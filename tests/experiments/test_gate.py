@@ -130,3 +130,17 @@ def test_the_probe_leaves_out_time_alone(tmp_path: Path) -> None:
     assert probe.answer({**settings(cell), "attack": "none"}, "experiments", tmp_path) == {
         "unknown": "no experiment has these settings"
     }
+
+
+def test_a_record_has_only_code_run_that_this_branch_comes_from(project: Path) -> None:
+    own = git(project, "rev-parse", "HEAD")
+    gate.check_own(own[:12], project)
+    git(project, "checkout", "--quiet", "-b", "theirs")
+    (project / "lib" / "theirs.py").write_text("print('theirs')\n")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "theirs")
+    theirs = git(project, "rev-parse", "HEAD")
+    git(project, "checkout", "--quiet", "-")
+    for commit in (theirs, theirs[:12], "unknown", "0" * 12):
+        with pytest.raises(BadValue, match=f"commit {commit} of a record: expected one from the history"):
+            gate.check_own(commit, project)
