@@ -13,7 +13,10 @@ from experiments.judging import measured
 from experiments.records import Store
 from report.figures.agreement import Pair
 from report.figures.bars import stacked
+from report.figures.forest import forest
+from report.forests import lines
 from report.names import DATASET_NAMES, NETWORK_NAMES
+from report.papers import harakeh, harakeh_figures
 from report.tables import Table
 
 # Whose records stand for a number: the first of these readings that has any; `reduced` is smaller than the paper's scale.
@@ -58,6 +61,12 @@ def covered(store: Store) -> Figure:
         for row in coverage.rows(store)
     }
     return stacked(rows, coverage.COLUMNS, xlabel="published numbers")
+
+
+def example(store: Store) -> Figure:
+    """Three lines of a chapter's forest plot, for the page on how to read one."""
+    title, group = list(harakeh.ANSWER.items())[1]
+    return forest(lines(store, harakeh.PAPER, {title: group}), harakeh_figures.FORMS, xlabel="percent")
 
 
 def data(found: Mapping[str, Sequence[Pair]]) -> Table:

@@ -177,6 +177,7 @@ def write_pages(store: Store, folder: Path) -> None:
     found = first_page.panels(store)
     save(agreement(found), folder / "first.svg")
     save(first_page.covered(store), folder / "coverage.svg")
+    save(first_page.example(store), folder / "example.svg")
     (folder / "first.csv").write_text(first_page.data(found).csv())
 
 

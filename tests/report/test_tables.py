@@ -311,7 +311,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
         for name in ("changed", "checks", "coverage", "words", "corrections", *benchmark_page.PAGES)
         for kind in ("md", "csv")
     }
-    assert names == made | {"first.csv", "first.svg", "coverage.svg"}
+    assert names == made | {"first.csv", "first.svg", "coverage.svg", "example.svg"}
 
 
 def test_the_pages_leave_no_figure_open(curves: Store, tmp_path: Path) -> None:
