@@ -153,9 +153,9 @@ def coverage_table(store: Store) -> Table:
     rows = []
     for one in coverage.rows(store):
         of = ", ".join([one.location, *(known[word] for word in one.words)])
-        rows.append([papers.get(one.paper).TITLE, of, *_counted(one.counts)])
-    rows.append(["all", "", *_counted(coverage.totals(store))])
-    return Table(["Paper", "Of", "Numbers", *(column.capitalize() for column in coverage.COLUMNS)], rows)
+        rows.append([f"{one.paper.capitalize()}, {of}", *_counted(one.counts)])
+    rows.append(["all", *_counted(coverage.totals(store))])
+    return Table(["Of", "Numbers", *(column.capitalize() for column in coverage.COLUMNS)], rows)
 
 
 def _counted(counts: Counter[str]) -> list[str]:

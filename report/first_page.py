@@ -11,6 +11,7 @@ from experiments.address import reading
 from experiments.contrasts import SLACK, Measured
 from experiments.judging import measured
 from experiments.records import Store
+from lib.metrics import Interval
 from report.figures.agreement import Pair
 from report.figures.bars import stacked
 from report.figures.forest import forest
@@ -42,8 +43,8 @@ def _pairs(store: Store, paper: str) -> list[Pair]:
 def _pair(printed: published.Published, name: str, ours: Measured, tolerance: float) -> Pair:
     interval = ours.interval
     low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK
-    if len(ours.values) == 1:
-        mark = "one seed"
+    if interval.n == 1:
+        mark, interval = "one seed", Interval(interval.mean, interval.mean, interval.mean, 1)
     elif low <= interval.low and interval.high <= high:
         mark = "within"
     else:
@@ -89,4 +90,6 @@ def data(found: Mapping[str, Sequence[Pair]]) -> Table:
 
 
 def _numbers(one: Pair) -> list[str]:
-    return [f"{number:.3f}" for number in (one.ours.mean, one.ours.low, one.ours.high)]
+    """Mean and interval; one seed has none."""
+    ends = (one.ours.low, one.ours.high) if one.ours.n > 1 else ()
+    return [f"{one.ours.mean:.3f}", *(f"{end:.3f}" for end in ends), *[""] * (2 - len(ends))]
