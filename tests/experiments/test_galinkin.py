@@ -832,11 +832,10 @@ def test_an_attack_is_run_with_the_settings_of_its_cell(
     evasion.attack(cell, Shade(3), grey(0.1), torch.tensor([0]))
     assert told.pop("generator").initial_seed() == evasion.seeds.derive(0, "attack")
     expected: dict[str, Any] = {"iterations": 8, "start_tries": 100}
-    if aware:
-        expected |= {"lead": 3, "check_answers": 9}
+    expected |= {"lead": 3, "check_answers": 9} if aware else {"lead": 1, "check_answers": 0}
     if attack == "hop_skip_jump":
         expected |= {"norm": "l2", "probe": 0.01, "max_evaluations": 10_000, "initial_evaluations": 100}
-        expected |= {"step_outward": False}  # the records are of points on the boundary
+        expected |= {"step_outward": False, "confirm_answers": 0}  # the records are of points on the boundary
     else:
         expected |= {"budget": evasion.BUDGET if aware else None}
     assert told == expected
