@@ -34,6 +34,7 @@ from report import benchmark_page, claims_page, forests, numbers, site, status_p
 from report.figures.looks import ESTIMATORS as ESTIMATOR_LOOKS
 from report.numbers import NOT_RUN
 from report.papers import harakeh as pages
+from report.papers import harakeh_checks
 from report.papers import harakeh_tables as shown
 from report.papers.harakeh_figures import accuracy_against_epsilon, image_pairs
 from report.prose import quote, verdicts
@@ -459,12 +460,12 @@ def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str
     box = {"black_box_accuracy": 10.0, "white_box_accuracy": 5.0}
     put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
     put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
-    (row,) = [row for row in shown.checks_table(store).rows if row[0].startswith("black box less white box")]
+    (row,) = [row for row in harakeh_checks.checks_table(store).rows if row[0].startswith("black box less white box")]
     assert row[1:] == ["2", f"{10 - white:.2f}", "0 to 100", "MNIST, basic cnn, aleatoric", holds]
 
 
 def test_checks_without_records_are_not_run(store: Store) -> None:
-    assert {row[-1] for row in shown.checks_table(store).rows} == {NOT_RUN}
+    assert {row[-1] for row in harakeh_checks.checks_table(store).rows} == {NOT_RUN}
 
 
 # --- percentages over seeds -------------------------------------------------------------------------------------------
