@@ -118,7 +118,8 @@ def _in_one_line(kind: Any, given: Mapping[str, Any], error: ValidationError) ->
     value = shown(first["input"]) if name in given else "nothing"  # of several values the first bad one
     if first["type"] == "literal_error":
         return BadValue(f"{name}: unknown {value}; expected one of {', '.join(choices(kind, name))}")
-    inside = [shown(key) for key in first["loc"][1:2] if isinstance(key, str) and key in given.get(name, ())]
+    parts = given.get(name) if isinstance(given.get(name), Mapping) else {}
+    inside = [shown(key) for key in first["loc"][1:2] if key in parts]
     expected = kind.__pydantic_fields__[name].description or "a text"
     return BadValue(f"{', '.join([name, *inside])}: expected {expected}, got {value}")
 

@@ -13,12 +13,12 @@ from experiments.cell import Flag, checked
 
 
 def matching(pattern: str, description: str) -> Any:
-    """What an annotation says of a text that is wholly of a pattern."""
-    return Field(pattern=f"^(?:{pattern})$", description=description)
+    """What an annotation says of a text of at most 1,000 characters that is wholly of a pattern."""
+    return Field(pattern=f"^(?:{pattern})$", max_length=1000, description=description)
 
 
 Name = Annotated[str, matching(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", "a name of up to 64 letters, digits and ._+-")]
-Line = Annotated[str, matching(r"[\p{L}\p{N}][^\p{C}\p{Zl}\p{Zp}]{0,199}", "one line of up to 200 characters")]
+Line = Annotated[str, matching(r"[\p{L}\p{N}][^\p{C}\p{Zl}\p{Zp}]*", "one line that begins with a letter or a digit")]
 Key = Annotated[str, matching("[0-9a-f]{12}", "twelve hexadecimal digits")]
 Commit = Annotated[str, matching(r"[0-9a-f]{4,40}\+?|unknown", "a commit, its digits with or without a +, or unknown")]
 Time = Annotated[str, matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "a time such as 2026-11-22T02:29:21+00:00")]
@@ -84,6 +84,6 @@ class Paired:
     """What a list of equivalences says of one kind of cell at one commit; `equal` is None where it was not measured."""
 
     commit: Name
-    kind: str
+    kind: Line
     equal: bool | None
-    why: str = ""
+    why: Line | Annotated[str, Field(max_length=0)] = ""

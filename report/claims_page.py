@@ -17,6 +17,7 @@ from experiments.verdicts import Verdict, Word, judge_sentence
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES
 from report.numbers import evidence
 from report.tables import Table
+from report.text import literal
 
 BEFORE = (
     ROOT / "results" / "claims_before.csv"
@@ -126,7 +127,7 @@ def _published(found: Verdict) -> str:
 def before() -> tuple[Mapping[str, str], ...]:
     """Every entry as it stood before: paper, id, word, what it has become, and a note where the rule was mended."""
     with BEFORE.open(encoding="utf-8", newline="") as lines:
-        return tuple(csv.DictReader(lines))
+        return tuple({name: literal(text) for name, text in entry.items()} for entry in csv.DictReader(lines))
 
 
 def corrections_table(store: Store) -> Table:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facts import FACTS
 
-from experiments import execution, executors
+from experiments import execution, executors, packing
+from experiments.records import Result, Store
 from experiments.selection import select
 from lib import data
 from lib.errors import BadValue
@@ -187,3 +189,24 @@ def test_the_grid_names_a_bad_paper_or_profile(value: Any) -> None:
         with pytest.raises(BadValue) as caught:
             select(*given)
         assert repr(value) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["pack", "unpack"])
+def test_a_full_disk_is_one_line(
+    command: str, cli: Cli, tmp_path: Path, store: Store, tiny_cell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = select("harakeh", "smoke", only=["attack=fgsm", "estimator=none"])[0]
+    record = store.put(cell, Result({"accuracy": 1.0}, {}), FACTS)
+    packing.pack([record], store, tmp_path / "a.tar.gz")
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    paths = {
+        "pack": ["b.tar.gz", "--profile", "smoke", "--results", store.root],
+        "unpack": ["a.tar.gz", "--results", "there"],
+    }
+    outcome = cli(command, *paths[command])
+    assert outcome.rc in (1, 2) and outcome.stderr.count("\n") == 1 and "No space left" in outcome.stderr
+    assert not list(tmp_path.glob("b.tar.gz")) and not list(tmp_path.glob("there/**/*.json"))

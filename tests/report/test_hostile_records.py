@@ -20,7 +20,7 @@ from experiments.papers import harakeh
 from experiments.records import Record, Result, Store, sealed
 from experiments.verification import Check, Comparison
 from lib.errors import BadValue
-from report import benchmark_page, cost_page, status_page, tables
+from report import benchmark_page, cost_page, status_page
 from report.tables import Table
 from report.text import literal, unmarked
 
@@ -51,8 +51,7 @@ def device(store: Store, text: str) -> list[Table]:
     for attack in ("fgsm", "cw"):
         cell = next(cell for cell in harakeh.grid("reduced") if cell.attack == attack)
         store.put(cell, Result({"accuracy": 1.0, "training_seconds": 1.0}, {}), facts(device=text))
-    costs = tables.costs_table(store, "harakeh", "Kind", lambda cell: cell.network, "device")
-    return [status_page.grid_table(store, "harakeh"), cost_page.spent_table(store), costs]
+    return [status_page.grid_table(store, "harakeh"), cost_page.spent_table(store)]
 
 
 def why(store: Store, text: str) -> list[Table]:
@@ -84,7 +83,7 @@ def benchmark(store: Store, text: str) -> list[Table]:
 
 WAYS: dict[str, tuple[Made, list[str]]] = {
     "device": (device, TEXTS),
-    "why": (why, TEXTS + LINES),
+    "why": (why, TEXTS),
     "comparison": (comparison, TEXTS + LINES),
     "benchmark": (benchmark, TEXTS + LINES),
 }
@@ -161,7 +160,7 @@ BAD_FACTS: list[tuple[str, Any]] = [
     ("device", "one\ntwo"),
     ("device", "=HYPERLINK(1)"),
     ("device", ""),
-    ("device", "x" * 201),
+    ("device", "x" * 1001),
     ("device", None),
     ("device", ["A chip"]),
     ("device_type", "<b>"),
@@ -257,3 +256,22 @@ def test_deep_and_endless_files_are_one_line(content: bytes, store: Store, cli: 
     (store.root / record.name).write_bytes(content)
     done = cli("status", "--results", store.root)
     assert done.rc == 2 and done.stderr.count("\n") == 1 and "not a record" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["commit", "kind", "why"])
+@pytest.mark.parametrize("text", [*LINES, "\x1b[2J", "=cmd", 3, ["x"], DEEP], ids=lambda text: repr(text)[:12])
+def test_a_list_of_equivalences_with_anything_but_lines_is_refused(
+    name: str, text: Any, store: Store, cli: Callable[..., Any]
+) -> None:
+    equivalence.keep(store, "harakeh", [equivalence.Pair("abc123", "harakeh cw", True)], measured={})
+    path = store.root / "equivalence" / "harakeh.json"
+    content = json.loads(path.read_text())
+    content["pairs"][0][name] = text
+    path.write_text(json.dumps(content))
+    done = cli("status", "--results", store.root)
+    assert (
+        done.rc == 2
+        and done.stderr.count("\n") == 1
+        and f"{name}: expected" in done.stderr
+        and "\x1b" not in done.stderr
+    )
