@@ -114,11 +114,12 @@ def _in_one_line(kind: Any, given: Mapping[str, Any], error: ValidationError) ->
         return context["error"]  # type: ignore[no-any-return]
     name = str(first["loc"][0])
     if name not in kind.__pydantic_fields__:
-        return BadValue(f"{name}: {kind.__name__} has no such setting; expected one of {', '.join(_names(kind))}")
+        told = name if name.isidentifier() else shown(name)
+        return BadValue(f"{told}: {kind.__name__} has no such setting; expected one of {', '.join(_names(kind))}")
     value = shown(first["input"]) if name in given else "nothing"  # of several values the first bad one
     if first["type"] == "literal_error":
         return BadValue(f"{name}: unknown {value}; expected one of {', '.join(choices(kind, name))}")
-    parts = given.get(name) if isinstance(given.get(name), Mapping) else {}
+    parts: Any = given[name] if isinstance(given.get(name), Mapping) else ()
     inside = [shown(key) for key in first["loc"][1:2] if key in parts]
     expected = kind.__pydantic_fields__[name].description or "a text"
     return BadValue(f"{', '.join([name, *inside])}: expected {expected}, got {value}")
