@@ -36,6 +36,7 @@ BY_LABEL = (
     "Ours at equal answers"
 )
 WORST_CASE = "Victim,Attack,Accuracy left,Processor s,Forward passes,Backward passes"
+BY_BUDGET = "Victim,Implementation,Budget,Answers an image,Processor s an image,Distance,Wins,Returned"
 # The pages, and of which files, head and caption they are made.
 PAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "benchmark-gradients": (("carlini_wagner", "jsma"), BY_GRADIENT, "Attacks with gradients"),
@@ -44,6 +45,11 @@ PAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
         ("hop_skip_jump-noisy", "boundary-noisy"),
         BY_LABEL,
         "Attacks that see labels only, of a victim that answers by one draw of dropout",
+    ),
+    "benchmark-precedent": (
+        ("popskipjump-theirs", "popskipjump-lenet5-10", "popskipjump-lenet5-30", "popskipjump-lenet5-50"),
+        BY_BUDGET,
+        "HopSkipJump beside PopSkipJump in l2, of victims that answer by one draw of dropout",
     ),
     "benchmark-worst-case": (("worst_case",), WORST_CASE, "What attacks leave of a victim's accuracy"),
 }
