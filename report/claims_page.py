@@ -42,48 +42,54 @@ WHY = {
 
 
 def claims_table(store: Store, paper: str) -> Table:
-    """Every sentence of `paper`, its parts below it, what they are judged by, and the verdicts under each reading."""
+    """Every sentence of `paper`, its parts below it, what they are judged by, the verdict proper, and those of other readings."""
+    proper, *others = readings(paper)
     rows = []
     for sentence in claims.load(paper):
-        by_reading = [[judge_part(store, paper, one, part) for part in sentence.parts] for one in readings(paper)]
-        rows.append(_whole(sentence, by_reading))
+        # For each part its verdict under every reading.
+        found = [[judge_part(store, paper, one, part) for one in (proper, *others)] for part in sentence.parts]
+        whole = [judge_sentence(sentence, list(parts)) for parts in zip(*found, strict=True)] or [
+            judge_sentence(sentence, [])
+        ] * (1 + len(others))
+        rows.append([f"“{sentence.quote}” ({sentence.where})", *_rule_of(sentence, whole[0]), *_verdicts(whole)])
         if len(sentence.parts) > 1:
-            columns = zip(sentence.parts, zip(*by_reading, strict=True), strict=True)
-            rows += [["↳", _rule(part), _published(found[0]), *map(told, found)] for part, found in columns]
-    head = ["Sentence", "Rule, in points", "Paper", *(f"Verdict, {one.title}" for one in readings(paper))]
-    return Table(head, rows)
+            below = zip(sentence.parts, found, strict=True)
+            rows += [["↳", _rule(part), _published(one[0]), *_verdicts(one)] for part, one in below]
+    head = ["Sentence", "Rule, in points", "Paper", f"Verdict, {proper.title}", "Ours", "Paper's value is"]
+    return Table([*head, *(one.title[0].upper() + one.title[1:] for one in others)], rows)
 
 
-def _whole(sentence: Sentence, by_reading: Sequence[Sequence[Verdict]]) -> list[str]:
-    """The row of a sentence; one of a single part has that part's rule and numbers."""
-    words, verdicts = (
-        f"“{sentence.quote}” ({sentence.where})",
-        [judge_sentence(sentence, found) for found in by_reading],
-    )
+def _rule_of(sentence: Sentence, found: Verdict) -> list[str]:
+    """The rule of a sentence and the paper's number; one of a single part has that part's."""
     if not sentence.parts:
-        return [words, f"none: {sentence.reason}", "–", *(found.word for found in verdicts)]
+        return [f"none: {sentence.reason}", "–"]
     if len(sentence.parts) > 1:
-        return [words, f"all of its {len(sentence.parts)} parts", "–", *map(told, verdicts)]
-    return [words, _rule(sentence.parts[0]), _published(verdicts[0]), *map(told, verdicts)]
+        return [f"all of its {len(sentence.parts)} parts", "–"]
+    return [_rule(sentence.parts[0]), _published(found)]
 
 
-def told(found: Verdict) -> str:
-    """A verdict with all that it rests on."""
-    if found.word == "not run" and not found.reasons:
-        return found.word
-    numbers = [] if found.estimate is None else [evidence(found).removesuffix(f", {found.word}")]
-    if found.inside_interval is not None:
-        where = (
-            "in the interval"
-            if found.inside_interval
-            else "in the prediction interval"
-            if found.inside_prediction
-            else ""
-        )
-        numbers.append(f"paper's value {where or 'outside of both intervals'}")
-    victims = ", ".join(f"{one.ours:.1f} for {one.printed:g}" for one in found.missed)
-    reasons = [*numbers, *found.reasons, *([f"clean accuracy {victims}"] if victims else [])]
-    return f"**{found.word}**: {'; '.join(reasons)}"
+def _verdicts(found: Sequence[Verdict]) -> list[str]:
+    """The verdict proper with what it rests on, and the words of the others with their numbers."""
+    proper, *others = found
+    reasons = () if proper.word == "not testable as written" else proper.reasons
+    victims = ", ".join(f"{one.ours:.1f} for {one.printed:g}" for one in proper.missed)
+    ours = [_numbers(proper), *reasons, f"clean accuracy {victims}" if victims else ""]
+    told = [word if word == "not run" else f"**{word}**" for word in (one.word for one in found)]
+    beside = [": ".join(filter(None, pair)) for pair in zip(told[1:], map(_numbers, others), strict=True)]
+    return [told[0], "; ".join(filter(None, ours)) or "–", _where(proper), *beside]
+
+
+def _numbers(found: Verdict) -> str:
+    return "" if found.estimate is None else evidence(found).removesuffix(f", {found.word}")
+
+
+def _where(found: Verdict) -> str:
+    """Where the paper's value lies."""
+    if found.inside_interval is None:
+        return "–"
+    if found.inside_interval:
+        return "in our interval"
+    return "in that of one more training" if found.inside_prediction else "outside"
 
 
 def _rule(part: Part) -> str:

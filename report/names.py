@@ -20,6 +20,8 @@ ATTACK_NAMES = {
 QUANTITY_NAMES = {
     "accuracy": "clean accuracy",
     "adversarial_accuracy": "accuracy under attack",
+    "adv_train_accuracy": "training accuracy under attack",
+    "adv_test_accuracy": "test accuracy under attack",
     "hop_skip_jump": "success of HopSkipJump",
     "boundary": "success of Boundary",
     "membership": "membership accuracy",

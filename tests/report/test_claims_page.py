@@ -49,9 +49,9 @@ def test_every_sentence_has_a_row_with_its_parts_below_it(store: Store, paper: s
     rows = rows_of(store, paper)
     for sentence in claims.load(paper):
         row = rows[sentence.id]
-        assert sentence.quote in row[0] and sentence.where in row[0] and len(row) == 3 + len(readings(paper))
-        word = "not run" if sentence.parts else "not testable as written"
-        assert {cell.strip("*").partition(":")[0].strip("*") for cell in row[3:]} == {word}
+        assert sentence.quote in row[0] and sentence.where in row[0] and len(row) == 5 + len(readings(paper))
+        word = "not run" if sentence.parts else "**not testable as written**"
+        assert {row[3], *row[6:]} == {word} and row[5] == "–"
         assert sentence.parts or row[1] == f"none: {sentence.reason}"
         assert all(rows[part.id][0] == "↳" for part in sentence.parts if part.id != sentence.id)
 
@@ -75,22 +75,28 @@ def test_a_verdict_comes_with_what_it_rests_on(store: Store) -> None:
     put(store, "epistemic", [98.5], [50.0])
     rows = rows_of(store, "harakeh")
     # 4.3027 * 0.1 / sqrt(3) = 0.248, and one more training within twice that: 99.37 lies between.
-    assert rows["mnist-accuracy"][2:4] == [
-        "99.37", "**replicated**: 99.10 [98.85, 99.35], 3 seeds; paper's value in the prediction interval"
-    ]  # fmt: skip
-    assert rows["mnist-accuracy-epistemic"][3] == "**one seed**: 98.50"
-    assert rows["mnist-accuracy-aleatoric"][3] == "not run"
-    assert rows["mnist-accuracy-around-99"][3] == "**not run**: 1 replicated, 1 one seed, 1 not run"
+    assert rows["mnist-accuracy"][2:6] == [
+        "99.37",
+        "**replicated**",
+        "99.10 [98.85, 99.35], 3 seeds",
+        "in that of one more training",
+    ]
+    assert rows["mnist-accuracy"][6] == "**replicated**: 99.10 [98.85, 99.35], 3 seeds"  # the same victim
+    assert rows["mnist-accuracy-epistemic"][3:6] == ["**one seed**", "98.50", "–"]
+    assert rows["mnist-accuracy-aleatoric"][3:6] == ["not run", "–", "–"]
+    assert rows["mnist-accuracy-around-99"][3:6] == ["not run", "1 replicated, 1 one seed, 1 not run", "–"]
     assert told(store, parse("mnist-accuracy", "harakeh"))[0] == "replicated: 99.10 [98.85, 99.35]"
 
 
 def test_a_victim_that_is_not_the_papers_is_told_with_its_accuracy(store: Store) -> None:
     put(store, "none", [95.0, 95.1, 95.2], [10.0, 11.0, 12.0])
     rows = rows_of(store, "harakeh")
-    assert rows["mnist-fgsm-drop"][3].startswith("**victim not matched**: 84.10 [")
-    assert rows["mnist-fgsm-drop"][3].endswith("; clean accuracy 95.1 for 99.37")
+    assert rows["mnist-fgsm-drop"][3] == "**victim not matched**"
+    assert rows["mnist-fgsm-drop"][4].startswith("84.10 [") and rows["mnist-fgsm-drop"][4].endswith(
+        "; clean accuracy 95.1 for 99.37"
+    )
     # The accuracy itself is what the sentence is about: it is judged.
-    assert rows["mnist-accuracy"][3].startswith("**not replicated**: 95.10 [")
+    assert rows["mnist-accuracy"][3:6:2] == ["**not replicated**", "outside"]
 
 
 def test_the_victim_of_membership_is_the_network_that_was_asked(store: Store) -> None:
