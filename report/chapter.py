@@ -24,9 +24,12 @@ from experiments.records import Store
 from experiments.selection import select
 from lib.errors import BadValue
 from lib.training import checkpoints
+from report import specifications
 from report.figures.forest import forest
 from report.figures.looks import Looks
+from report.figures.specification import specification
 from report.forests import Rows, data, lines
+from report.specifications import Question, estimates, printed
 from report.tables import Table
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
@@ -144,6 +147,12 @@ class Chapter:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
         found = lines(self.store, self.paper, rows)
         self.figure(name, forest(found, looks, xlabel="percent", ends=ends), data(rows, found))
+
+    def specification(self, name: str, question: Question) -> None:
+        """Glue the specification curve of a question, and save the numbers behind it for download."""
+        found, band = estimates(self.store, self.paper, question), printed(self.paper, question)
+        figure = specification(found, printed=band, ylabel=question.ylabel)
+        self.figure(name, figure, specifications.data(self.store, self.paper, question))
 
     def save(self, name: str, content: str) -> None:
         """Save the file `name` for readers to download, where the book is being built."""

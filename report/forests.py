@@ -43,7 +43,7 @@ def lines(store: Store, paper: str, rows: Rows) -> dict[str, list[Line]]:
 
 
 def _line(store: Store, paper: str, row: Row) -> Line:
-    found = {key: interval for key, address in row.ours.items() if (interval := _interval(store, paper, address))}
+    found = {key: interval for key, address in row.ours.items() if (interval := interval_at(store, paper, address))}
     ids = (row.printed,) if isinstance(row.printed, str) and row.printed else row.printed
     printed = [published.load(paper)[id_] for id_ in ids]
     word = verdict(store, parse(row.claim, paper)).word if row.claim else ""
@@ -61,7 +61,7 @@ def _runs(store: Store, paper: str, row: Row) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _interval(store: Store, paper: str, address: str) -> Interval | None:
+def interval_at(store: Store, paper: str, address: str) -> Interval | None:
     """Mean and 95 % interval over seeds; of one seed the number alone."""
     values = values_at(store, paper, address)
     if not values:

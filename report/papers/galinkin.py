@@ -9,6 +9,7 @@ from experiments.address import reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
 from report.forests import Row, Rows
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, VICTIM_NAMES
+from report.specifications import Question, Way
 
 PAPER = "galinkin"
 DATASETS = ("mnist", "cifar10")
@@ -113,5 +114,31 @@ HYPOTHESES: Rows = {
     ]
     for dataset in DATASETS
 }
+
+# Whether the Bayesian network leaks more, in every way in which it was asked.
+ASKED = {
+    "as written": "text",
+    "as coded": "coded",
+    "dropout 0.05": "rare",
+    "trained as the membership code": "membership_code",
+    "overfitted": "overfitted",
+}
+QUESTION = Question(
+    [
+        Way(
+            {"data": DATASET_NAMES[dataset], "network": NETWORK_NAMES[network], "how": how, "counted": counted},
+            f"{name}:{dataset}/{network}/bayesian/membership?{measured}"
+            f" - {'text' if name == 'rare' else name}:{dataset}/{network}/plain/membership?{measured}",
+        )
+        for dataset, network in product(DATASETS, NETWORKS)
+        for how, name in ASKED.items()
+        for counted, measured in {"balanced": "membership", "as the code counts": "membership_as_coded"}.items()
+    ],
+    printed=[
+        (f"{dataset}/{network}/bayesian/membership", f"{dataset}/{network}/plain/membership")
+        for dataset, network in product(DATASETS, NETWORKS)
+    ],
+    ylabel="Bayesian − plain: accuracy (points)",
+)
 
 PARTS = {"Membership": MEMBERSHIP, "Evasion": EVASION, "Networks": ACCURACY, "One change": HYPOTHESES}

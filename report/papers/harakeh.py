@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from experiments.papers import harakeh
 from lib.uncertainty import ESTIMATORS
 from report.forests import Row, Rows
+from report.specifications import Question, Way
 
 PAPER = "harakeh"
 WORDS = {"none": "plain", "epistemic": "epistemic (dropout)", "aleatoric": "aleatoric"}
@@ -126,6 +127,23 @@ def _by_estimator(victim: str, attack: str, quantity: str) -> Row:
     estimators = estimators_of(victim)
     return Row(victim, {one: f"{VICTIMS[victim]}/{attack}/{one}/{quantity}" for one in estimators})
 
+
+# What dropout does to the fooling rate, in every way in which it was asked.
+QUESTION = Question(
+    [
+        Way(
+            {"attack": attack.upper(), "network": victim, "form": form.replace("_", " ")},
+            f"{at}/{attack}/epistemic/fooling_rate?form={form} - {at}/{attack}/none/fooling_rate",
+        )
+        for attack in ("cw", "jsma")
+        for victim, at in VICTIMS.items()
+        for form in harakeh.FORMS
+    ],
+    printed=[
+        (f"mnist/{attack}/epistemic/fooling_rate", f"mnist/{attack}/none/fooling_rate") for attack in ("cw", "jsma")
+    ],
+    ylabel="dropout − plain: fooling rate (points)",
+)
 
 PARTS = {
     "The answer": ANSWER,

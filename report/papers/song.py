@@ -8,6 +8,7 @@ from experiments.papers import song
 from experiments.papers.song.readings import DATASETS, TRAININGS
 from report.forests import Row, Rows
 from report.names import DATASET_NAMES, QUANTITY_NAMES
+from report.specifications import Question, Way
 
 PAPER = "song"
 INPUTS = ("benign", "adversarial")
@@ -105,6 +106,34 @@ TABLE2: Rows = {
     ]
     for method in song.METHODS
 }
+
+# Whether the robust network leaks more, in every way in which it was asked.
+SMALLER = {
+    "the paper": "text",
+    "reduced": "reduced",
+    "a fifth of the members": "few",
+    "half of the budget": "half",
+    "a quarter of the budget": "quarter",
+}
+QUESTION = Question(
+    [
+        Way(
+            {"data": DATASET_NAMES[dataset], "scale": words, "images": inputs, "threshold": threshold},
+            f"{name}:{dataset}/robust/{measured}_{inputs}"
+            f" - {'reduced' if name in ('half', 'quarter') else name}:{dataset}/natural/{measured}_benign",
+        )
+        for dataset in DATASETS
+        for words, name in SMALLER.items()
+        if (name == "text") == (dataset == "yale")
+        for inputs in INPUTS
+        for threshold, measured in {"best": "inference", "from half": "honest", "gap attack": "gap"}.items()
+    ],
+    printed=[
+        (f"{dataset}/robust/inference_{inputs}", f"{dataset}/natural/inference_benign")
+        for dataset, inputs in product(DATASETS, INPUTS)
+    ],
+    ylabel="robust − natural: accuracy (points)",
+)
 
 PARTS = {
     "Inference": INFERENCE,

@@ -19,9 +19,12 @@ from lib.metrics import Interval, mean_interval
 from report.figures.agreement import BAND, MARKS, Pair, agreement
 from report.figures.forest import Line, forest
 from report.figures.looks import BLUE, VERMILLION, Looks, look
+from report.figures.specification import specification
 from report.forests import Row, data, lines
 from report.papers import galinkin, harakeh, song
 from report.reproduce import commands
+from report.specifications import data as ways
+from report.specifications import estimates, printed
 
 LOOKS = Looks("form", {"a": look("a", BLUE, "o"), "b": look("b", VERMILLION, "s")})
 CW = "mnist/cw/epistemic/fooling_rate"
@@ -159,3 +162,38 @@ def test_pairs_stand_at_the_printed_number_and_ours() -> None:
     assert len(right.lines) == 1 and BAND == 5
     with pytest.raises(BadValue, match="mark: expected one of"):
         Pair("x", 1, 1, Interval(1, 1, 1, 1), "fine", full=True)
+
+
+@pytest.mark.parametrize("paper", list(CHAPTERS))
+def test_every_way_to_ask_a_question_is_of_cells_that_exist(paper: str, store: Store) -> None:
+    question = CHAPTERS[paper].QUESTION
+    assert estimates(store, paper, question) == []
+    assert {row[-2] for row in ways(store, paper, question).rows} == {"0"}
+    assert len({tuple(way.choices.values()) for way in question.ways}) == len(question.ways)
+    low, high = printed(paper, question)
+    assert low < high
+
+
+def test_the_papers_band_is_that_of_its_differences() -> None:
+    """30 to 37 of 99 to 100 by CW, 22 to 27 of 89 to 92 by JSMA."""
+    assert printed("harakeh", harakeh.QUESTION) == (-70, -62)
+
+
+def test_a_specification_curve_is_sorted_and_marks_its_choices(store: Store) -> None:
+    put(store, [60.0, 70.0, 80.0], form="mean")
+    put(store, [50.0, 51.0], form="one_draw")
+    put(store, [99.0, 99.0, 99.0], estimator="none", form="mean")
+    found = estimates(store, "harakeh", harakeh.QUESTION)
+    assert [one.found.n for one in found] == [2, 3] and found[1].found == mean_interval([-39.0, -29.0, -19.0])
+    figure = specification(found, printed=(-70, -62), ylabel="points")
+    above, below = figure.axes
+    plt.close(figure)
+    heights = [float(line.get_ydata()[0]) for line in above.lines if line.get_marker() == "o"]
+    assert heights == [pytest.approx(-48.5), pytest.approx(-29)]
+    chosen = {
+        (float(line.get_xdata()[0]), below.get_yticklabels()[int(line.get_ydata()[0])].get_text())
+        for line in below.lines
+        if line.get_markersize() > 2
+    }
+    shared = {(at, label) for at in (0, 1) for label in ("attack: CW", "network: MNIST, text's network")}
+    assert chosen == {*shared, (0, "form: one draw"), (1, "form: mean")}

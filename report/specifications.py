@@ -1,0 +1,55 @@
+"""Specification curves from addresses: every way in which a question was asked, as data, and what each gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments import published
+from experiments.records import Store
+from report.figures.specification import Estimate
+from report.forests import interval_at
+from report.tables import Table
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to ask: its choices, by factor, and the address of what it gives."""
+
+    choices: Mapping[str, str]
+    address: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A headline claim: every way to ask for it, and the pairs of printed numbers whose differences are the paper's."""
+
+    ways: Sequence[Way]
+    printed: Sequence[tuple[str, str]]
+    ylabel: str
+
+
+def estimates(store: Store, paper: str, question: Question) -> list[Estimate]:
+    """What each way gives; those without records are left out."""
+    found = [(way, interval_at(store, paper, way.address)) for way in question.ways]
+    return [Estimate(way.choices, interval) for way, interval in found if interval is not None]
+
+
+def printed(paper: str, question: Question) -> tuple[float, float]:
+    """The smallest and the largest difference that the paper's numbers leave."""
+    known = published.load(paper)
+    pairs = [(known[more], known[less]) for more, less in question.printed]
+    return min(a.low - b.high for a, b in pairs), max(a.high - b.low for a, b in pairs)
+
+
+def data(store: Store, paper: str, question: Question) -> Table:
+    """The numbers behind the curve, one line a way to ask."""
+    rows = []
+    for way in question.ways:
+        found = interval_at(store, paper, way.address)
+        numbers = ["not run", "", "", "0"]
+        if found:
+            ends = [f"{end:.3f}" for end in (found.low, found.high)] if found.n > 1 else ["", ""]
+            numbers = [f"{found.mean:.3f}", *ends, str(found.n)]
+        rows.append([*way.choices.values(), *numbers, way.address])
+    return Table([*question.ways[0].choices, "points", "low", "high", "seeds", "address"], rows)
