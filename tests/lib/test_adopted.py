@@ -328,10 +328,10 @@ def test_a_victim_is_no_network() -> None:
 
 def test_training_does_not_move_what_was_adopted() -> None:
     """Weights would move with the network, buffers of the module would stay behind."""
-    network = models.adopt(own())
+    network = models.adopt(own().to("meta"))
     split = Split(torch.zeros(4, *SHAPE, dtype=torch.uint8), torch.zeros(4, dtype=torch.long))
-    told = "^network: was adopted on cpu; to train on meta, move your module and adopt it then$"
+    told = "^network: was adopted on meta; to train on cpu, move your module and adopt it then$"
     with pytest.raises(BadValue, match=told):
-        training.fit(network, split, training.TrainingConfig(epochs=1), seed=0, device="meta")
+        training.fit(network, split, training.TrainingConfig(epochs=1), seed=0)
     with pytest.raises(BadValue, match=told):
-        robust.fit_robust(network, split, robust.RobustConfig(batch_size=4), seed=0, device="meta")
+        robust.fit_robust(network, split, robust.RobustConfig(batch_size=4), seed=0)
