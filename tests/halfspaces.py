@@ -56,6 +56,23 @@ class Noisy(Halfspace):
         return torch.where(flipped[:, None], -scores, scores)
 
 
+class Fading(Halfspace):
+    """Class 1 in a share sigmoid(k score) of the answers: on the boundary itself a vote is a toss-up."""
+
+    random = True
+
+    def __init__(self, w: Tensor, b: float, k: float) -> None:
+        super().__init__(w, b)
+        self.k, self.generator = k, generator(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = super().forward(x)
+        drawn = torch.rand(len(x), generator=self.generator) < (self.k * scores[:, 1]).sigmoid()
+        return torch.where(
+            drawn[:, None], scores.abs() * torch.tensor([-1.0, 1.0]), scores.abs() * torch.tensor([1.0, -1.0])
+        )
+
+
 def weights(seed: int = 0) -> Tensor:
     """Weights of either sign, none near zero."""
     size = 0.5 + torch.rand(math.prod(SHAPE), generator=generator(seed))

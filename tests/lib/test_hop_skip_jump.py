@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from halfspaces import SHAPE, Halfspace, Largest, Never, Noisy, generator, halfspace, problem, same, weights
+from halfspaces import SHAPE, Fading, Halfspace, Largest, Never, Noisy, generator, halfspace, problem, same, weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -282,23 +282,6 @@ def test_a_start_handed_in_is_used_where_it_is_adversarial() -> None:
 
 
 PLAIN = {"lead": 1, "check_answers": 0, "probe": 0.01}
-
-
-class Fading(Halfspace):
-    """Class 1 in a share sigmoid(k score) of the answers: on the boundary itself a vote is a toss-up."""
-
-    random = True
-
-    def __init__(self, w: Tensor, b: float, k: float) -> None:
-        super().__init__(w, b)
-        self.k, self.generator = k, generator(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores = super().forward(x)
-        drawn = torch.rand(len(x), generator=self.generator) < (self.k * scores[:, 1]).sigmoid()
-        return torch.where(
-            drawn[:, None], scores.abs() * torch.tensor([-1.0, 1.0]), scores.abs() * torch.tensor([1.0, -1.0])
-        )
 
 
 @NORMS
