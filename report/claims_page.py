@@ -21,7 +21,7 @@ from report.text import literal
 
 BEFORE = (
     ROOT / "results" / "claims_before.csv"
-)  # the words of every entry by the rules until 29 November 2026, and what became of it
+)  # the words of every entry by the rules until 30 November 2026, and what became of it
 LIMITS = {
     "value": "within {}",
     "difference": "same side of 0, and within {}",

@@ -165,8 +165,8 @@ def write_pages(store: Store, folder: Path) -> None:
     pages["changed"] = status_page.changed_table(store), "Records that today's code may not give again"
     pages["checks"] = status_page.checks_table(store), "Records that later code computed again"
     pages["coverage"] = claims_page.coverage_table(store), "The published numbers and their counterparts"
-    pages["words"] = claims_page.words_table(store), "Claims by verdict, before 29 November 2026 and now"
-    pages["corrections"] = claims_page.corrections_table(store), "Verdicts that were corrected on 29 November 2026"
+    pages["words"] = claims_page.words_table(store), "Claims by verdict, before 30 November 2026 and now"
+    pages["corrections"] = claims_page.corrections_table(store), "Verdicts that were corrected on 30 November 2026"
     for paper in papers.NAMES:
         title = papers.get(paper).TITLE
         pages[f"{paper}-claims"] = claims_page.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
