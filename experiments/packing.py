@@ -26,10 +26,12 @@ def pack(records: Sequence[Record], store: Store, path: Path) -> int:
     """Write `records` of `store` to the archive at `path`; returns how many. The same records make the same bytes.
 
     Raises:
-        BadValue: there are none, more than an archive may hold, or the archive cannot be written.
+        BadValue: there are none, or more than an archive may hold; the archive cannot be written, or would replace what is none.
     """
     if not records:
         raise BadValue("records: expected at least one to pack, got none")
+    if path.exists() and not (path.is_file() and tarfile.is_tarfile(path)):
+        raise BadValue(f"{path}: expected a new name or an archive to replace, got something else")
     names = sorted(record.name for record in records)
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:

@@ -185,6 +185,18 @@ def test_a_bomb_is_refused_before_it_is_unzipped(name: str, tmp_path: Path) -> N
     assert "\n" not in str(caught.value) and most < 3 * packing.LARGEST and not (tmp_path / "there").exists()
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "empty", "folder", "link"])
+def test_what_is_no_archive_is_not_replaced_by_one(name: str, full: Store, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("precious")
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("notes.txt")
+    with pytest.raises(BadValue, match=f"{name}: expected a new name or an archive to replace"):
+        pack(records(full), full, tmp_path / name)
+    assert (tmp_path / "notes.txt").read_text() == "precious" and (tmp_path / "link").is_symlink()
+    assert pack(records(full), full, tmp_path / "new") == pack(records(full), full, tmp_path / "new") == 3
+
+
 def test_what_cannot_be_unpacked_is_not_packed(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "LARGEST", 2000)
     with pytest.raises(BadValue, match=r"expected at most 2000 bytes of them in one archive, got [0-9]+: pack fewer"):

@@ -20,7 +20,7 @@ from facts import FACTS, facts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import provenance, records
+from experiments import provenance, records, schema
 from experiments.papers import harakeh
 from experiments.records import Record, Result, Store, key_of, sealed
 from lib import data
@@ -394,6 +394,14 @@ def test_a_result_says_where_it_comes_from() -> None:
     assert described["threads"] == torch.get_num_threads() and 50 < described["peak_memory_mib"] < 10**6
     assert described["device"] and described["finished"].endswith("+00:00")
     json.dumps(described, allow_nan=False)
+    schema.Provenance(**described)  # what is recorded can be read
+
+
+@pytest.mark.parametrize(
+    "device", ["NVIDIA H100 80GB HBM3", "13th Gen Intel(R) Core(TM) i7 @ 2.10GHz", "AMD Ryzen™ 9", "aarch64"]
+)
+def test_what_makers_call_their_devices_can_be_read(device: str) -> None:
+    assert schema.Provenance(**facts(device=device)).device == device
 
 
 def test_outside_a_checkout_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
