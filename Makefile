@@ -24,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test smoke runs lab lint gate audit lock clean distclean force
+.PHONY: help book test faults smoke runs lab lint gate audit lock clean distclean force
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -35,6 +35,9 @@ book: $(READY) ## build the book into _build/html from the committed results
 
 test: $(READY) ## run the tests (ARGS="..." goes to pytest)
 	$(PY) -m pytest $(ARGS)
+
+faults: $(READY) ## inject faults for some minutes: kills, half-written files, flipped bits, shared folders, bad inputs
+	$(PY) -m pytest -m faults $(ARGS)
 
 smoke: $(READY) ## build the book at the smoke profile: everything, tiny
 	$(PY) -m report book --profile smoke
