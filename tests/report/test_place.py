@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import site_scan as scan
 
 from report import place, site
 from report.place import MARK, held, replace
@@ -125,6 +126,16 @@ def test_a_second_build_waits_for_the_first(tmp_path: Path, capsys: pytest.Captu
         told.append("first")
     thread.join(10)
     assert told == ["first", "second"] and capsys.readouterr().err.count("waiting for another build") == 1
+
+
+@pytest.mark.faults
+def test_two_builds_of_the_whole_book_at_once_leave_one(start_cli: Callable[..., Any], tmp_path: Path) -> None:
+    builds = [start_cli("book", "--output", tmp_path / "site") for _ in range(2)]
+    for process in builds:
+        _, complaint = process.communicate(timeout=1200)
+        assert process.returncode == 0, complaint
+    expected = scan.chapters(ROOT / "_toc.yml")
+    assert not scan.missing_pages(scan.pages(tmp_path / "site" / "html"), expected)
 
 
 def test_a_child_that_outlives_its_build_holds_the_folder(tmp_path: Path) -> None:
