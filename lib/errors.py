@@ -1,4 +1,7 @@
-"""Errors that a person can act on, and the checks that raise them before any work starts."""
+"""Errors that a person can act on, and the checks that raise them before any work starts.
+
+Whatever is called `check_...`, here or elsewhere, raises a `BadValue`, unless it says otherwise, of what is not as it says.
+"""
 
 import math
 from collections.abc import Iterable
@@ -28,11 +31,7 @@ def shown(value: object) -> str:
 
 
 def check_number(name: str, value: object, *, low: float = -math.inf, high: float = math.inf) -> float:
-    """`value` as a float, if it is a finite number in [low, high].
-
-    Raises:
-        BadValue: for a bool, a string (also "8/255"), NaN, an infinity, or a number outside the bounds.
-    """
+    """`value` as a float, if it is a finite number in [low, high]; a bool and a string (also "8/255") are none."""
     expected = f"a finite number in [{low:g}, {high:g}]"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise BadValue(f"{name}: expected {expected}, got {shown(value)} ({type(value).__name__})")
@@ -46,11 +45,7 @@ def check_number(name: str, value: object, *, low: float = -math.inf, high: floa
 
 
 def check_count(name: str, value: object, *, low: int = 1, high: int | None = None) -> int:
-    """`value` as an int, if it is a whole number of at least `low` and, where there is a bound, at most `high`.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """`value` as an int, if it is a whole number of at least `low` and, where there is a bound, at most `high`."""
     inside = isinstance(value, Integral) and low <= int(value) and (high is None or int(value) <= high)
     if isinstance(value, bool) or not isinstance(value, Integral) or not inside:
         expected = f"of at least {low}" if high is None else f"in [{low}, {high}]"
@@ -59,33 +54,21 @@ def check_count(name: str, value: object, *, low: int = 1, high: int | None = No
 
 
 def check_flag(name: str, value: object) -> bool:
-    """`value`, if it is True or False; a string such as "no" would count as true.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """`value`, if it is True or False; a string such as "no" would count as true."""
     if not isinstance(value, bool):
         raise BadValue(f"{name}: expected True or False, got {shown(value)}")
     return value
 
 
 def check_kind(name: str, value: object, kind: type[Kind] | tuple[type[Kind], ...], expected: str) -> Kind:
-    """`value`, if it is of a `kind`, which the message calls `expected`.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """`value`, if it is of a `kind`, which the message calls `expected`."""
     if not isinstance(value, kind):
         raise BadValue(f"{name}: expected {expected}, got {shown(value)} ({type(value).__name__})")
     return value
 
 
 def check_choice(name: str, value: object, choices: Iterable[Choice]) -> Choice:
-    """`value`, if it is one of `choices`.
-
-    Raises:
-        BadValue: otherwise; the message lists the choices.
-    """
+    """`value`, if it is one of `choices`, which the message lists."""
     known = list(choices)
     for one in known:
         if isinstance(value, type(one)) and value == one:

@@ -68,13 +68,7 @@ class Evaluation:
             rows.append([name, *(f"{one:.1f}" for one in left), *spent])
         rows.append(["the worst of them", *(f"{one:.1f}" for one in self.worst_case), "", ""])
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        lines = (
-            [
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            for row in (head, *rows)
-        )
+        lines = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (head, *rows))
         below = f"{len(self.right)} images; passes forward and backward are an image's, on average, for all budgets"
         told = (f"warning: {one}" for one in self.warnings)
         return "\n".join([*("  ".join(line).rstrip() for line in lines), below, *told])

@@ -121,11 +121,7 @@ OTHER_IN_TRAINING = (Dropout, _DropoutNd, _NormBase, nn.MultiheadAttention, nn.R
 
 
 def check_evaluating(network: nn.Module) -> None:
-    """See that no layer of `network` is in training mode, unless that changes nothing as far as its kind or its code tells.
-
-    Raises:
-        BadValue: one is.
-    """
+    """See that no layer of `network` is in training mode, unless that changes nothing as far as its kind or its code tells."""
     for name, layer in network.named_modules():
         known = isinstance(layer, OTHER_IN_TRAINING) and getattr(layer, "p", 1.0) > 0
         if getattr(layer, "training", False) and (known or (is_foreign(layer) and heeds_mode(layer))):
@@ -148,11 +144,7 @@ class SeededFunctions(TorchFunctionMode):
         self.generator, self.drew = generator, False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Called by PyTorch in place of each of its functions.
-
-        Raises:
-            BadValue: a function that drops by masks of its own.
-        """
+        """Called by PyTorch in place of each of its functions; one that drops by masks of its own is a `BadValue`."""
         kwargs = kwargs or {}
         if func in DROPOUTS:
             return self._drop(*args, channels=DROPOUTS[func], **kwargs)

@@ -69,11 +69,7 @@ def proportion_interval(successes: float, n: int, *, confidence: float = 0.95) -
 
 
 def check_confidence(confidence: float) -> float:
-    """`confidence` of an interval, if it is a share of 1: 0.95, not 95.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """`confidence` of an interval, if it is a share of 1: 0.95, not 95."""
     if not 0 < check_number("confidence", confidence) < 1:
         raise BadValue(f"confidence: expected a share above 0 and below 1, such as 0.95, got {confidence!r}")
     return confidence
@@ -93,11 +89,7 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
 
 
 def check_no_nan(told: str, scores: Tensor) -> None:
-    """See that `scores` name classes; `told` is how the message begins.
-
-    Raises:
-        BadValue: one of them is NaN, which argmax would take for the largest.
-    """
+    """See that `scores` name classes: argmax would take NaN for the largest. `told` is how the message begins."""
     if scores.isnan().any():
         raise BadValue(f"{told} NaN, which names no class")
 

@@ -12,11 +12,7 @@ from .training.checkpoints import digest, read_tensors
 
 
 def resume(path: Path, settings: Mapping[str, str]) -> tuple[Evaluation, int]:
-    """What the evaluation of these settings has found by the file at `path`, and how many pieces of its work are done.
-
-    Raises:
-        BadValue: the file is damaged, or of another evaluation.
-    """
+    """What the file at `path` has found, and how many pieces are done; damaged, or of another evaluation, it is a `BadValue`."""
     try:
         masks, told = read_tensors(path)
         before, found, done = told["settings"], Evaluation.from_dict(told["found"] | masks), int(told["done"])

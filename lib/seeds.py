@@ -11,11 +11,7 @@ from .errors import BadValue, check_count
 
 
 def derive(seed: int, purpose: str) -> int:
-    """A 63-bit seed for `purpose`, so that, say, the weights and the order of the batches never share a stream.
-
-    Raises:
-        BadValue: a seed that is no whole number of at least 0.
-    """
+    """A 63-bit seed for `purpose` of a `seed` from 0: weights and the order of the batches, say, never share a stream."""
     digest = hashlib.sha256(f"{check_count('seed', seed, low=0)}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -26,11 +22,7 @@ def generator(seed: int, purpose: str, device: str | torch.device = "cpu") -> to
 
 
 def check_generator(generator: object) -> torch.Generator:
-    """`generator`, if it is one: random numbers come from one handed in, and not from PyTorch's global one.
-
-    Raises:
-        BadValue: it is none.
-    """
+    """`generator`, if it is one: random numbers come from one handed in, and not from PyTorch's global one."""
     if not isinstance(generator, torch.Generator):
         raise BadValue(f"generator: expected a torch.Generator, such as that of `seeds.generator`, got {generator!r}")
     return generator

@@ -28,11 +28,7 @@ FACES, TRAIN_FACES = 2414, 50  # of all subjects, and of each to train on
 
 
 def torchvision(name: str, root: Path) -> tuple[Pair, Pair]:
-    """MNIST, Fashion-MNIST or CIFAR-10, downloaded if its folder is not there.
-
-    Raises:
-        BadValue: a folder that misses a file, or cannot be read.
-    """
+    """MNIST, Fashion-MNIST or CIFAR-10, downloaded if its folder is not there; one that cannot be read whole is a `BadValue`."""
     from torchvision import datasets
 
     kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]

@@ -38,23 +38,12 @@ from .square import square
 from .substitute import Oracle, SubstituteConfig, train_substitute
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {
-    "fgsm": fgsm,
-    "pgd": pgd,
-    "apgd": apgd,
-    "square": square,
-    "pgd_aware": pgd_aware,
-    "carlini_wagner": carlini_wagner,
+    "fgsm": fgsm, "pgd": pgd, "apgd": apgd, "square": square, "pgd_aware": pgd_aware, "carlini_wagner": carlini_wagner,
     "jsma": jsma,
-}
-NORMS_OF: dict[str, tuple[str, ...]] = {  # in which norms each can keep to a budget
-    "fgsm": ("linf",),
-    "pgd": ("linf", "l2"),
-    "apgd": ("linf", "l2"),
-    "square": ("linf", "l2"),
-    "pgd_aware": ("linf", "l2"),
-    "carlini_wagner": ("l2",),
-    "jsma": ("l0",),
-}
+}  # fmt: skip
+# In which norms each can keep to a budget.
+NORMS_OF: dict[str, tuple[str, ...]] = dict.fromkeys(ATTACKS, ("linf", "l2"))
+NORMS_OF |= {"fgsm": ("linf",), "carlini_wagner": ("l2",), "jsma": ("l0",)}
 DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
 
 __all__ = [

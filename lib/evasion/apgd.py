@@ -18,7 +18,7 @@ from . import ball
 from .carlini_wagner import margin
 from .checks import check_attack, check_budget, check_classes
 from .forms import answer, looks
-from .gradient import LOSSES, tell_of_zeros
+from .gradient import LOSSES, dlr, tell_of_zeros
 from .pieces import in_pieces, persist
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -113,22 +113,7 @@ def checkpoints(steps: int) -> list[int]:
     return found
 
 
-def targeted_dlr(logits: Tensor, target: Tensor) -> Tensor:
-    """What is to decrease towards a target, one by one: the paper's while the label beats all other classes, then their best's.
-
-    Raises:
-        BadValue: fewer than four classes.
-    """
-    if logits.shape[1] < 4:
-        raise BadValue(f"loss: dlr towards a target needs four classes or more, got a victim of {logits.shape[1]}")
-    # (max_{i != t} z_i - z_t) / (z_1st - (z_3rd + z_4th) / 2)
-    own = logits.gather(1, target[:, None])[:, 0]
-    rival = logits.scatter(1, target[:, None], -torch.inf).amax(1)
-    largest = logits.topk(4, dim=1).values
-    return (rival - own) / (largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2 + 1e-12)
-
-
-TOWARDS: dict[str, Loss] = {**LOSSES, "dlr": targeted_dlr}
+TOWARDS: dict[str, Loss] = {**LOSSES, "dlr": partial(dlr, towards=True)}
 
 
 def _look(victim: nn.Module, rising: Loss, aim: Tensor, y: Tensor, targeted: bool, point: Tensor) -> tuple[Tensor, ...]:

@@ -39,21 +39,13 @@ def pgd_aware(
     Args:
         victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them, or over those
             of a `Look`, whatever its form makes of them.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) to move away from or, `targeted`, to reach.
-        epsilon: budget, in the units of `x`, of all images or of each (n,), kept up to rounding: see `evasion`.
-        norm: see `pgd`, as for `step_size`, `steps` and `generator`.
-        step_size: length of a step.
-        steps: number of steps.
-        targeted: whether `y` are targets.
-        generator: where a random start comes from; None starts at `x`.
+        x, y, epsilon, norm, step_size, steps, targeted, generator: as of `pgd`.
         score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them; a module has its "entropy".
         weight: what a unit of the score costs, in nats of the loss.
         draws: how many fresh random passes through the network make up one look, at every step; of an ensemble all members do.
 
     Raises:
-        BadValue: a setting out of range; a score that the victim has not; labels that do not match; images outside the bounds; a
-            victim whose answers or gradients are NaN.
+        BadValue: as of `pgd`; a score that the victim has not.
     """
     check_number("weight", weight, low=0.0, high=1e6)
     check_count("draws", draws)

@@ -10,11 +10,7 @@ TINY = torch.finfo(torch.float32).tiny  # keeps 0 / 0 away
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
-    """The step of length 1 along which a loss with this gradient (n, c, h, w) rises most; none where the gradient is 0.
-
-    Raises:
-        BadValue: a gradient that is NaN.
-    """
+    """The step of length 1 along which a loss of this gradient (n, c, h, w), once checked, rises most; none where it is 0."""
     check_gradient(gradient)
     if norm == "linf":
         return gradient.sign()

@@ -45,11 +45,8 @@ def carlini_wagner(
 
     Args:
         victim: images to logits or log-probabilities, or a `Look` at a random victim.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) to move away from or, `targeted`, to reach.
+        x, y, targeted, generator: as of `fgsm`.
         epsilon: l2 budget of all images or of each (n,): one that needs more comes back as it was; None takes what it takes.
-        targeted: whether `y` are targets.
-        generator: not drawn from; it is taken so that all attacks can be called alike.
         iterations: of Adam, in each search step.
         search_steps: of the binary search over each image's constant c.
         constant: where the search for c begins.
@@ -57,8 +54,7 @@ def carlini_wagner(
         confidence: the margin kappa, in logits, by which an image must be adversarial.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds; a victim whose
-            answers or gradients are NaN.
+        BadValue: as of `fgsm`.
     """
     check_count("iterations", iterations)
     check_count("search_steps", search_steps)

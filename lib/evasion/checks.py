@@ -26,9 +26,6 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = T
     """The victim's bounds, once `x` and `y` are known to be images inside them and one label each, and it is not training.
 
     It must take images in float32 and, where the attack follows `gradients`, nothing may come from or happen in inference mode.
-
-    Raises:
-        BadValue: otherwise.
     """
     if not isinstance(victim, nn.Module):
         raise BadValue(f"victim: expected a torch.nn.Module, got {type(victim).__name__}")
@@ -83,11 +80,7 @@ def _check_precision(victim: nn.Module, x: Tensor) -> None:
 
 
 def check_scores(scores: object) -> Tensor:
-    """The scores of a victim, if they are (n, k) of at least two classes.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """The scores of a victim, if they are (n, k) of at least two classes."""
     if not isinstance(scores, Tensor) or scores.dim() != 2 or scores.shape[1] < 2:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise BadValue(f"victim: expected it to answer with scores (n, k) of two classes or more, got {got}")
@@ -95,11 +88,7 @@ def check_scores(scores: object) -> Tensor:
 
 
 def check_logits(scores: object) -> Tensor:
-    """The same, once `check_answers` has seen them.
-
-    Raises:
-        BadValue: as `check_scores` and `check_answers`.
-    """
+    """The same, once `check_answers` has seen them."""
     scores = check_scores(scores)
     check_answers(scores)
     return scores
@@ -113,11 +102,7 @@ def looks_like_probabilities(scores: Tensor) -> bool:
 
 
 def check_answers(scores: Tensor) -> None:
-    """See that none of `scores` (..., k) is NaN, and warn if all look like probabilities, whose losses and margins mislead.
-
-    Raises:
-        BadValue: one is NaN.
-    """
+    """See that none of `scores` (..., k) is NaN, and warn if all look like probabilities, whose losses and margins mislead."""
     check_no_nan("victim: answered with", scores)
     if looks_like_probabilities(scores):
         warnings.warn(
@@ -129,21 +114,13 @@ def check_answers(scores: Tensor) -> None:
 
 
 def check_gradient(gradient: Tensor) -> None:
-    """See that a gradient can be followed: of NaN the sign is 0, and an image would stay where it is.
-
-    Raises:
-        BadValue: some of it is NaN.
-    """
+    """See that a gradient can be followed: of NaN the sign is 0, and an image would stay where it is."""
     if gradient.isnan().any():
         raise BadValue(f"victim: expected gradients that are numbers, got NaN in {int(gradient.isnan().sum())} places")
 
 
 def check_classes(y: Tensor, classes: int) -> None:
-    """See that each of the labels `y` (n,) is one of the victim's classes, whose number its first answer shows.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """See that each of the labels `y` (n,) is one of the victim's classes, whose number its first answer shows."""
     if len(y) > 0 and int(y.max()) >= classes:
         raise BadValue(f"y: expected labels below {classes}, the number of the victim's classes, got {int(y.max())}")
 
@@ -155,11 +132,7 @@ def extent(x: Tensor, norm: str, bounds: tuple[float, float]) -> float:
 
 
 def check_budget(epsilon: object, x: Tensor, norm: str, bounds: tuple[float, float]) -> Tensor:
-    """The budget of each of images `x` (n, c, h, w): (n, 1, 1, 1), of one number for all or a tensor (n,).
-
-    Raises:
-        BadValue: it is neither; a budget below 0 or beyond what the bounds leave.
-    """
+    """The budget of each image of `x` (n, c, h, w), (n, 1, 1, 1): a number or a tensor (n,), from 0 to what the bounds leave."""
     largest = extent(x, norm, bounds)
     if not isinstance(epsilon, Tensor) or epsilon.dim() == 0:
         return x.new_full((len(x), 1, 1, 1), check_number("epsilon", epsilon, low=0.0, high=largest))
@@ -172,12 +145,10 @@ def check_budget(epsilon: object, x: Tensor, norm: str, bounds: tuple[float, flo
 
 
 def check_steps(step_size: float | None, steps: int, radius: Tensor, largest: float) -> Tensor:
-    """The length of a step in each ball of `radius` (n, 1, 1, 1): 2.5 radius / steps if `step_size` is None.
+    """The length of a step in each ball of `radius` (n, 1, 1, 1), at most `largest`, and 0 only where there is no budget.
 
-    So a walk gets from any point of the ball to its boundary and has steps left (Madry et al. 2018, section 5).
-
-    Raises:
-        BadValue: a step longer than `largest`, or of no length though there is a budget; no steps.
+    If `step_size` is None, 2.5 radius / steps: a walk gets from any point of the ball to its boundary and has steps left
+    (Madry et al. 2018, section 5).
     """
     check_count("steps", steps)
     if step_size is None:

@@ -24,19 +24,20 @@ from .forms import Look, answer, looks
 from .pieces import in_pieces, persist
 
 
-def dlr(logits: Tensor, y: Tensor) -> Tensor:
-    """The differences of logits ratio (Croce and Hein 2020) at labels `y`, one by one: they know neither shift nor scale.
+def dlr(logits: Tensor, y: Tensor, *, towards: bool = False) -> Tensor:
+    """The difference of logits ratio (Croce and Hein 2020) at labels `y`, one by one: it knows neither shift nor scale.
 
-    Raises:
-        BadValue: fewer than three classes.
+    It rises away from a label, of three classes or more, and falls `towards` a target, of four or more: as the paper's while the
+    label beats all other classes, then their best.
     """
-    if logits.shape[1] < 3:
-        raise BadValue(f"loss: dlr needs three classes or more, got a victim of {logits.shape[1]}")
-    # -(z_y - max_{i != y} z_i) / (z_1st - z_3rd)
+    few, told = (4, "dlr towards a target needs four") if towards else (3, "dlr needs three")
+    if logits.shape[1] < few:
+        raise BadValue(f"loss: {told} classes or more, got a victim of {logits.shape[1]}")
+    # (max_{i != y} z_i - z_y) / (z_1st - z_3rd), towards a target / (z_1st - (z_3rd + z_4th) / 2)
     own = logits.gather(1, y[:, None])[:, 0]
     rival = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-    largest = logits.topk(3, dim=1).values
-    return (rival - own) / (largest[:, 0] - largest[:, 2] + 1e-12)
+    largest = logits.topk(few, dim=1).values
+    return (rival - own) / (largest[:, 0] - largest[:, 2:].mean(1) + 1e-12)
 
 
 SHOWN = 8  # images by which a network is known
@@ -67,8 +68,8 @@ def fgsm(
             its own: "log_odds", or "dlr" (three classes or more, and not `targeted`).
 
     Raises:
-        BadValue: epsilon not a number from 0 to the width of the bounds; labels that do not match the images; images outside the
-            bounds, or of another type; another loss; a victim whose answers or gradients are NaN.
+        BadValue: a setting out of range, as is an epsilon below 0 or above the width of the bounds; labels that do not match the
+            images; images outside the bounds, or of another type; another loss; a victim whose answers or gradients are NaN.
 
     Warns:
         VictimWarning: images that are not there yet have a gradient of exactly 0, and stay as they are; the victim answers with
@@ -105,10 +106,7 @@ def pgd(
     """Projected gradient descent (Madry et al. 2018; Song et al., equation 5), from a random start if `generator` is given.
 
     Args:
-        victim: images to logits or log-probabilities.
-        x: images (n, c, h, w) in float32, inside the victim's bounds.
-        y: labels (n,) whose loss is increased or, `targeted`, decreased.
-        epsilon: budget, in the units of `x`, of all images or of each (n,), kept up to rounding: see `evasion`.
+        victim, x, y, epsilon, targeted, loss: as of `fgsm`.
         norm: in which the budget is, "linf" or "l2".
         step_size: length of a step in that norm; None is 2.5 epsilon / steps, as in Madry et al., section 5. It may be above
             `epsilon`: with a random start one step of 1.25 epsilon is the fast FGSM of Wong et al. 2020.
@@ -116,13 +114,10 @@ def pgd(
         restarts: random starts that are tried. An image keeps the first from which it gets where it should, by one look at the
             victim, or else the end of the highest loss (of a target, the lowest); of a random victim, whom luck may fool once,
             all are tried, and the highest loss of those that got there counts.
-        targeted: whether `y` is to be reached.
         generator: where random starts come from; None starts at `x`.
-        loss: see `fgsm`.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds, or of another type;
-            restarts without a generator; a victim whose answers or gradients are NaN.
+        BadValue: as of `fgsm`; restarts without a generator.
 
     Warns:
         VictimWarning: at the first step images have a gradient of exactly 0; the victim answers with probabilities.

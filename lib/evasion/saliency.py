@@ -41,18 +41,14 @@ def jsma(
 
     Args:
         victim: images to logits, or a `Look` at a random victim.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) to move away from or, `targeted`, to reach.
+        x, y, targeted, generator: as of `fgsm`.
         epsilon: l0 budget, the number of features that may change, of all images or of each (n,): an image of which more did
             comes back as it was; None leaves it at `gamma`.
-        targeted: whether `y` are targets.
-        generator: not drawn from; it is taken so that all attacks can be called alike.
         theta: change of a feature, in the units of `x`; negative to decrease features.
         gamma: largest share of the features that may change.
 
     Raises:
-        BadValue: a setting out of range; labels that do not match the images; images outside the bounds; a victim whose answers
-            or gradients are NaN.
+        BadValue: as of `fgsm`.
     """
     low, high = bounds = check_attack(victim, x, y, targeted, generator)
     radius = None if epsilon is None else check_budget(epsilon, x, "l0", bounds)

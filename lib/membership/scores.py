@@ -61,11 +61,7 @@ MEMBERSHIP_SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def checked(scores: Tensor, labels: Tensor) -> Tensor:
-    """`scores` in float64, once they are known to be logits or log-probabilities and `labels` one class each.
-
-    Raises:
-        BadValue: what `check_answers` refuses, or probabilities.
-    """
+    """`scores` in float64, if `check_answers` lets them and `labels` pass and not all of their rows are probabilities."""
     check_answers(scores, labels)
     if len(scores) > 0 and are_probabilities(scores).all():
         told = "give their .log() or, of logits that are so by chance, scores - 1"
@@ -74,11 +70,9 @@ def checked(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def check_answers(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("scores", "labels")) -> None:
-    """See that `scores` are answers on any scale and `labels` one class each.
+    """See that `scores` are answers on any scale and `labels` one class each; a message calls the two by `names`.
 
-    Raises:
-        BadValue: shapes that do not match, a NaN, an infinite logit (-inf is the logarithm of no probability), a label that is
-            no class; the message calls the two by `names`.
+    Shapes must match, and no row may hold NaN, inf or nothing but -inf, which is the logarithm of no probability.
     """
     what, which = names
     check_kind(what, scores, Tensor, "a torch.Tensor")

@@ -84,14 +84,8 @@ ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
     "wide_resnet_short": song.wide_resnet_short,
 }
 # The width that an architecture has in its paper, where it is not 64.
-WIDTHS = {
-    "fully_connected": 200,
-    "lenet5": 6,
-    "shadow_coded": 32,
-    "yale_cnn": 8,
-    "fashion_cnn": 256,
-    "wide_resnet": 160,
-}
+WIDTHS = {"fully_connected": 200, "lenet5": 6, "shadow_coded": 32, "yale_cnn": 8, "fashion_cnn": 256}
+WIDTHS["wide_resnet"] = 160
 
 
 def build(

@@ -55,11 +55,7 @@ class Adopted(nn.Module):
         self.entrance, self.module = entrance, module
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits (n, k) of images (n, c, h, w): what the module answers, or the `logits` of that.
-
-        Raises:
-            BadValue: it answers with anything else.
-        """
+        """The logits (n, k) of images (n, c, h, w): what the module answers, or its `logits`; all else is a `BadValue`."""
         answer = self.module(self.entrance(x))
         logits = getattr(answer, "logits", answer)
         if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(x):
@@ -97,11 +93,7 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
 
 
 def check_place(network: nn.Module, device: str | torch.device) -> None:
-    """See that training need not move a network that was adopted: its weights would take the module's along, its buffers not.
-
-    Raises:
-        BadValue: it would.
-    """
+    """See that training need not move a network that was adopted: its weights would take the module's along, its buffers not."""
     if not any(isinstance(layer, Entrance) for layer in network.modules()):
         return
     wanted = torch.empty(0, device=device).device

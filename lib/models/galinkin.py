@@ -49,11 +49,7 @@ def lenet5_coded(shape: Shape, classes: int, width: int, dropout: float) -> Part
 
 
 def resnet_18(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
-    """torchvision's ResNet-18, with dropout after every ReLU.
-
-    Raises:
-        BadValue: a width other than 64, which is torchvision's.
-    """
+    """torchvision's ResNet-18, with dropout after every ReLU; another width than its 64 is a `BadValue`."""
     if width != 64:
         raise BadValue(f"width: expected 64, which torchvision's ResNet-18 has, got {width!r}")
     from torchvision.models import resnet18  # slow to import, and only needed here

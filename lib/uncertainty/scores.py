@@ -47,9 +47,5 @@ def scores_of(victim: Victim) -> tuple[str, ...]:
 
 
 def check_score(name: str, victim: Victim) -> str:
-    """`name`, if it is one of the scores of `victim`.
-
-    Raises:
-        BadValue: otherwise.
-    """
+    """`name`, if it is one of the scores of `victim`."""
     return check_choice("score", name, scores_of(victim))

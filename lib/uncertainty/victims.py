@@ -63,11 +63,7 @@ class Victim(nn.Module, ABC):
 
 
 def check_victim(victim: object) -> None:
-    """See that `victim` gives its draws one by one.
-
-    Raises:
-        BadValue: it is of no kind that this module has.
-    """
+    """See that `victim` is of a kind that this module has, which gives its draws one by one."""
     if not isinstance(victim, Victim):
         raise BadValue(f"victim: expected one that `uncertainty.estimate` makes, got {type(victim).__name__}")
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from lib.data import Dataset
 from lib.errors import BadValue, VictimWarning
 from lib.evasion import ball, forms
-from lib.evasion.apgd import apgd, checkpoints, targeted_dlr
+from lib.evasion.apgd import apgd, checkpoints
 from lib.evasion.forms import Look, answer
-from lib.evasion.gradient import LOSSES
+from lib.evasion.gradient import LOSSES, dlr
 from lib.models import Network
 from lib.uncertainty import Deterministic, MonteCarloDropout
 
@@ -177,8 +177,8 @@ def test_targets_find_what_the_likeliest_other_class_hides() -> None:
 def test_the_ratio_towards_a_target_is_the_papers() -> None:
     """-(z_y - z_t) / (z_1st - (z_3rd + z_4th) / 2), and neither shift nor scale of logits matter."""
     logits, target = torch.tensor([[4.0, 1.0, 2.0, 0.0, -7.0]]), torch.tensor([1])
-    assert float(targeted_dlr(logits, target)) == pytest.approx((4 - 1) / (4 - (1 + 0) / 2))
-    torch.testing.assert_close(targeted_dlr(100 * logits + 7, target), targeted_dlr(logits, target))
+    assert float(dlr(logits, target, towards=True)) == pytest.approx((4 - 1) / (4 - (1 + 0) / 2))
+    torch.testing.assert_close(dlr(100 * logits + 7, target, towards=True), dlr(logits, target, towards=True))
 
 
 # --- bounds, budgets, batches -----------------------------------------------------------------------------------------
