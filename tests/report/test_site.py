@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import http.server
 import json
 import os
@@ -461,16 +462,16 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., View]:
     top = tmp_path_factory.mktemp("browser")
 
     @functools.cache
-    def look(address: str, *, size: tuple[int, int] = WINDOW) -> View:
+    def look(address: str, *, size: tuple[int, int] = WINDOW, patience: int = 8000) -> View:
         screenshot = top / f"{len(list(top.iterdir()))}.png"
         profile = top / f"{screenshot.stem}-profile"
         options = (
             "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
-            "disable-component-update disable-sync disable-dev-shm-usage hide-scrollbars dump-dom enable-logging=stderr v=0 "
-            "virtual-time-budget=8000"
+            "disable-component-update disable-sync disable-dev-shm-usage hide-scrollbars dump-dom enable-logging=stderr v=0"
         ).split()
         settings = [
             "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            f"virtual-time-budget={patience}",
             f"window-size={size[0]},{size[1]}",
             f"screenshot={screenshot}",
             f"user-data-dir={profile}",
@@ -551,3 +552,26 @@ def test_a_page_asks_the_server_for_nothing_that_is_missing(
     with Image.open(seen.screenshot) as image:
         pixels = np.asarray(image.convert("L"))
     assert 0.002 < (pixels < 128).mean() < 0.5
+
+
+WIDTHS = (1366, 768, 390)
+
+
+@pytest.mark.browser
+def test_nothing_is_cut_at_any_width(site: Site, server: tuple[str, list[str]], view: Callable[..., View]) -> None:
+    """On a laptop tables and figures of chapters fit; on a narrow screen what is wider scrolls in a box of its own."""
+    address, _ = server
+    pages = [name for name in EXPECTED if name.startswith(("book/", "notebooks/"))]
+    text = (Path(__file__).parent / "layout.html").read_text(encoding="utf-8")
+    probe = site.html / "layout.html"
+    probe.write_text(text.replace("PAGES", json.dumps(pages)).replace("WIDTHS", json.dumps(WIDTHS)), encoding="utf-8")
+    try:
+        seen = view(f"{address}/layout.html", patience=200_000)
+    finally:
+        probe.unlink()
+    (report,) = re.findall(r'<pre id="report">(.*?)</pre>', seen.dom, re.DOTALL)
+    found = {(page, width): faults for page, width, faults in json.loads(html.unescape(report))}
+    assert "<title>done" in seen.dom
+    cut = {at: [one for one in faults if not one.endswith(" scrolls")] for at, faults in found.items()}
+    assert not any(cut.values()), cut
+    assert not {at: faults for at, faults in found.items() if at[0].startswith("notebooks/") and at[1] == 1366}
