@@ -134,10 +134,8 @@ class Job:
         self.epsilons = [check_number("epsilons", epsilon, low=0.0, high=largest) for epsilon in epsilons]
         if not self.epsilons or len({*self.epsilons}) < len(self.epsilons):
             raise BadValue(f"epsilons: expected one or more budgets, each once, got {epsilons!r}")
-        for one in self.plans:
-            for levels in (
-                one.levels(len(self.epsilons)) if one.ours else ()
-            ):  # of no images: what it refuses, it refuses now
+        for one in (known for known in self.plans if known.ours):
+            for levels in one.levels(len(self.epsilons)):  # of no images: what it refuses, it refuses now
                 one.run(victim, *self.take(self.batches[0][:0]), self.epsilons[levels[0]], torch.Generator(self.device))
         self.right = torch.zeros(len(points), dtype=torch.bool)
         self.success = self.right.repeat(len(self.plans), len(self.epsilons), 1)

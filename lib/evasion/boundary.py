@@ -105,30 +105,21 @@ def boundary(
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
 
     Args:
-        victim: images to scores of classes; a random one, see `uncertainty`, answers afresh at every call.
-        x: images (n, c, h, w) inside the victim's bounds.
-        y: labels (n,) to leave or, if `targeted`, to reach.
-        generator: one number is drawn from it, from which with its id each image gets random numbers of its own.
-        targeted: whether `y` is to be reached.
-        start: adversarial images to start from; None tries uniformly random ones.
+        victim, x, y, generator, targeted, start, start_tries, ids, max_batch: as of `hop_skip_jump`.
         iterations: how many steps closer.
         delta: first length of a step on the sphere, as a share of the distance.
         epsilon: first length of a step closer, as a share of the distance.
         step_adapt: how fast both change, 1 being not at all.
         trials: after how many candidates without a step closer an image ends.
         min_epsilon: an image ends once `epsilon` is smaller.
-        start_tries: how many random images are tried.
         lead: how many answers one of two classes must be ahead of the other, for every decision; 1 believes the first. No
             use where nothing is random, like the next.
         check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing.
         budget: an image tries no candidate once it has had this many answers.
-        ids: (n,) what its random numbers know an image by; its place if None.
-        max_batch: images shown to the victim at once.
         progress, callback, state: as of `hop_skip_jump`; the callback is called after each BLOCK of candidates.
 
     Raises:
-        BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
-            a state of another request.
+        BadValue: as of `hop_skip_jump`.
     """
     check_request(victim, x, y, start, ids, generator)
     rounds = for_each("iterations", iterations, y, low=0)
@@ -166,19 +157,8 @@ def boundary(
             )
         least = distances(x, point).masked_fill(~found, torch.inf)
         none, traces = torch.zeros_like(rounds), (oracle.answers[None].clone(), least[None].clone())
-        walk = Steps(
-            none.sum(),
-            found,
-            point,
-            point.clone(),
-            least,
-            *traces,
-            delta,
-            epsilon,
-            none,
-            none.clone(),
-            found & (least > 0),
-        )
+        kept, begun = point.clone(), found & (least > 0)
+        walk = Steps(none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
         started = everyone[walk.started]
         walk.point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
         keep(started)

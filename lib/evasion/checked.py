@@ -62,12 +62,7 @@ def checked(
 
 
 def placed(
-    x: Tensor,
-    point: Tensor,
-    begun: Tensor,
-    far: float | Tensor,
-    back: float | Tensor,
-    bounds: tuple[float, float],
+    x: Tensor, point: Tensor, begun: Tensor, far: float | Tensor, back: float | Tensor, bounds: tuple[float, float]
 ) -> Tensor:
     """Each `point` times as `far` from `x`, and from there a share of the way `back` to where it has `begun`."""
     return torch.lerp((x + far * (point - x)).clamp(*bounds), begun, back)

@@ -43,11 +43,7 @@ class Decided:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> "Decided":
-        """What `state` was made of.
-
-        Raises:
-            BadValue: it is no such state.
-        """
+        """What `state` was made of; anything else is a `BadValue`."""
         names = {field.name for field in fields(cls)}
         if set(state) != names:
             raise BadValue(
@@ -66,11 +62,7 @@ def distances(x: Tensor, point: Tensor, order: float = 2.0) -> Tensor:
 def check_request(
     victim: nn.Module, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None, generator: torch.Generator
 ) -> tuple[float, float]:
-    """The victim's bounds, once images, labels, starts and ids fit each other and lie inside them, beside a generator.
-
-    Raises:
-        BadValue: one of them does not.
-    """
+    """The victim's bounds, once images, labels, starts and ids fit each other and lie inside them, beside a generator."""
     low, high = check_images(victim, x, y, gradients=False)
     check_generator(generator)
     fits = start is None or (start.shape == x.shape and start.dtype == x.dtype)

@@ -17,24 +17,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadValue, VictimWarning, check_count, check_flag, check_number
+from ..errors import BadValue, VictimWarning, check_count, check_flag
 from ..metrics import check_no_nan
 from .checks import check_classes, check_scores
 
 ROUNDING = 1e-3  # of a score: what may differ between two answers of a victim that is not random
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
-
-
-def error_rate(p: float, lead: int) -> float:
-    """How often a lead of `lead` answers is wrong where a share `p` >= 1/2 of the draws is right (two classes, no limit).
-
-    Raises:
-        BadValue: p outside [1/2, 1], or a lead below 1.
-    """
-    p = check_number("p", p, low=0.5, high=1.0)
-    check_count("lead", lead)
-    # 1 / (1 + (p / (1 - p))^h)
-    return (1 - p) ** lead / (p**lead + (1 - p) ** lead)
 
 
 def tally(votes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,14 +23,7 @@ from .roc import (
     tpr_at_fpr,
     tpr_interval,
 )
-from .scores import (
-    MEMBERSHIP_SCORES,
-    confidence,
-    correctness,
-    log_odds,
-    negative_entropy,
-    negative_modified_entropy,
-)
+from .scores import MEMBERSHIP_SCORES, confidence, correctness, log_odds, negative_entropy, negative_modified_entropy
 from .shadows import Shadows, logits_of, train_shadows
 from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
 

@@ -35,12 +35,7 @@ class Stack(NamedTuple):
 
 
 def lira(
-    shadow_scores: Array,
-    shadow_in: Array,
-    target_scores: Array,
-    *,
-    online: bool = True,
-    variance: str = "per_example",
+    shadow_scores: Array, shadow_in: Array, target_scores: Array, *, online: bool = True, variance: str = "per_example"
 ) -> Tensor:
     """How much likelier each point's log-odds are of a member than of another: (n,) (Carlini et al. 2022, algorithm 1).
 

@@ -14,11 +14,7 @@ from ..models.adopted import check_place
 
 
 def check_network(network: nn.Module) -> None:
-    """See that what is random while `network` trains can be drawn from a generator.
-
-    Raises:
-        BadValue: no module, or dropout of PyTorch's own.
-    """
+    """See that what is random while `network`, a module, trains can be drawn from a generator: no dropout of PyTorch's own."""
     if not isinstance(network, nn.Module):
         raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
     if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
@@ -66,11 +62,7 @@ def check_run(
 
 
 def check_device(device: str | torch.device) -> None:
-    """See that tensors can be on `device`.
-
-    Raises:
-        BadValue: they cannot.
-    """
+    """See that tensors can be on `device`."""
     expected = "one that is here, such as 'cpu'"
     check_kind("device", device, (str, torch.device), expected)
     try:

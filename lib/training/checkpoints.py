@@ -156,11 +156,7 @@ def trained(
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """See that as many bytes as `needed` are free where `folder` is, or will be.
-
-    Raises:
-        OSError: there are fewer; it names the folder.
-    """
+    """See that as many bytes as `needed` are free where `folder` is, or will be; if not, an `OSError` names it."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if (free := shutil.disk_usage(there).free) < needed:
         wanted = f"expected {needed / 2**20:.1f} MiB of free space, got {free / 2**20:.1f}"

@@ -231,11 +231,7 @@ def _is_stale(held_out: list[float], config: TrainingConfig) -> bool:
 
 
 def check_finite(when: str, loss: float) -> float:
-    """`loss`, if it is a number: neither NaN nor infinite.
-
-    Raises:
-        TrainingFailed: otherwise.
-    """
+    """`loss`, if it is a number, neither NaN nor infinite; otherwise it raises `TrainingFailed`."""
     if not loss < float("inf"):
         raise TrainingFailed(f"{when}: loss is {loss}; lower the learning rate or check the data")
     return loss

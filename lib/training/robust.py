@@ -107,23 +107,16 @@ def fit_robust(
     """Train `network` in place on `split`, adversarially unless epsilon is 0, by a number of steps.
 
     Args:
-        network: any module from images to logits, of one head and without dropout of PyTorch's own, such as that of
-            `models.build` or `models.adopt`. Its weights are where training starts, unless there is a snapshot.
-        split: what to train on: a `Split`, images (n, c, h, w) in [0, 1] and labels (n,), or a DataLoader of them, read once.
-        config: see `RobustConfig`.
+        network, config, device, snapshot, progress: as of `fit`; a network of one head, and a `RobustConfig`.
+        split: as of `fit`, its images in [0, 1]; what is left of an epoch is dropped.
         seed: of the order of the batches, of augmentation, of the attack's starts and of the masks of dropout.
-        device: where to train.
-        snapshot: a file to go on from if it exists. The caller names it after all that weights depend on, and removes it once
-            the trained weights are safe.
         every: seconds between snapshots.
         observe: called `observations` times, evenly, with the number of steps done; the network is then not training.
         observations: how often.
         compiled: by `torch.compile`; see `can_compile`.
-        progress: show a bar.
 
     Raises:
-        BadValue: whatever `batches.check_run` finds; a heteroscedastic network; no config; a seed that is no whole number; a
-            batch larger than the split; no observations; a snapshot that is damaged or of another network.
+        BadValue: as of `fit`; a heteroscedastic network; a batch larger than the split; no observations.
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
     """
     if isinstance(network, Network) and network.noise is not None:

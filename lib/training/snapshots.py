@@ -58,10 +58,9 @@ def resume(
     optimizer: torch.optim.Optimizer,
     generators: Mapping[str, torch.Generator] | None = None,
 ) -> State:
-    """Put the run at `path` into `network`, on the device where it is, `optimizer` and `generators`; without one, it begins.
+    """Put the run at `path` into `network`, where that is, `optimizer` and `generators`; without one, it begins.
 
-    Raises:
-        BadValue: the file is damaged, or of another network.
+    A file that is damaged, or of another network, is a `BadValue`.
     """
     if path is None or not path.exists():
         return State()

@@ -1,6 +1,6 @@
 """What turns a network into a victim, and how uncertain a victim is."""
 
-from .scores import OF_ESTIMATOR, UNCERTAINTY_SCORES, check_score, scores_of
+from .scores import UNCERTAINTY_SCORES, check_score, scores_of
 from .victims import (
     ESTIMATORS,
     PRECISIONS,
@@ -15,6 +15,6 @@ from .victims import (
 )
 
 __all__ = [
-    "ESTIMATORS", "OF_ESTIMATOR", "PRECISIONS", "UNCERTAINTY_SCORES", "Deterministic", "Ensemble", "Heteroscedastic",
+    "ESTIMATORS", "PRECISIONS", "UNCERTAINTY_SCORES", "Deterministic", "Ensemble", "Heteroscedastic",
     "MonteCarloDropout", "RandomVictim", "Victim", "check_score", "check_victim", "estimate", "scores_of",
 ]  # fmt: skip

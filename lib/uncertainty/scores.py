@@ -31,12 +31,6 @@ UNCERTAINTY_SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
     "mutual_information": disagreement,
     "variance": aleatoric_variance,
 }
-OF_ESTIMATOR = {
-    "none": ("entropy",),
-    "epistemic": ("entropy", "mutual_information"),
-    "aleatoric": ("entropy", "variance"),
-    "ensemble": ("entropy", "mutual_information"),
-}
 
 
 def scores_of(victim: Victim) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ from experiments.address import reading
 from experiments.find import row as row_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.readings import TEXT
+from experiments.papers.harakeh.victims import OF_ESTIMATOR
 from experiments.records import Record, Store
 from lib import data
 from lib.uncertainty import ESTIMATORS
-from lib.uncertainty.scores import OF_ESTIMATOR
 from report.figures.networks import Column, column
 from report.names import DATASET_NAMES, SCORE_NAMES
 from report.numbers import NOT_RUN, over_seeds

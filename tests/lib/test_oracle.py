@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from lib.errors import BadValue, VictimWarning
 from lib.evasion import Decided, boundary, hop_skip_jump
-from lib.evasion.oracle import DecisionOracle, error_rate
+from lib.evasion.oracle import DecisionOracle
 
 
 class Scripted(nn.Module):
@@ -72,18 +72,13 @@ def ruin(p: float, lead: int) -> float:
     return float(np.linalg.solve(system, right)[lead - 1])
 
 
-@pytest.mark.parametrize("lead", [1, 2, 5, 9])
-@pytest.mark.parametrize("p", [0.5, 0.55, 0.7, 0.97, 1.0])
-def test_the_error_rate_is_that_of_gamblers_ruin(p: float, lead: int) -> None:
-    assert error_rate(p, lead) == pytest.approx(ruin(p, lead), rel=1e-9, abs=1e-15)
-
-
 @pytest.mark.parametrize(("p", "lead"), [(0.6, 1), (0.6, 3), (0.7, 2), (0.7, 5)])
 def test_the_oracle_errs_as_often_as_that_and_asks_as_often_as_wald_says(p: float, lead: int) -> None:
     n = 4000
     oracle = DecisionOracle(Coin(p), torch.zeros(n).long(), lead=lead, max_answers=10_000)
     wrong = 1 - oracle(torch.zeros(n, 1, 1, 1), torch.arange(n)).double().mean().item()
-    error = error_rate(p, lead)
+    error = ruin(p, lead)
+    assert error == pytest.approx(1 / (1 + (p / (1 - p)) ** lead), rel=1e-9)
     assert wrong == pytest.approx(error, abs=4 * (error * (1 - error) / n) ** 0.5)
     expected = lead * (1 - 2 * error) / (2 * p - 1)  # E[steps] (2p - 1) = E[lead at the end]
     assert oracle.answers.double().mean().item() == pytest.approx(expected, rel=0.05)
@@ -258,9 +253,3 @@ def test_a_label_that_is_no_class_is_refused_at_the_first_answer() -> None:
     oracle = DecisionOracle(Scripted([[0], [1]]), torch.tensor([2, 3]))
     with pytest.raises(BadValue, match=r"^y: expected labels below 3, the number of the victim's classes, got 3$"):
         oracle(images(2), torch.arange(2))
-
-
-@pytest.mark.parametrize(("p", "lead", "told"), [(0.4, 3, "p: "), (1.1, 3, "p: "), (0.6, 0, "lead: ")])
-def test_an_error_rate_of_nothing_is_refused(p: float, lead: int, told: str) -> None:
-    with pytest.raises(BadValue, match=told):
-        error_rate(p, lead)

@@ -14,7 +14,7 @@ from pydantic import Field, Strict
 from torch import Tensor
 
 from experiments.cell import Count, OneOf, Result, Share, checked, within
-from experiments.papers.harakeh.victims import Cell, in_batches
+from experiments.papers.harakeh.victims import OF_ESTIMATOR, Cell, in_batches
 from experiments.run import Bench
 from lib import detection
 from lib.data import Dataset
@@ -25,7 +25,7 @@ from lib.judging import judge
 from lib.layers import only_input_gradients
 from lib.metrics import percent
 from lib.uncertainty import Deterministic, Victim
-from lib.uncertainty.scores import OF_ESTIMATOR, UNCERTAINTY_SCORES
+from lib.uncertainty.scores import UNCERTAINTY_SCORES
 
 Step = Annotated[float, Field(ge=1, multiple_of=1)]
 Steps = Annotated[tuple[Step, ...], Strict(False), Field(description="a whole number of at least 1")]

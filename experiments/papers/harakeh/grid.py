@@ -13,11 +13,10 @@ from experiments.papers.harakeh.black_box import BlackBox
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from experiments.papers.harakeh.gradient import Gradient
 from experiments.papers.harakeh.targeted import CW, JSMA
-from experiments.papers.harakeh.victims import Cell
+from experiments.papers.harakeh.victims import OF_ESTIMATOR, Cell
 from lib.errors import check_choice
 from lib.evasion import FORMS
 from lib.uncertainty import ESTIMATORS
-from lib.uncertainty.scores import OF_ESTIMATOR
 
 SEEDS = 5
 FEW_SEEDS = 3  # of what `reduced` has besides FGSM

@@ -19,6 +19,13 @@ from lib.training import TrainingConfig
 from lib.uncertainty import ESTIMATORS, Ensemble, Victim, estimate
 
 Attack = Callable[[Tensor, Tensor], Tensor]  # images, and labels or targets, to adversarial images
+# The uncertainty scores that a victim has, by its estimator.
+OF_ESTIMATOR = {
+    "none": ("entropy",),
+    "epistemic": ("entropy", "mutual_information"),
+    "aleatoric": ("entropy", "variance"),
+    "ensemble": ("entropy", "mutual_information"),
+}
 
 
 @checked
