@@ -51,13 +51,9 @@ def perturb(
     Args:
         network: images to logits; whatever mode it is in.
         x: in [0, 1].
-        y: labels (n,) whose loss is increased, or targets whose loss is decreased.
-        epsilon: budget, kept up to rounding: see `evasion`.
-        step_size: length of a step.
-        steps: number of steps.
+        y, epsilon, step_size, steps, targeted: as of `evasion.pgd`.
         start: where the first step is taken from, x itself if None; may lie outside [0, 1], as in the paper's code for
             faces and Fashion-MNIST.
-        targeted: whether `y` are targets.
         loss: "cross_entropy", whose gradient vanishes in floating point where the network is sure of its answer, or "log_odds".
 
     Raises:

@@ -65,12 +65,7 @@ class Adopted(nn.Module):
 
 
 def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Sequence[float]) -> Adopted:
-    """`module` behind an `Entrance`: its weights shared, each dropout layer replaced by one that can be seeded.
-
-    Raises:
-        BadValue: a module that cannot be copied, or whose dropout cannot be seeded; a mean and a standard deviation that do not
-            fit each other.
-    """
+    """`module` behind an `Entrance`: its weights shared, each dropout layer replaced by one that can be seeded; see `adopt`."""
     if not isinstance(module, nn.Module):
         raise BadValue(f"network: expected a torch.nn.Module, got {type(module).__name__}")
     if isinstance(module, torch.jit.ScriptModule):
