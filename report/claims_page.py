@@ -1,4 +1,4 @@
-"""The tables of the page of claims: every sentence with its verdicts, the words counted, and what was corrected."""
+"""The tables behind the page of claims: every sentence with its verdicts, the words counted, and what was corrected."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def claims_table(store: Store, paper: str) -> Table:
         rows.append([f"“{sentence.quote}” ({sentence.where})", *_rule_of(sentence, whole[0]), *_verdicts(whole)])
         if len(sentence.parts) > 1:
             below = zip(sentence.parts, found, strict=True)
-            rows += [["↳", _rule(part), _published(one[0]), *_verdicts(one)] for part, one in below]
+            rows += [["↳", rule(part), printed(one[0]), *_verdicts(one)] for part, one in below]
     head = ["Sentence", "Rule, in points", "Paper", f"Verdict, {proper.title}", "Ours", "Paper's value is"]
     return Table([*head, *(one.title[0].upper() + one.title[1:] for one in others)], rows)
 
@@ -65,25 +65,29 @@ def _rule_of(sentence: Sentence, found: Verdict) -> list[str]:
         return [f"none: {sentence.reason}", "–"]
     if len(sentence.parts) > 1:
         return [f"all of its {len(sentence.parts)} parts", "–"]
-    return [_rule(sentence.parts[0]), _published(found)]
+    return [rule(sentence.parts[0]), printed(found)]
 
 
 def _verdicts(found: Sequence[Verdict]) -> list[str]:
     """The verdict proper with what it rests on, and the words of the others with their numbers."""
     proper, *others = found
-    reasons = () if proper.word == "not testable as written" else proper.reasons
-    victims = ", ".join(f"{one.ours:.1f} for {one.printed:g}" for one in proper.missed)
-    ours = [_numbers(proper), *reasons, f"clean accuracy {victims}" if victims else ""]
+    ours = [_numbers(proper), *(() if proper.word == "not testable as written" else reasons(proper))]
     told = [word if word == "not run" else f"**{word}**" for word in (one.word for one in found)]
     beside = [": ".join(filter(None, pair)) for pair in zip(told[1:], map(_numbers, others), strict=True)]
-    return [told[0], "; ".join(filter(None, ours)) or "–", _where(proper), *beside]
+    return [told[0], "; ".join(filter(None, ours)) or "–", place(proper), *beside]
+
+
+def reasons(found: Verdict) -> list[str]:
+    """Why the word is what it is, the victims' accuracies last."""
+    victims = ", ".join(f"{one.ours:.1f} for {one.printed:g}" for one in found.missed)
+    return [*found.reasons, *([f"clean accuracy {victims}"] if victims else [])]
 
 
 def _numbers(found: Verdict) -> str:
     return "" if found.estimate is None else evidence(found).removesuffix(f", {found.word}")
 
 
-def _where(found: Verdict) -> str:
+def place(found: Verdict) -> str:
     """Where the paper's value lies."""
     if found.inside_interval is None:
         return "–"
@@ -92,7 +96,7 @@ def _where(found: Verdict) -> str:
     return "in that of one more training" if found.inside_prediction else "outside"
 
 
-def _rule(part: Part) -> str:
+def rule(part: Part) -> str:
     """What is compared, and how close it has to come."""
     cells = [_cell(part, cell) for cell in part.cells]
     if len(cells) > 1:
@@ -121,7 +125,7 @@ def _in_words(cell: str) -> str:
     return f"{', '.join([DATASET_NAMES.get(first, known.get(first, first)), *words])}: {quantity}"
 
 
-def _published(found: Verdict) -> str:
+def printed(found: Verdict) -> str:
     if found.published_low is None or found.published_high is None:
         return "–"
     if found.published is not None:

@@ -9,6 +9,7 @@ from itertools import product
 
 from experiments import papers
 from experiments.costs import Prices, cost, is_gpu
+from experiments.grid import CLASSES, worth
 from experiments.records import Record, Store, key_of
 from report.names import ATTACK_NAMES, DATASET_NAMES
 from report.numbers import NOT_RUN
@@ -29,8 +30,42 @@ def energy(record: Record) -> float:
     return cost(record) * watts / 3.6e6
 
 
+def sums_table(store: Store) -> Table:
+    """What the records of each paper took, by the kind of device; those of settings that no grid has any more apart."""
+    groups: Groups = {}
+    for (paper, profile, _), records in _spent(store).items():
+        for record in records:
+            told = "discarded" if "discarded" in profile else "kept"
+            groups.setdefault((paper, told, "GPU" if is_gpu(record) else "CPU"), []).append(record)
+    return _summed("Paper,Records are,On a", dict(sorted(groups.items())))
+
+
+def missing_table(store: Store) -> Table:
+    """What the missing cells of the paper's scale would take, by paper and by what they are worth, on a processor."""
+    missing = {
+        paper: [cell for cell in papers.get(paper).grid("paper") if store.get(cell) is None] for paper in papers.NAMES
+    }
+    worths = worth(cell for cells in missing.values() for cell in cells)
+    groups = {paper.capitalize(): cells for paper, cells in missing.items()}
+    groups |= {name: [cell for cell, found in worths.items() if found == name] for name in CLASSES}
+    prices = {paper: Prices(paper, store.all(paper)) for paper in papers.NAMES}
+    rows = []
+    for name, cells in groups.items():
+        found = [prices[cell.paper](cell) for cell in cells]
+        known = [price for price in found if price is not None]
+        if found:
+            rows.append(
+                [name, str(len(cells)), hours(math.fsum(known)) if known else "–", str(len(found) - len(known))]
+            )
+    return Table("Of or worth,Cells,On a CPU,Without a price".split(","), rows or [["nothing", *["–"] * 3]])
+
+
 def spent_table(store: Store) -> Table:
     """What the records of each paper and profile took, on which device; those of settings that no grid has any more apart."""
+    return _summed("Paper,Profile,Device", dict(sorted(_spent(store).items())))
+
+
+def _spent(store: Store) -> Groups:
     groups: Groups = {}
     for paper in papers.NAMES:
         for record in [*store.all(paper), *store.superseded.all(paper)]:
@@ -38,7 +73,7 @@ def spent_table(store: Store) -> Table:
             if profile in PROFILES:
                 said = profile if record.key in _keys(paper, profile) else f"{profile}, discarded"
                 groups.setdefault((paper.capitalize(), said, literal(record.provenance["device"])), []).append(record)
-    return _summed("Paper,Profile,Device", dict(sorted(groups.items())))
+    return groups
 
 
 def cells_table(store: Store) -> Table:
@@ -93,12 +128,3 @@ def hours(seconds: float) -> str:
 @cache
 def _keys(paper: str, profile: str) -> set[str]:
     return {key_of(cell) for cell in papers.get(paper).grid(profile)}
-
-
-def pages(store: Store) -> dict[str, tuple[Table, str]]:
-    """The tables of the cost page by name, each with its caption."""
-    return {
-        "costs-spent": (spent_table(store), "What the recorded runs took"),
-        "costs-prices": (price_table(store), "What a profile takes from nothing, at the prices of the recorded runs"),
-        "costs-cells": (cells_table(store), "What each kind of cell took"),
-    }

@@ -33,6 +33,16 @@ QUANTITY_NAMES = {
     "model_untargeted": "model (untargeted)",
     "model_targeted": "model (targeted)",
 }
-NETWORK_NAMES = {"lenet5": "LeNet-5", "resnet18": "ResNet-18", "lenet5_coded": "the code’s LeNet"}
+NETWORK_NAMES = {
+    "lenet5": "LeNet-5",
+    "resnet18": "ResNet-18",
+    "lenet5_coded": "the code’s LeNet",
+    "basic_cnn": "basic CNN",
+    "basic_cnn_tutorial": "the tutorial’s basic CNN",
+    "fully_convolutional_tutorial": "the tutorial’s fully convolutional",
+    "fashion_cnn": "CNN",
+    "yale_cnn": "CNN",
+    "wide_resnet": "wide ResNet",
+}
 VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
 SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}

@@ -26,11 +26,22 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, claims_page, cost_page, first_page, prose, status_page
+from report import benchmark_page, claims_list, claims_page, cost_page, first_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
 from report.figures.agreement import agreement
+from report.figures.heat import heat
 from report.figures.looks import save
 from report.place import check_writable, held, replace
+from report.tables import Table
+
+# A figure whose description is computed, in words, with its picture.
+FIGURE = """```{{figure}} generated/recorded.svg
+:name: figure-recorded
+:alt: "{alt}"
+
+Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
+{{download}}`Data <generated/recorded.csv>`.
+```"""
 
 
 class BuildFailed(RuntimeError):
@@ -161,24 +172,47 @@ def _assemble(source: Path) -> None:
 def write_pages(store: Store, folder: Path) -> None:
     """The tables of the pages that are no chapters, and the first page's figures, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = cost_page.pages(store) | benchmark_page.pages(store)
-    pages["changed"] = status_page.changed_table(store), "Records that today's code may not give again"
-    pages["checks"] = status_page.checks_table(store), "Records that later code computed again"
-    pages["coverage"] = claims_page.coverage_table(store), "The published numbers and their counterparts"
-    pages["words"] = claims_page.words_table(store), "Claims by verdict, before 30 November 2026 and now"
-    pages["corrections"] = claims_page.corrections_table(store), "Verdicts that were corrected on 30 November 2026"
-    for paper in papers.NAMES:
-        title = papers.get(paper).TITLE
-        pages[f"{paper}-claims"] = claims_page.claims_table(store, paper), f"The claims of “{title}” and their verdicts"
-        pages[f"{paper}-grid"] = status_page.grid_table(store, paper), f"The recorded runs of “{title}”"
-    for name, (table, caption) in pages.items():
+    for name, (table, caption) in _tables(store).items():
         (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
         (folder / f"{name}.csv").write_text(table.csv())
+    for name, table in _downloads(store).items():
+        (folder / f"{name}.csv").write_text(table.csv())
+    for paper in papers.NAMES:
+        (folder / f"{paper}-claims.md").write_text(claims_list.claims_list(store, paper))
+    recorded = status_page.recorded(store)
+    save(heat(recorded), folder / "recorded.svg")
+    (folder / "recorded.csv").write_text(status_page.recorded_table(recorded).csv())
+    (folder / "recorded.md").write_text(FIGURE.format(alt=status_page.finding(recorded)))
     found = first_page.panels(store)
     save(agreement(found), folder / "first.svg")
     save(first_page.covered(store), folder / "coverage.svg")
     save(first_page.example(store), folder / "example.svg")
     (folder / "first.csv").write_text(first_page.data(found).csv())
+
+
+def _tables(store: Store) -> dict[str, tuple[Table, str]]:
+    """What stands on a page, each with its caption."""
+    return benchmark_page.pages(store) | {
+        "words": (claims_page.words_table(store), "Claims by verdict, before 30 November 2026 and now"),
+        "corrections": (claims_page.corrections_table(store), "Verdicts that were corrected on 30 November 2026"),
+        "states": (status_page.states_table(store), "What today's code would give again"),
+        "costs": (cost_page.sums_table(store), "What the recorded runs took"),
+        "missing": (cost_page.missing_table(store), "What the missing cells of the paper's scale would take"),
+    }
+
+
+def _downloads(store: Store) -> dict[str, Table]:
+    """What is too long for a page."""
+    return {
+        "coverage": claims_page.coverage_table(store),
+        "changed": status_page.changed_table(store),
+        "checks": status_page.checks_table(store),
+        "costs-spent": cost_page.spent_table(store),
+        "costs-prices": cost_page.price_table(store),
+        "costs-cells": cost_page.cells_table(store),
+        **{f"{paper}-claims": claims_page.claims_table(store, paper) for paper in papers.NAMES},
+        **{f"{paper}-grid": status_page.grid_table(store, paper) for paper in papers.NAMES},
+    }
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:

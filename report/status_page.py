@@ -1,10 +1,10 @@
-"""What the status page shows: what of the grid is recorded, which records today's code would give again, and what it did give."""
+"""What the status page shows: what of the grid is recorded, and which records today's code would give again."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from experiments import equivalence, papers, verification
@@ -12,12 +12,60 @@ from experiments.costs import cost
 from experiments.equivalence import commit_of
 from experiments.records import Record, Store, key_of
 from experiments.selection import label
-from report.names import ATTACK_NAMES, DATASET_NAMES
+from report.figures.heat import Counts
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
 
 HOLDS = ("equal by the gate", "verified")
+
+
+def recorded(store: Store) -> dict[str, Counts]:
+    """How many of each paper's cells at its own scale are recorded, of how many: by data set with network, and by attack."""
+    found: dict[str, Counts] = {}
+    for paper in papers.NAMES:
+        counts: dict[tuple[str, str], tuple[int, int]] = {}
+        for cell in sorted(papers.get(paper).grid("paper"), key=lambda cell: [*DATASET_NAMES].index(cell.dataset)):
+            network = NETWORK_NAMES.get(cell.network, cell.network.replace("_", " "))
+            pair = (f"{DATASET_NAMES[cell.dataset]}, {network}", ATTACK_NAMES[cell.attack])
+            done, planned = counts.get(pair, (0, 0))
+            counts[pair] = (done + (store.get(cell) is not None), planned + 1)
+        found[paper.capitalize()] = counts
+    return found
+
+
+def recorded_table(found: Mapping[str, Counts]) -> Table:
+    """The numbers behind the heat map, a line a square."""
+    rows = [
+        [paper, row, attack, str(done), str(planned)]
+        for paper, counts in found.items()
+        for (row, attack), (done, planned) in counts.items()
+    ]
+    return Table("Paper,Data and network,Attack,Recorded,Planned".split(","), rows)
+
+
+def finding(found: Mapping[str, Counts]) -> str:
+    """What the heat map shows, in words, for who does not see it."""
+    told = []
+    for paper, counts in found.items():
+        done, planned = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
+        whole = [f"{row} under {attack}" for (row, attack), (some, every) in counts.items() if some == every]
+        rows = dict.fromkeys(row for row, _ in counts)
+        none = [row for row in rows if not any(some for (name, _), (some, _) in counts.items() if name == row)]
+        ends = [f"{word} of {'; '.join(names)}" for word, names in (("all", whole), ("none", none)) if names]
+        told.append(f"{paper}: {done} of {planned} cells recorded{', ' if ends else ''}{', and '.join(ends)}.")
+    return " ".join(told)
+
+
+def states_table(store: Store) -> Table:
+    """How many records of each paper have which word."""
+    words = get_args(equivalence.Word)
+    rows = []
+    for paper in papers.NAMES:
+        counts = Counter(one.word for one in equivalence.states(store, paper).values())
+        rows.append([paper.capitalize(), str(counts.total()), *(str(counts[word]) for word in words)])
+    return Table(["Paper", "Records", *(word.capitalize() for word in words)], rows)
 
 
 def grid_table(store: Store, paper: str) -> Table:

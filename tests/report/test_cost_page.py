@@ -60,9 +60,27 @@ def test_prices_say_how_many_cells_have_none(store: Store) -> None:
             assert rows[paper.capitalize(), profile] == [cells, cells, "not run", cells, "not run", cells]
 
 
+def test_the_missing_cells_are_counted_by_paper_and_by_worth(store: Store) -> None:
+    """Every missing cell counts once in a paper and once in a class; a record of one prices the others like it."""
+    first = papers.get("harakeh").grid("paper")[0]
+    put(store, first, seconds=3600.0)
+    rows = {row[0]: row[1:] for row in cost_page.missing_table(store).rows}
+    cells = {paper.capitalize(): len(papers.get(paper).grid("paper")) for paper in papers.NAMES}
+    assert {name: int(rows[name][0]) for name in cells} == cells | {"Harakeh": cells["Harakeh"] - 1}
+    assert sum(int(row[0]) for name, row in rows.items() if name not in cells) == sum(cells.values()) - 1
+    assert rows["Song"][1:] == ["–", rows["Song"][0]] and rows["Harakeh"][1].endswith(" h")
+
+
+def test_sums_are_kept_and_discarded_apart(store: Store, cell: Any, tiny_cell: Any) -> None:
+    put(store, cell, seconds=3600.0)
+    put(store, tiny_cell(profile="reduced"))
+    rows = [row[:5] for row in cost_page.sums_table(store).rows]
+    assert rows == [["Harakeh", "discarded", "CPU", "1", "1.7 min"], ["Harakeh", "kept", "CPU", "1", "1.0 h"]]
+
+
 def test_without_records_the_page_says_so(store: Store) -> None:
-    for table, caption in cost_page.pages(store).values():
-        assert caption and all(len(row) == len(table.head) for row in table.rows)
+    for table in (cost_page.sums_table(store), cost_page.missing_table(store), cost_page.cells_table(store)):
+        assert all(len(row) == len(table.head) for row in table.rows)
     assert cost_page.spent_table(store).rows == [["not run"] * 8]
 
 

@@ -26,7 +26,9 @@ import yaml
 from conftest import BROWSERS, ROOT
 from PIL import Image
 
-from experiments import papers, published, verification
+from experiments import claims, papers, published, verification
+from experiments.address import parse
+from experiments.judging import verdict
 from experiments.records import Store, read
 from report import benchmark_page, claims_page, status_page, tables
 from report.papers import harakeh_tables
@@ -261,10 +263,10 @@ def straight(text: str) -> str:
     ("page", "name", "make"),
     [
         (CHAPTER, "detection", harakeh_tables.detection_table),
-        ("book/claims.html", "claims", lambda store: claims_page.claims_table(store, "harakeh")),
-        ("book/status.html", "grid", lambda store: status_page.grid_table(store, "harakeh")),
+        ("book/claims.html", "words", claims_page.words_table),
+        ("book/status.html", "states", status_page.states_table),
     ],
-    ids=["detection", "claims", "grid"],
+    ids=["detection", "words", "states"],
 )
 def test_the_tables_on_the_pages_are_those_of_the_committed_records(
     site: Site,
@@ -275,11 +277,12 @@ def test_the_tables_on_the_pages_are_those_of_the_committed_records(
 ) -> None:
     shutil.copytree(site.project / "results", tmp_path / "results", ignore=shutil.ignore_patterns("smoke"))
     made = make(Store(tmp_path / "results"))
-    table = site.page(page).soup.find("table", id=f"table-harakeh-{name}")
+    stem = f"harakeh-{name}" if page == CHAPTER else name
+    table = site.page(page).soup.find("table", id=f"table-{stem}")
     assert table is not None
     expected = [[straight(plain(cell)) for cell in row] for row in [made.head, *made.rows]]
     assert [[straight(cell) for cell in row] for row in scan.table_cells(table)] == expected
-    (path,) = [path for _, path in scan.downloads(site.page(page)) if path.name == f"harakeh-{name}.csv"]
+    (path,) = [path for _, path in scan.downloads(site.page(page)) if path.name == f"{stem}.csv"]
     assert path.read_text(encoding="utf-8") == made.csv()
 
 
@@ -525,6 +528,46 @@ def test_a_page_opens_from_its_file(site: Site, view: Callable[..., View], name:
         pixels = np.asarray(image.convert("L"))
     assert pixels.shape == WINDOW[::-1]
     assert 0.002 < (pixels < 128).mean() < 0.5  # dark letters on a light ground
+
+
+MEASURE = """<head><base href="{base}"><script>addEventListener("load", () => {{
+document.querySelectorAll("details").forEach(one => one.open = true);
+const wide = one => one.scrollWidth > one.parentElement.clientWidth + 1;
+const tables = [...document.querySelectorAll("article table")];
+document.body.dataset.tables = tables.length;
+document.body.dataset.wide = tables.filter(wide).map(one => one.id || one.innerText.slice(0, 60)).join("; ");
+}})</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["claims", "status", "benchmarks"])
+def test_no_table_of_the_evidence_is_cut_on_a_laptop(
+    site: Site, view: Callable[..., View], tmp_path: Path, name: str
+) -> None:
+    page = site.page(f"book/{name}.html")
+    measured = tmp_path / f"{name}.html"
+    text = page.path.read_text(encoding="utf-8")
+    measured.write_text(text.replace("<head>", MEASURE.format(base=page.path.as_uri()), 1), encoding="utf-8")
+    body = scan.BeautifulSoup(view(measured.as_uri(), size=(1366, 768)).dom, "html.parser").body
+    assert body is not None and int(str(body["data-tables"])) == len(page.article.find_all("table")) > 0
+    assert body["data-wide"] == ""
+
+
+def test_every_claim_is_on_its_page_under_its_word(site: Site) -> None:
+    page, store = site.page("book/claims.html"), Store(ROOT / "results")
+    for paper in papers.NAMES:
+        for sentence in claims.load(paper):
+            entry = page.soup.find("details", id=f"claim-{paper}-{sentence.id}")
+            assert entry is not None, sentence.id
+            title, word = entry.find("summary"), entry.select_one("summary .verdict")
+            assert title is not None and word is not None
+            assert letters(sentence.quote) in letters(title.get_text())
+            assert word.get_text() == verdict(store, parse(f"text:{sentence.id}", paper)).word
+
+
+def letters(text: str) -> str:
+    """Without spaces and signs, which the page sets more finely."""
+    return re.sub(r"\W", "", text)
 
 
 @pytest.mark.browser

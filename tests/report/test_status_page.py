@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import matplotlib.pyplot as plt
 from facts import facts
+from matplotlib.colors import to_rgba
+from palette import contrast, luminance
 
-from experiments import equivalence
+from experiments import equivalence, papers
 from experiments.equivalence import Pair, kind_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.fgsm import FGSM
 from experiments.records import Record, Result, Store, settings
 from report import status_page
+from report.figures.heat import heat
 
 FACTS = facts(seconds=60.0, device="A chip", commit="abc123", finished="2026-11-20T08:00:00+00:00")
 MEASURED = {"base": "f" * 12, "processor": "A chip", "torch": "2", "measured": "2026-11-27"}
@@ -80,3 +84,43 @@ def test_what_has_changed_is_listed_by_kind_with_why(store: Store) -> None:
     assert list(status_page.changed_table(store).rows) == [
         ["harakeh fgsm estimator=epistemic", "changed since", "2", "`abc123`", "draws shared"]
     ]
+
+
+# --- the heat map -------------------------------------------------------------------------------------------------------
+
+
+def test_every_cell_of_the_papers_scale_is_in_one_square(store: Store) -> None:
+    first, *_ = cells(dataset="mnist", network="basic_cnn")
+    put(store, first)
+    found = status_page.recorded(store)
+    for paper in papers.NAMES:
+        assert sum(planned for _, planned in found[paper.capitalize()].values()) == len(papers.get(paper).grid("paper"))
+    assert found["Harakeh"]["MNIST, basic CNN", "FGSM"][0] == sum(done for done, _ in found["Harakeh"].values()) == 1
+    rows = [row for row in status_page.recorded_table(found).rows if row[3] != "0"]
+    assert [row[:4] for row in rows] == [["Harakeh", "MNIST, basic CNN", "FGSM", "1"]]
+
+
+def test_the_finding_names_what_is_whole_and_what_is_missing() -> None:
+    some = {("A", "x"): (2, 2), ("A", "y"): (1, 2), ("B", "x"): (0, 3), ("B", "y"): (0, 1)}
+    told = status_page.finding({"One": some, "Two": {("A", "x"): (1, 2)}})
+    assert told == "One: 3 of 8 cells recorded, all of A under x, and none of B. Two: 1 of 2 cells recorded."
+
+
+def test_the_darker_a_square_the_more_is_recorded_and_its_letters_can_be_read() -> None:
+    made = heat({"One": {(str(done), "x"): (done, 20) for done in range(21)}})
+    (axis,) = made.axes
+    lights = [luminance(square.get_facecolor()) for square in axis.patches]
+    assert lights == sorted(lights, reverse=True) and len(set(lights)) == 21
+    inks = [luminance(to_rgba(text.get_color())) for text in axis.texts]
+    assert [text.get_text() for text in axis.texts] == [f"{done} of 20" for done in range(21)]
+    assert min(contrast(*pair) for pair in zip(inks, lights, strict=True)) >= 4.5
+    plt.close(made)
+
+
+def test_records_are_counted_by_word(store: Store) -> None:
+    one, two, *_ = cells(estimator="none")
+    put(store, one)
+    put(store, two)
+    equivalence.keep(store, "harakeh", [Pair("abc123", kind_of(one), True)], measured=MEASURED)
+    rows = {row[0]: row[1:] for row in status_page.states_table(store).rows}
+    assert rows["Harakeh"] == ["2", "2", "0", "0", "0"] and rows["Song"] == ["0"] * 5
