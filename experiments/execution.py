@@ -132,57 +132,81 @@ def run(
     A cell that fails is reported and costs no other its record. Where none can be computed or recorded any more, those in
     hand come to their end, and no other is started.
     """
-    keeps = not job.fresh and job.cache is not None and isinstance(executor, InProcess)
-    time_left, report, waiting, in_hand = Budget(budget), Report(), list(cells), dict[Future[Any], Any]()
-
-    def begin(cell: Any) -> bool:
-        """Whether `cell` waits no longer; it does where another process has it."""
-        resumes = keeps and cell.RESUMES
-        try:
-            if not time_left.affords(0.0 if resumes else price(cell) or 0.0):
-                raise OutOfTime
-            if not reserved.take(cell):
-                return False
-            if store.path(cell).exists() and not anew:
-                settle(cell, None)
-            else:
-                with time_left.alarm() if resumes else nullcontext():
-                    future = executor.submit(compute, cell, job)
-                in_hand[future] = cell
-        except (OutOfTime, Halted) as error:
-            settle(cell, error)
-        except BrokenExecutor as error:
-            settle(cell, Halted(str(error)))
-        return True
-
-    def settle(cell: Any, outcome: Record | BaseException | None) -> None:
-        reserved.release(cell)
-        report.add(cell, outcome)
-        if outcome is not None and not isinstance(outcome, OutOfTime | Halted):
-            done(cell, outcome)
-
     for folder in {store.root, job.cache or store.root}:
         sweep(folder, older=VOID)
     with Reservations(store) as reserved:
+        ours = _Run(store, executor, job, anew, price, done, reserved, Budget(budget), list(cells))
         try:
-            while waiting or in_hand:
-                for cell in tuple(waiting):
-                    if len(in_hand) == workers or report.halted:
-                        break
-                    if begin(cell):
-                        waiting.remove(cell)
-                if report.halted:
-                    report.left += waiting
-                    waiting.clear()
-                if waiting and not in_hand:
-                    waits(len(waiting))
-                for future in _finished(in_hand, LOOK if waiting else None):
-                    cell = in_hand.pop(future)
-                    settle(cell, _recorded(cell, future, store))
+            while ours.waiting or ours.in_hand:
+                ours.begin(workers)
+                if ours.waiting and not ours.in_hand:
+                    waits(len(ours.waiting))
+                ours.collect()
         finally:
-            for future in in_hand:
+            for future in ours.in_hand:
                 future.cancel()
-    return report
+    return ours.report
+
+
+@dataclass
+class _Run:
+    """The cells of one run: those that wait, those in hand, and what became of the others."""
+
+    store: Store
+    executor: Executor
+    job: Job
+    anew: bool
+    price: Callable[[Any], float | None]
+    done: Callable[[Any, Record | BaseException], None]
+    reserved: Reservations
+    time_left: Budget
+    waiting: list[Any]
+    in_hand: dict[Future[Any], Any] = field(default_factory=dict)
+    report: Report = field(default_factory=Report)
+
+    def begin(self, workers: int) -> None:
+        """Begin as many cells as there are workers for; those that other processes have go on waiting."""
+        for cell in tuple(self.waiting):
+            if len(self.in_hand) == workers or self.report.halted:
+                break
+            if self._taken_up(cell):
+                self.waiting.remove(cell)
+        if self.report.halted:
+            self.report.left += self.waiting
+            self.waiting.clear()
+
+    def _taken_up(self, cell: Any) -> bool:
+        """Whether `cell` waits no longer: it is begun, or it is known why it will not be."""
+        keeps = not self.job.fresh and self.job.cache is not None and isinstance(self.executor, InProcess)
+        resumes = keeps and cell.RESUMES
+        try:
+            if not self.time_left.affords(0.0 if resumes else self.price(cell) or 0.0):
+                raise OutOfTime
+            if not self.reserved.take(cell):
+                return False
+            if self.store.path(cell).exists() and not self.anew:
+                self._settle(cell, None)
+                return True
+            with self.time_left.alarm() if resumes else nullcontext():
+                future = self.executor.submit(compute, cell, self.job)
+            self.in_hand[future] = cell
+        except (OutOfTime, Halted) as error:
+            self._settle(cell, error)
+        except BrokenExecutor as error:
+            self._settle(cell, Halted(str(error)))
+        return True
+
+    def collect(self) -> None:
+        """Record what is done, as soon as something is, or look again after a while at what other processes compute."""
+        for future in _finished(self.in_hand, LOOK if self.waiting else None):
+            cell = self.in_hand.pop(future)
+            self._settle(cell, _recorded(cell, future, self.store))
+
+    def _settle(self, cell: Any, outcome: Record | BaseException | None) -> None:
+        self.reserved.release(cell)
+        self.report.add(cell, outcome)
+        if outcome is not None and not isinstance(outcome, OutOfTime | Halted):
+            self.done(cell, outcome)
 
 
 def _finished(futures: Iterable[Future[Any]], seconds: float | None) -> Iterable[Future[Any]]:

@@ -66,7 +66,11 @@ BAD = [
     (ANY, [*FGSM, "--set", "epsilon=nan"], "epsilon: expected a finite number in [0, 1], got nan"),
     (ANY, [*FGSM, "--set", "epsilon=inf"], "epsilon: expected a finite number in [0, 1], got inf"),
     (ANY, [*SMOKE, "--set", "epsilon=8/255"], "--set epsilon: expected a float such as 0.0314, got '8/255'"),
-    (ANY, [*SMOKE, "--set", "curve_size=5"], "--set curve_size: cells of aware, black_box, cw, jsma, pgd have no such"),
+    (
+        ANY,
+        [*SMOKE, "--set", "curve_size=5"],
+        "--set curve_size: cells of aware, black_box, cw, cw_aborting, jsma, pgd have no such",
+    ),
     (ANY, [*SMOKE, "--only", "attack=cw", "--set", "epsilon=0.1"], "--set epsilon: cells of cw have no such setting"),
     (ANY, [*SMOKE, "--set", "epochs=0"], "epochs: expected a whole number of at least 1, got 0"),
     (ANY, [*FGSM, "--set", "curve_epsilons=0,2"], "curve_epsilons: expected a finite number in [0, 1], got 2"),

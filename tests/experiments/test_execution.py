@@ -430,7 +430,7 @@ def test_conditions_hold_together() -> None:
         ("score=", lambda cell: getattr(cell, "score", None) == ""),
         ("steps=1", lambda cell: getattr(cell, "steps", None) == 1),
         ("held_out=150", lambda cell: cell.attack == "black_box"),
-        ("attack_runs=10", lambda cell: cell.attack in ("cw", "jsma")),
+        ("attack_runs=10", lambda cell: cell.attack in ("cw", "cw_aborting", "jsma")),
     ],
 )
 def test_a_cell_without_a_field_meets_no_condition_on_it(condition: str, met: Callable[[Any], bool]) -> None:
@@ -442,10 +442,12 @@ def test_a_cell_without_a_field_meets_no_condition_on_it(condition: str, met: Ca
 def test_a_change_of_a_setting_that_some_cells_lack_is_refused() -> None:
     """Also where only a part of those chosen lack it; once they are left out, it is made."""
     with pytest.raises(
-        BadValue, match=r"^--set epsilon: cells of cw, jsma have no such setting; choose others by --only"
+        BadValue, match=r"^--set epsilon: cells of cw, cw_aborting, jsma have no such setting; choose others by --only"
     ):
         select("harakeh", "paper", changes=["epsilon=0.1"])
-    with pytest.raises(BadValue, match=r"^--set judged: cells of aware, cw, jsma, pgd have no such setting"):
+    with pytest.raises(
+        BadValue, match=r"^--set judged: cells of aware, cw, cw_aborting, jsma, pgd have no such setting"
+    ):
         select("harakeh", "paper", only=["judges=50"], changes=["judged=10"])
     changed = select("harakeh", "paper", only=["attack=black_box"], changes=["epsilon=0.1", "judged=10"])
     assert changed and {(cell.epsilon, cell.judged) for cell in changed} == {(0.1, 10)}
