@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from . import membership
-from .errors import BadValue, check_kind, check_number
+from .errors import BadValue, check_number
+from .membership.roc import check_scores
 
 FALSE_POSITIVE_RATES = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 REJECTED = tuple(i / 20 for i in range(20))  # shares of the inputs
@@ -21,7 +22,7 @@ def auroc(clean: Tensor, adversarial: Tensor) -> float:
     """
     from sklearn.metrics import roc_auc_score  # here, for it takes seconds that most commands need not wait
 
-    _check_sides(clean, adversarial)
+    check_scores(clean=clean, adversarial=adversarial)
     truth = np.concatenate([np.zeros(len(clean)), np.ones(len(adversarial))])
     return 100 * float(roc_auc_score(truth, torch.cat([clean, adversarial]).double().cpu().numpy()))
 
@@ -32,7 +33,7 @@ def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSIT
     Raises:
         BadValue: no scores (n,) and (m,), or a NaN among them; a rate outside [0, 1].
     """
-    _check_sides(clean, adversarial)
+    check_scores(clean=clean, adversarial=adversarial)
     curve = membership.roc(adversarial, clean)
     return [100 * curve.tpr_at(check_number("rates", rate, low=0.0, high=1.0)) for rate in rates]
 
@@ -50,9 +51,9 @@ def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[flo
     Raises:
         BadValue: shapes that do not match, no inputs, a score that is NaN, a share outside [0, 1).
     """
-    if scores.shape != right.shape or scores.dim() != 1 or len(scores) == 0:
-        raise BadValue(f"scores, right: expected two (n,) with n >= 1, got {tuple(scores.shape)}, {tuple(right.shape)}")
-    _check_numbers(scores=scores)
+    check_scores(scores=scores)
+    if scores.shape != right.shape:
+        raise BadValue(f"right: expected {tuple(scores.shape)}, one of each score, got {tuple(right.shape)}")
     values, inverse = np.unique(scores.double().cpu().numpy(), return_inverse=True)
     counts = np.bincount(inverse, minlength=len(values))
     hits = np.bincount(inverse, weights=right.double().cpu().numpy(), minlength=len(values))
@@ -74,19 +75,3 @@ def by_scores(
         measured[f"adversarial_{name}"] = scores.double().mean().item()
         curves[f"detected_{name}"] = roc(clean[name], scores)
     return measured, curves
-
-
-def _check_numbers(**scores: Tensor) -> None:
-    """NaN has no place in an order."""
-    for name, values in scores.items():
-        if values.isnan().any():
-            raise BadValue(f"{name}: expected numbers, got {int(values.isnan().sum())} NaN among {len(values)} scores")
-
-
-def _check_sides(clean: Tensor, adversarial: Tensor) -> None:
-    for name, scores in (("clean", clean), ("adversarial", adversarial)):
-        check_kind(name, scores, Tensor, "a torch.Tensor")
-    shapes = tuple(clean.shape), tuple(adversarial.shape)
-    if clean.dim() != 1 or adversarial.dim() != 1 or not len(clean) or not len(adversarial):
-        raise BadValue(f"clean, adversarial: expected (n,) and (m,), got {shapes[0]}, {shapes[1]}")
-    _check_numbers(clean=clean, adversarial=adversarial)

@@ -137,13 +137,18 @@ def permuted(member: Tensor, nonmember: Tensor, generator: torch.Generator) -> t
     return both[order[: len(member)]], both[order[len(member) :]]
 
 
+def check_scores(**scores: Tensor) -> None:
+    """See that each of the named `scores` has one number or more, (n,), and no NaN, which has no place in an order."""
+    for name, values in scores.items():
+        if check_kind(name, values, Tensor, "a torch.Tensor").dim() != 1 or len(values) == 0:
+            raise BadValue(f"{name}: expected scores (n,) with n >= 1, got {tuple(values.shape)}")
+        if values.isnan().any():
+            raise BadValue(f"{name}: expected numbers, got {int(values.isnan().sum())} NaN among {len(values)} scores")
+
+
 def _sorted(member: Tensor, nonmember: Tensor) -> tuple[Array, Array]:
     """The scores of both sides as sorted arrays, once they are known to be scores."""
-    for name, scores in {"member": member, "nonmember": nonmember}.items():
-        if check_kind(name, scores, Tensor, "a torch.Tensor").dim() != 1 or len(scores) == 0:
-            raise BadValue(f"{name}: expected scores (n,) with n >= 1, got {tuple(scores.shape)}")
-        if scores.isnan().any():
-            raise BadValue(f"{name}: expected numbers, got {int(scores.isnan().sum())} NaN among {len(scores)} scores")
+    check_scores(member=member, nonmember=nonmember)
     # NumPy's sort takes a tenth of the time of PyTorch's on a CPU.
     inside, outside = (np.sort(scores.detach().double().cpu().numpy()) for scores in (member, nonmember))
     return inside, outside
