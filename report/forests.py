@@ -10,7 +10,8 @@ from experiments import published
 from experiments.address import parse
 from experiments.judging import verdict
 from experiments.records import Store
-from lib.metrics import Interval, mean_interval
+from lib.metrics import Interval
+from report import tables
 from report.figures.forest import Line
 from report.tables import Table, values_at
 
@@ -62,14 +63,9 @@ def _runs(store: Store, paper: str, row: Row) -> dict[str, tuple[float, float]]:
 
 
 def interval_at(store: Store, paper: str, address: str) -> Interval | None:
-    """Mean and 95 % interval over seeds; of one seed the number alone."""
-    values = values_at(store, paper, address)
-    if not values:
-        return None
-    found = mean_interval(values)
-    if found.n == 1:
-        return Interval(found.mean, found.mean, found.mean, 1)
-    return found if " - " in address else found.within(0, 100)
+    """Mean and 95 % interval; of one seed the number alone."""
+    found = tables.interval_at(store, paper, address)
+    return Interval(found.mean, found.mean, found.mean, 1) if found and found.n == 1 else found
 
 
 def data(rows: Rows, found: Mapping[str, Sequence[Line]]) -> Table:

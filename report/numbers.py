@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from experiments.contrasts import SLACK, Measured
 from experiments.published import Published
 from experiments.verdicts import Verdict
-from lib.metrics import mean_interval
+from lib.metrics import Interval, mean_interval
 
 NOT_RUN = "not run"
 ONE_SEED = "one seed"
@@ -35,12 +35,16 @@ def over_seeds(values: Sequence[float], *, lowest: float = -math.inf, highest: f
 
     The interval ends at `lowest` and `highest`, beyond which there can be no value.
     """
-    if not values:
+    return of_interval(mean_interval(values).within(lowest, highest) if values else None)
+
+
+def of_interval(found: Interval | None) -> str:
+    """A mean with its interval as "mean [low, high] ×seeds", or "mean, one seed", or "not run"."""
+    if found is None:
         return NOT_RUN
-    interval = mean_interval(values)
-    if interval.n == 1:
-        return f"{interval.mean:.1f}, {ONE_SEED}"
-    return f"{interval.mean:.1f} [{max(lowest, interval.low):.1f}, {min(highest, interval.high):.1f}] ×{interval.n}"
+    if found.n == 1:
+        return f"{found.mean:.1f}, {ONE_SEED}"
+    return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}] ×{found.n}"
 
 
 def is_close(printed: Published, found: Measured, tolerance: float) -> bool:

@@ -37,8 +37,8 @@ from experiments.judging import judge_part, verdict
 from experiments.records import Store
 from experiments.verdicts import Word
 from lib.errors import BadValue, check_choice
-from report.numbers import NOT_RUN, evidence, one_number, over_seeds, percent
-from report.tables import values_at
+from report.numbers import NOT_RUN, evidence, of_interval, one_number, over_seeds, percent
+from report.tables import interval_at, values_at
 
 TOKEN = re.compile(r"\{n\}`([^`]+)`")
 DERIVED = "derived"
@@ -132,6 +132,8 @@ def _told(store: Store, address: Address) -> str:
         if address.view == "estimate":
             return evidence(found)
         return found.word
+    if address.view == "interval":
+        return of_interval(interval_at(store, address.paper, address.text))
     return _of_values(resolve(store, address).values, address)
 
 

@@ -14,9 +14,11 @@ from statistics import fmean
 from typing import Any
 
 from experiments.address import parse, resolve
+from experiments.contrasts import Measured
 from experiments.records import Record, Store
 from lib.errors import BadValue
-from report.numbers import NOT_RUN, over_seeds
+from lib.metrics import Interval, mean_interval
+from report.numbers import NOT_RUN, of_interval
 from report.text import unmarked
 
 
@@ -88,8 +90,18 @@ def _cell(store: Store, paper: str, column: Column, one: Row) -> str:
 
 def across(store: Store, paper: str, address: str) -> str:
     """The measured percentage at an address over seeds, or, for "A - B", the difference of two, paired by seed."""
-    bounds = {} if " - " in address else {"lowest": 0.0, "highest": 100.0}
-    return over_seeds(values_at(store, paper, address), **bounds)
+    return of_interval(interval_at(store, paper, address))
+
+
+def interval_at(store: Store, paper: str, address: str) -> Interval | None:
+    """Mean and 95 % interval over seeds; of a percentage in which no two seeds differ, over the distinct images."""
+    values = values_at(store, paper, address)
+    if not values or " - " in address:
+        return mean_interval(values) if values else None
+    points = resolve(store, parse(address, paper)).points
+    if len(values) > 1 and points and 0 <= min(values) == max(values) <= 100:
+        return Measured(tuple(values), tuple(range(len(values))), points).interval
+    return mean_interval(values).within(0, 100)
 
 
 def mean_as(paper: str, address: str, places: str, *, missing: str = NOT_RUN) -> Column:

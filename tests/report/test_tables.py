@@ -38,7 +38,7 @@ from report.papers import harakeh_checks
 from report.papers import harakeh_tables as shown
 from report.papers.harakeh_figures import accuracy_against_epsilon, image_pairs
 from report.prose import quote, verdicts
-from report.tables import Panels, Table
+from report.tables import Panels, Table, interval_at
 
 PRINTED = published.load("harakeh")
 CLOSE = claims.tolerances("harakeh")
@@ -482,3 +482,11 @@ def test_the_interval_of_a_percentage_ends_at_0_and_100(values: list[float], tex
 
 def test_a_difference_may_be_negative() -> None:
     assert numbers.over_seeds([-1.0, 1.0]) == "0.0 [-12.7, 12.7] ×2"
+
+
+def test_seeds_that_do_not_differ_have_the_interval_of_their_images(store: Store) -> None:
+    """Wilson at 100 % of 10,000: the lower end is n / (n + z²)."""
+    put_seeds(store, [100.0, 100.0, 100.0], dataset="mnist", network="basic_cnn", estimator="none")
+    found = interval_at(store, "harakeh", "mnist/fgsm/none/accuracy")
+    assert found is not None and (found.mean, found.high, found.n) == (100, 100, 3)
+    assert found.low == pytest.approx(100 * 10_000 / (10_000 + 1.959964**2))
