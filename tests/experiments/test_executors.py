@@ -19,7 +19,7 @@ import pytest
 from facts import FACTS
 from faked_cells import TIMES, faked, numbers
 
-from experiments import clusters, execution, executors, papers
+from experiments import clusters, execution, executors
 from experiments.clusters import DaskCluster, SlurmJobs
 from experiments.execution import Job
 from experiments.executors import InProcess, LocalProcesses, WorkerDied
@@ -143,10 +143,10 @@ def test_a_dask_cluster_computes_the_same_by_its_address(expected: Any, store: S
         check_computed(expected, store, executor, workers=2)
 
 
-def test_a_killed_worker_of_a_cluster_costs_no_record(store: Store) -> None:
-    """A whole smoke grid on two workers, of which one is killed half-way: its cells are computed again elsewhere."""
+def test_a_killed_worker_of_a_cluster_costs_no_record(store: Store, tiny_cell: CellMaker) -> None:
+    """Of two workers one is killed half-way: its cells are computed again by the other."""
     distributed = pytest.importorskip("distributed")
-    cells, killed = papers.get("harakeh").grid("smoke"), []
+    cells, killed = [tiny_cell(seed=seed) for seed in range(12)], []
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:

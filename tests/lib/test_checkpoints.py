@@ -320,11 +320,13 @@ def test_every_load_beside_a_process_that_rewrites_is_whole(untrained: Callable[
     writer = threading.Thread(target=rewrite)
     writer.start()
     try:
-        seen = {load_weights(network, path)["seconds"] for _ in range(300)}
+        seen, deadline = set[float](), time.monotonic() + 60
+        while len(seen) < 20 and time.monotonic() < deadline:
+            seen.add(load_weights(network, path)["seconds"])
     finally:
         stop.set()
         writer.join()
-    assert len(seen) > 3
+    assert len(seen) > 3, "both were at work"
 
 
 @pytest.mark.parametrize(
