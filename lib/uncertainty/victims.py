@@ -57,9 +57,9 @@ class Victim(nn.Module, ABC):
         scale = samples.logsumexp(-1, keepdim=True).mean(0)
         return samples.log_softmax(-1).logsumexp(0) - math.log(len(samples)) + scale
 
-    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Log-probabilities (n, k) of images (n, c, h, w)."""
+        """Log-probabilities (n, k) of images (n, c, h, w): of the one answer that `draws` of them make."""
+        return self.combine(self.sample(x, self.draws)).log_softmax(1)
 
 
 def check_victim(victim: object) -> None:
@@ -100,10 +100,6 @@ class Ensemble(Victim):
         set_sampling(self.members, sampling=False)
         with self.autocast(x):
             return torch.stack([member(x).float() for member in self.members[:draws]])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Log-probabilities (n, k) of the mean over all members."""
-        return self.combine(self.sample(x, self.draws)).log_softmax(1)
 
 
 class RandomVictim(Victim):
