@@ -85,7 +85,7 @@ def test_what_has_not_changed_passes_whatever_its_text(project: Path, ask: Ask) 
 
 
 def test_a_broken_attack_fails_and_a_raised_version_passes(project: Path, ask: Ask) -> None:
-    edit(project / FGSM, "ascend(x, epsilon, True)", "ascend(x, 0.5 * epsilon, True)")
+    edit(project / FGSM, "ascend(x, y, radius, stuck)", "ascend(x, y, 0.5 * radius, stuck)")
     broken = ask("HEAD")
     *lines, total = broken.stdout.splitlines()
     assert broken.returncode == 1 and re.search(r": 0 equal, 0 raised, 0 new, [1-9] changed$", total)
