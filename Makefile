@@ -37,7 +37,7 @@ test: $(READY) ## run the tests (ARGS="..." goes to pytest)
 	$(PY) -m pytest $(ARGS)
 
 faults: $(READY) ## inject faults for some minutes: kills, half-written files, flipped bits, shared folders, bad inputs
-	$(PY) -m pytest -m faults $(ARGS)
+	$(PY) -m pytest -m "faults or bad_input" $(ARGS)
 
 smoke: $(READY) ## build the book at the smoke profile: everything, tiny
 	$(PY) -m report book --profile smoke

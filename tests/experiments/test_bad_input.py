@@ -17,6 +17,8 @@ from experiments.selection import select
 from lib import data
 from lib.errors import BadValue
 
+pytestmark = pytest.mark.bad_input
+
 Cli = Callable[..., Any]
 CELLS = ("plan", "run", "status", "show", "verify", "pack")  # the commands that take cells
 EMPTY = ("", " ", "\t")

@@ -17,6 +17,8 @@ from lib.data import Split
 from lib.errors import BadValue, shown
 from lib.training import RobustConfig, TrainingConfig
 
+pytestmark = pytest.mark.bad_input
+
 NAN, INF = math.nan, math.inf
 SQUARE = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 WORDS: tuple[Any, ...] = (None, "", "0.1", [], {}, b"1", True, SQUARE)  # none of which is a number

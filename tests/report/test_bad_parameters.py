@@ -15,6 +15,8 @@ from lib.errors import BadValue
 from report.chapter import Chapter, parameters
 from report.site import check_given, execute
 
+pytestmark = pytest.mark.bad_input
+
 BAD: dict[str, tuple[Any, ...]] = {
     "profile": (None, "", " ", "Paper", "papers", 0, 1.0, True, [], {}, ["paper"], b"paper", math.nan, "../paper"),
     "compute": (None, "", "always", "Never", 0, 1, True, False, [], {}, math.nan, "missing "),

@@ -24,6 +24,8 @@ from report import benchmark_page, cost_page, status_page
 from report.tables import Table
 from report.text import literal, unmarked
 
+pytestmark = pytest.mark.bad_input
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "what only this machine knows"
 TEXTS = [
