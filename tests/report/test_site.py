@@ -246,6 +246,21 @@ def test_every_figure_and_table_of_a_chapter_offers_its_data(site: Site) -> None
             assert str(item["id"]).partition("-")[2] in offered
 
 
+@pytest.mark.parametrize(
+    ("chapter", "deceived", "knowing"), [("harakeh", "one draw", "expectation"), ("galinkin", "naive:", "aware:")]
+)
+def test_a_live_experiment_shows_what_its_chapter_finds(site: Site, chapter: str, deceived: str, knowing: str) -> None:
+    """All claim success; of the attacker who believes his luck less than half is confirmed, of the one who knows most is."""
+    told = site.page(f"notebooks/{chapter}.html").article.get_text()
+    found = {
+        name: re.search(rf"{name}\s+claims\s+(\d+) of (\d+), fresh draws confirm\s+(\d+)", told)
+        for name in (deceived, knowing)
+    }
+    shares = {name: [int(part) for part in match.groups()] for name, match in found.items() if match}
+    assert shares[deceived][0] > 0.9 * shares[deceived][1] and shares[deceived][2] < 0.5 * shares[deceived][1]
+    assert shares[knowing][2] > 0.6 * shares[knowing][1]
+
+
 # --- the numbers --------------------------------------------------------------------------------------------------------
 
 
