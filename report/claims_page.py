@@ -14,7 +14,7 @@ from experiments.judging import judge_part, verdict
 from experiments.records import ROOT, Store
 from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, part_of_paper
 from report.numbers import evidence
 from report.tables import Table
 from report.text import literal
@@ -160,11 +160,7 @@ def _why(found: Verdict) -> tuple[str, ...]:
 
 def coverage_table(store: Store) -> Table:
     """How many numbers of each published table have a counterpart of ours, at which scale and on how many seeds."""
-    known = {**DATASET_NAMES, **NETWORK_NAMES}
-    rows = []
-    for one in coverage.rows(store):
-        of = ", ".join([one.location, *(known[word] for word in one.words)])
-        rows.append([f"{one.paper.capitalize()}, {of}", *_counted(one.counts)])
+    rows = [[part_of_paper(one), *_counted(one.counts)] for one in coverage.rows(store)]
     rows.append(["all", *_counted(coverage.totals(store))])
     return Table(["Of", "Numbers", *(column.capitalize() for column in coverage.COLUMNS)], rows)
 

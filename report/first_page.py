@@ -16,7 +16,8 @@ from report.figures.agreement import Pair
 from report.figures.bars import stacked
 from report.figures.forest import forest
 from report.forests import lines
-from report.names import DATASET_NAMES, NETWORK_NAMES
+from report.names import part_of_paper
+from report.numbers import in_columns, is_close
 from report.papers import harakeh, harakeh_figures
 from report.tables import Table
 
@@ -45,7 +46,7 @@ def _pair(printed: published.Published, name: str, ours: Measured, tolerance: fl
     low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK
     if interval.n == 1:
         mark, interval = "one seed", Interval(interval.mean, interval.mean, interval.mean, 1)
-    elif low <= interval.low and interval.high <= high:
+    elif is_close(printed, ours, tolerance):
         mark = "within"
     else:
         mark = "inconclusive" if interval.high >= low and interval.low <= high else "outside"
@@ -54,13 +55,7 @@ def _pair(printed: published.Published, name: str, ours: Measured, tolerance: fl
 
 def covered(store: Store) -> Figure:
     """How many numbers of each published table have which counterpart."""
-    known = {**DATASET_NAMES, **NETWORK_NAMES}
-    rows = {
-        ", ".join([f"{row.paper.capitalize()}, {row.location}", *(known[word] for word in row.words)]): [
-            row.counts[column] for column in coverage.COLUMNS
-        ]
-        for row in coverage.rows(store)
-    }
+    rows = {part_of_paper(row): [row.counts[column] for column in coverage.COLUMNS] for row in coverage.rows(store)}
     return stacked(rows, coverage.COLUMNS, xlabel="published numbers")
 
 
@@ -78,8 +73,7 @@ def data(found: Mapping[str, Sequence[Pair]]) -> Table:
             one.id,
             f"{one.low:g}",
             f"{one.high:g}",
-            *_numbers(one),
-            str(one.ours.n),
+            *in_columns(one.ours),
             "yes" if one.full else "no",
             one.mark,
         ]
@@ -87,9 +81,3 @@ def data(found: Mapping[str, Sequence[Pair]]) -> Table:
         for one in pairs
     ]
     return Table("paper,id,printed_low,printed_high,ours,low,high,seeds,at_the_papers_scale,mark".split(","), rows)
-
-
-def _numbers(one: Pair) -> list[str]:
-    """Mean and interval; one seed has none."""
-    ends = (one.ours.low, one.ours.high) if one.ours.n > 1 else ()
-    return [f"{one.ours.mean:.3f}", *(f"{end:.3f}" for end in ends), *[""] * (2 - len(ends))]

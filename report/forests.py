@@ -13,6 +13,7 @@ from experiments.records import Store
 from lib.metrics import Interval
 from report import tables
 from report.figures.forest import Line
+from report.numbers import in_columns
 from report.tables import Table, values_at
 
 
@@ -77,10 +78,5 @@ def data(rows: Rows, found: Mapping[str, Sequence[Line]]) -> Table:
                 "" if line.low is None else f"{line.low:g}" if line.low == line.high else f"{line.low:g}-{line.high:g}"
             )
             for key, address in row.ours.items():
-                one = line.ours.get(key)
-                numbers = ["not run", "", "", "0"]
-                if one:
-                    ends = [f"{end:.3f}" for end in (one.low, one.high)] if one.n > 1 else ["", ""]
-                    numbers = [f"{one.mean:.3f}", *ends, str(one.n)]
-                body.append([title, row.label, printed, key, *numbers, line.word, address])
+                body.append([title, row.label, printed, key, *in_columns(line.ours.get(key)), line.word, address])
     return Table("group,line,paper,reading,ours,low,high,seeds,verdict,address".split(","), body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments import papers
+from experiments import coverage, papers
 
 DATASET_NAMES = {
     "mnist": "MNIST",
@@ -46,3 +46,9 @@ NETWORK_NAMES = {
 }
 VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
 SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
+
+
+def part_of_paper(row: coverage.Row) -> str:
+    """Author, table, data set and network of a row of `coverage`, such as "Galinkin, Table 1, MNIST, LeNet-5"."""
+    known = {**DATASET_NAMES, **NETWORK_NAMES}
+    return ", ".join([row.paper.capitalize(), row.location, *(known[word] for word in row.words)])

@@ -60,3 +60,11 @@ def evidence(found: Verdict) -> str:
     if found.low is None or found.high is None:
         return f"{found.estimate:.2f}, {ONE_SEED}"
     return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {found.seeds} seeds"
+
+
+def in_columns(found: Interval | None) -> list[str]:
+    """Mean, both ends of the interval, which one seed has not, and the number of seeds, for a file that readers download."""
+    if found is None:
+        return [NOT_RUN, "", "", "0"]
+    ends = [f"{end:.3f}" for end in (found.low, found.high)] if found.n > 1 else ["", ""]
+    return [f"{found.mean:.3f}", *ends, str(found.n)]

@@ -9,6 +9,7 @@ from experiments import published
 from experiments.records import Store
 from report.figures.specification import Estimate
 from report.forests import interval_at
+from report.numbers import in_columns
 from report.tables import Table
 
 
@@ -44,12 +45,8 @@ def printed(paper: str, question: Question) -> tuple[float, float]:
 
 def data(store: Store, paper: str, question: Question) -> Table:
     """The numbers behind the curve, one line a way to ask."""
-    rows = []
-    for way in question.ways:
-        found = interval_at(store, paper, way.address)
-        numbers = ["not run", "", "", "0"]
-        if found:
-            ends = [f"{end:.3f}" for end in (found.low, found.high)] if found.n > 1 else ["", ""]
-            numbers = [f"{found.mean:.3f}", *ends, str(found.n)]
-        rows.append([*way.choices.values(), *numbers, way.address])
+    rows = [
+        [*way.choices.values(), *in_columns(interval_at(store, paper, way.address)), way.address]
+        for way in question.ways
+    ]
     return Table([*question.ways[0].choices, "points", "low", "high", "seeds", "address"], rows)

@@ -45,7 +45,7 @@ def square(
         queries: looks at an image in one run, at most.
         restarts: runs of an image that none has fooled.
         area: the paper's p, the share of an image that the first windows cover.
-        generator: where places and signs come from; there has to be one.
+        generator: where places and signs come from, piece by piece (see `pieces`); there has to be one.
 
     Raises:
         BadValue: as `pgd`.

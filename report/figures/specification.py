@@ -27,8 +27,8 @@ class Estimate:
 def specification(estimates: Sequence[Estimate], *, printed: tuple[float, float] | None, ylabel: str) -> Figure:
     """The estimates from the lowest to the highest; `printed` are the ends of what the paper has, drawn as a band."""
     found = sorted(estimates, key=lambda one: one.found.mean)
-    factors = {name: _levels(found, name) for name in (found[0].choices if found else {})}
-    rows = [(name, level) for name, levels in factors.items() for level in levels]
+    factors = found[0].choices if found else {}
+    rows = [(name, level) for name in factors for level in sorted({one.choices[name] for one in found})]
     with style():
         figure, (above, below) = plt.subplots(
             2, 1, figsize=(9.2, 3.2 + LINE * len(rows)), sharex=True, height_ratios=[2.6, 0.2 + LINE * len(rows)]
@@ -38,11 +38,6 @@ def specification(estimates: Sequence[Estimate], *, printed: tuple[float, float]
         above.set_ylabel(ylabel)
         _draw_choices(below, found, rows)
     return figure
-
-
-def _levels(found: Sequence[Estimate], name: str) -> list[str]:
-    """The levels of a factor, in the order in which they are first met when estimates stand as they came."""
-    return list(dict.fromkeys(sorted(one.choices[name] for one in found)))
 
 
 def _draw_estimates(axis: Axes, found: Sequence[Estimate], printed: tuple[float, float] | None) -> None:
