@@ -81,6 +81,7 @@ class Evasion(Cell):
         with bench.attacking():
             found = attack(self, victim, x, y)
         measured, curves = judge(self, victim, x, y, found)
+        measured |= controls(self, victim, x, y, found.adversarial)  # last, for a random victim's draws go on
         return Result(measured | {"accuracy": accuracy, "test_points": float(self.attempts)}, curves)
 
 
@@ -160,6 +161,36 @@ def judge(
         "success_by_answers": [percent(distance_after(found, n) <= limit) for n in ANSWERS_SPENT],
     }
     return measured, curves
+
+
+def controls(config: Evasion, victim: Victim, x: Tensor, y: Tensor, adversarial: Tensor) -> dict[str, float]:
+    """Success on images that were changed alone, and what no attack, or noise of the same size, would have had, in percent.
+
+    An image counts as changed if any pixel of it is; its noise has the same norm, but for what the bounds cut off: random signs
+    in l_inf, a random direction in l2. By one answer as the paper counts, and by vote.
+    """
+    noisy = noise_like(adversarial - x, config.norm, seeds.generator(config.seed, "noise", str(x.device)))
+    low, high = victim.bounds
+    shown = {"_changed": adversarial, "_no_attack": x, "_noise": (x + noisy).clamp(low, high)}
+    changed = (adversarial != x).flatten(1).any(1)
+    measured = {"unchanged": percent(~changed)}
+    for name, images in shown.items():
+        counts = changed if name == "_changed" else torch.ones_like(changed)
+        with torch.no_grad():
+            by_one = victim(images).argmax(1) != y
+        by_vote = outvoted(votes(victim, images, config.judges), y)
+        measured |= {f"success{name}": percent(by_one & counts), f"success_vote{name}": percent(by_vote & counts)}
+    return measured
+
+
+def noise_like(change: Tensor, norm: str, generator: torch.Generator) -> Tensor:
+    """Noise (n, c, h, w) whose norm is that of each `change` (n, c, h, w)."""
+    size = torch.linalg.vector_norm(change.flatten(1), NORMS[norm], dim=1)
+    noise = torch.randn(change.shape, generator=generator, device=change.device)
+    noise = noise.sign() if norm == "linf" else noise
+    own = torch.linalg.vector_norm(noise.flatten(1), NORMS[norm], dim=1)
+    scaled: Tensor = noise * (size / own)[:, None, None, None]
+    return scaled
 
 
 def distance_after(found: Decided, answers: int) -> Tensor:

@@ -115,9 +115,13 @@ def _others(profile: str) -> Pairs:
 
 
 def _matched(one: dict[str, Any]) -> Iterator[Cell]:
-    """What the text describes, of a LeNet-5 that has the paper's clean accuracy, once the search has told how to train it."""
-    for part, cells in (("whole", _written(one)), ("target", [_membership(one)])):
-        if candidate := matching.MATCHED.get((one["dataset"], one["bayesian"], part)):
+    """What the text describes, of a LeNet-5 that has the paper's clean accuracy, and by whom its noise is known."""
+    attacks = _written(one)
+    if one["bayesian"]:
+        attacks += [_evasion(one, attack, answers="mean", aware=True) for attack in ATTACKS]
+    for part, cells in (("target", [_membership(one)]), ("whole", attacks)):
+        candidate = matching.MATCHED.get((one["dataset"].removeprefix("digits_as_"), one["bayesian"], part))
+        if one["profile"] == "paper" and candidate:
             yield from (replace(cell, **matching.settings(candidate)) for cell in cells)
 
 

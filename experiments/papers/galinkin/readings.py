@@ -24,7 +24,9 @@ ATTACKS = ("hop_skip_jump", "boundary")
 NETWORKS = ("lenet5", "resnet18")
 VICTIMS = ("plain", "bayesian")
 SUCCESS = dict.fromkeys(ATTACKS, "success")
+CHANGED = dict.fromkeys(ATTACKS, "success_changed")
 WITHIN = {**dict.fromkeys(ATTACKS, "success_within"), "membership": ""}  # to membership no limit applies: "text" is it
+MATCHED = ("matched", "matched_aware")
 AS_CODED = {"adversary": "as_coded", "features": "unsorted"}
 CODED = {**SUCCESS, "membership": "membership_as_coded"}
 
@@ -41,8 +43,9 @@ READINGS = (
     Reading("aware", "within a limit, aware of noise", settings={"aware": True}, quantities=WITHIN),
     Reading("reduced", "as written, ResNet-18 attacked at `reduced`", ("reduced",), quantities=SUCCESS),
     Reading("coded_reduced", "as coded, ResNet-18 attacked at `reduced`", ("reduced",), AS_CODED, quantities=CODED),
-    # Where its search is on record: a LeNet-5 trained to the clean accuracy that the paper printed.
-    *([Reading("matched", "LeNet-5 with the paper's accuracy", quantities=SUCCESS)] if matching.MATCHED else []),
+    # A LeNet-5 trained to the clean accuracy that the paper printed; images that come back as they were are no success.
+    Reading("matched", "LeNet-5 with the paper's accuracy", quantities=CHANGED),
+    _beside("matched_aware", "so, aware of noise", aware=True),
     # How an attack sees a victim with dropout.
     _beside("off", "dropout off", answers="off"),
     _beside("mean", "mean of T, naive"),
@@ -71,7 +74,8 @@ READINGS = (
 )
 MEASURED = frozenset(
     "accuracy train_accuracy training_epochs watched_loss started found success success_vote success_within "
-    "success_one_answer_within success_targeted success_untargeted first_label_right median_distance answers passes calls "
+    "success_one_answer_within success_changed success_vote_changed success_no_attack success_vote_no_attack success_noise "
+    "success_vote_noise unchanged success_targeted success_untargeted first_label_right median_distance answers passes calls "
     "targeted membership membership_as_coded tpr fpr auc auc_as_coded advantage tpr_at_1pct tpr_at_01pct control "
     "validation_accuracy control_auc odds_auc odds_membership odds_tpr_at_1pct odds_tpr_at_01pct".split()
 )
@@ -116,7 +120,7 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
         if kind is Evasion:
             settings["aware"] = bayesian and one.settings.get("aware", False)
         at_paper = network != "resnet18" or kind is Membership
-        if one.name == "matched":
+        if one.name in MATCHED:
             settings |= matching.settings(matching.MATCHED[dataset, bayesian, "whole" if kind is Evasion else "target"])
         return Source(
             settings | {"answers": answers},
@@ -125,7 +129,7 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
             10_000 if quantity == "accuracy" else None,
         )
 
-    if not measurement or (one.name == "matched" and network != "lenet5"):
+    if not measurement or (one.name in MATCHED and network != "lenet5"):
         return []
     membership = source(Membership, "membership", adversary="salem", features="top3")
     if quantity == "membership":
