@@ -10,14 +10,11 @@ from torch import Tensor
 
 from experiments import published
 from experiments.address import reading
-from experiments.find import row as row_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.readings import TEXT
 from experiments.papers.harakeh.victims import OF_ESTIMATOR
 from experiments.records import Record, Store
-from lib import data
 from lib.uncertainty import ESTIMATORS
-from report.figures.networks import Column, column
 from report.names import DATASET_NAMES, SCORE_NAMES
 from report.numbers import NOT_RUN, over_seeds
 from report.papers.harakeh import PAPER, VICTIMS, WORDS, estimators_of
@@ -171,16 +168,3 @@ def pixels_table(images: Mapping[str, Tensor]) -> Table:
         for i, image in enumerate(batch)
     ]
     return Table(["victim", "image", "pixels_row_by_row"], rows)
-
-
-def figure1_columns() -> dict[str, Column]:
-    """The networks of his Figure 1, as the cells of the text's reading build them."""
-    found = {}
-    for dataset, settings in TEXT.items():
-        cell = row_of(PAPER, "paper", dataset=dataset, **settings)[0]
-        classes, shape = len(data.CLASSES[dataset]), data.SHAPES[dataset]
-        title = f"{DATASET_NAMES[dataset]}, {cell.network.replace('_', ' ')}"
-        found[title] = column(
-            cell.network, shape=shape, classes=classes, width=cell.width, dropout=cell.dropout, draws=cell.draws
-        )
-    return found

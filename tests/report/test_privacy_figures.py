@@ -1,10 +1,10 @@
-"""Figures of the chapter on privacy: membership's curves and diagram, and attacks on random victims, from made-up records."""
+"""Figures of the chapter on privacy: membership's curves, and attacks on random victims, from made-up records."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations, pairwise, product
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,8 +16,6 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from matplotlib.transforms import Bbox
 from PIL import Image
 
 from experiments.papers.galinkin import grid
@@ -26,7 +24,6 @@ from experiments.papers.galinkin.membership import Membership
 from experiments.records import Record
 from lib.errors import BadValue
 from lib.metrics import mean_interval
-from report.papers.galinkin_diagram import BOXES, DIAGRAM_STEPS, SAID, membership_diagram
 from report.papers.galinkin_figures import (
     COUNTED,
     DECEIVED,
@@ -42,7 +39,6 @@ from report.papers.galinkin_figures import (
 
 Key = tuple[str, bool]
 RATES = [0.0, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0]
-SHARES = np.linspace(0, 1, 50)  # of a line, where it is looked at
 
 
 def record(key: str = "0", *, measured: Mapping[str, float] | None = None, **curves: Sequence[float]) -> Record:
@@ -238,7 +234,6 @@ def test_the_figures_leave_the_settings_of_matplotlib_alone() -> None:
     before = dict(plt.rcParams)
     for make, panel in MAKERS.values():
         drawn(make({"panel": panel}))
-    drawn(membership_diagram())
     assert dict(plt.rcParams) == before
 
 
@@ -281,113 +276,6 @@ def test_drawing_leaves_the_records_as_they_were() -> None:
     records = told(0.5)
     drawn(roc({"MNIST": {("lenet5", False): records}}))
     assert records == told(0.5)
-
-
-# --- the diagram of the attack ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def diagram() -> Figure:
-    figure = membership_diagram()
-    figure.canvas.draw()
-    plt.close(figure)
-    return figure
-
-
-def rectangles(figure: Figure) -> list[Bbox]:
-    """The boxes of the diagram, in the order of `BOXES`; before them come the parts of owner and adversary."""
-    found = [patch.get_window_extent() for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
-    return found[-len(BOXES) :]
-
-
-def extent(figure: Figure, said: str) -> list[Bbox]:
-    """Where a text stands, its own paper left out."""
-    return [t.get_window_extent() for t in figure.axes[0].texts if t.get_text() == said]
-
-
-def inside(text: Bbox, box: Bbox) -> bool:
-    return box.x0 < text.x0 and text.x1 < box.x1 and box.y0 < text.y0 and text.y1 < box.y1
-
-
-def reached(start: str, without: str = "") -> set[str]:
-    """All that follows from `start` by the steps, if nothing passes through `without`."""
-    found = {start}
-    while more := {end for begin, end in DIAGRAM_STEPS if begin in found and end != without} - found:
-        found |= more
-    return found
-
-
-def test_the_steps_join_the_boxes_and_end_in_the_question() -> None:
-    assert {name for step in DIAGRAM_STEPS for name in step} == set(BOXES)
-    assert len(set(DIAGRAM_STEPS)) == len(DIAGRAM_STEPS) and set(SAID) == set(DIAGRAM_STEPS)
-    starts, ends = ({step[i] for step in DIAGRAM_STEPS} for i in (0, 1))
-    assert starts - ends == {"one half of the data", "other half of the data"}
-    assert ends - starts == {"member?"}
-    assert not any(start in reached(end) for start, end in DIAGRAM_STEPS)
-
-
-def test_steps_come_after_those_that_they_need() -> None:
-    known = {"one half of the data", "other half of the data"}
-    for start, end in DIAGRAM_STEPS:
-        assert start in known
-        known.add(end)
-
-
-def test_the_attack_learns_of_the_targets_half_by_its_posteriors_alone() -> None:
-    one, other = reached("one half of the data"), reached("other half of the data")
-    assert one & other == {"attack network", "member?"}
-    assert "attack network" not in reached("one half of the data", without="target's top-3 posteriors")
-    into = {start for start, end in DIAGRAM_STEPS if end == "attack network"}
-    assert {start for start in into if SAID[start, "attack network"] == "train"} == into & other
-    assert into & other == {"shadow's top-3 posteriors, in", "shadow's top-3 posteriors, out"}
-
-
-def test_the_networks_are_trained_on_members_alone_and_asked_about_both() -> None:
-    for network, side in product(("target", "shadow"), ("members", "others")):
-        said = SAID[f"{network}'s {side}", network].split(", ")
-        assert "ask" in said and ("train" in said) == (side == "members")
-
-
-def test_every_box_is_drawn_with_its_text_inside(diagram: Figure) -> None:
-    boxes = rectangles(diagram)
-    assert len(boxes) == len(BOXES)
-    for place, box in zip(BOXES.values(), boxes, strict=True):
-        assert sum(inside(text, box) for text in extent(diagram, place.label)) == 1
-    words = {place.label for place in BOXES.values()}
-    assert {"members", "others", "target", "shadow", "top-3 posteriors", "attack\nnetwork", "member?"} <= words
-
-
-def test_nothing_overlaps_or_leaves_the_page(diagram: Figure) -> None:
-    boxes = rectangles(diagram)
-    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-    texts = [text.get_window_extent() for text in diagram.axes[0].texts if text.get_text()]
-    assert not any(one.overlaps(other) for one, other in combinations(texts, 2))
-    outside = [text for text in texts if not any(inside(text, box) for box in boxes)]
-    assert len(outside) == sum(map(bool, SAID.values())) + 2  # owner and adversary
-    assert not any(text.overlaps(box) for text in outside for box in boxes)
-    page = diagram.bbox
-    assert all(inside(one, page) for one in [*boxes, *texts])
-
-
-def test_each_step_is_an_arrow_between_its_boxes_that_crosses_no_other(diagram: Figure) -> None:
-    axis = diagram.axes[0]
-    arrows = [text.arrow_patch for text in axis.texts if getattr(text, "arrow_patch", None) is not None]
-    boxes = dict(zip(BOXES, rectangles(diagram), strict=True))
-    assert len(arrows) == len(DIAGRAM_STEPS)
-    for arrow, (start, end) in zip(arrows, DIAGRAM_STEPS, strict=True):
-        assert arrow is not None
-        lines = arrow.get_transform().transform_path(arrow.get_path()).to_polygons(closed_only=False)
-        steps = [begin + share * (stop - begin) for line in lines for begin, stop in pairwise(line) for share in SHARES]
-        touched = {name for name, box in boxes.items() if any(box.padded(3).contains(x, y) for x, y in steps)}
-        assert touched == {start, end}
-
-
-def test_the_diagram_is_opaque_white_and_as_wide_as_a_page(diagram: Figure) -> None:
-    file = io.BytesIO()
-    diagram.savefig(file, dpi=150)
-    pixels = np.asarray(Image.open(file).convert("RGBA"))
-    assert pixels.shape[:2] == (600, 1380) and pixels[..., 3].min() == 255
-    assert {tuple(pixels[y, x]) for y in (0, -1) for x in (0, -1)} == {(255, 255, 255, 255)}
 
 
 # --- attacks on random victims ------------------------------------------------------------------------------------------
