@@ -20,6 +20,7 @@ class Judgement:
     answer: Tensor  # (n,) the class of the mean over the draws
     vote: Tensor  # (n,) the class that most draws give
     scores: dict[str, Tensor]  # uncertainty score: (n,)
+    log_probabilities: Tensor  # (n, k) of the mean over the draws
 
 
 def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
@@ -48,6 +49,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
             check_no_nan("victim: answered with", samples)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [UNCERTAINTY_SCORES[name](victim, batch, samples) for name in scores_of(victim)]
-            parts.append([victim.combine(samples).argmax(1), votes.argmax(1), *scores])
-    answer, vote, *scores = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Judgement(answer, vote, dict(zip(scores_of(victim), scores, strict=True)))
+            parts.append([victim.combine(samples), votes.argmax(1), *scores])
+    logits, vote, *scores = (torch.cat(column) for column in zip(*parts, strict=True))
+    named = dict(zip(scores_of(victim), scores, strict=True))
+    return Judgement(logits.argmax(1), vote, named, logits.log_softmax(1))

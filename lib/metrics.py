@@ -1,4 +1,4 @@
-"""What is measured: accuracies in percent, and intervals over seeds or test points."""
+"""What is measured: accuracies in percent, calibration, and intervals over seeds or test points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from .errors import BadValue, check_number
+from .errors import BadValue, check_count, check_number
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,45 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
     Raises:
         BadValue: shapes that do not match, or no rows; NaN among the scores.
     """
+    _check_rows("scores", scores, labels)
+    return 100.0 * (scores.argmax(1) == labels).double().mean().item()
+
+
+def negative_log_likelihood(log_probabilities: Tensor, labels: Tensor) -> float:
+    """Mean over rows of minus the entry of `log_probabilities` (n, k) at `labels` (n,), in nats.
+
+    Raises:
+        BadValue: shapes that do not match, or no rows; NaN among the log-probabilities.
+    """
+    _check_rows("log_probabilities", log_probabilities, labels)
+    return -log_probabilities.double().gather(1, labels[:, None]).mean().item()
+
+
+def expected_calibration_error(log_probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:
+    """By how much the confidence of an answer and the share of right ones differ, in percentage points (Guo et al. 2017, eq. 3).
+
+    Args:
+        log_probabilities: (n, k); the confidence of a row is its largest probability, and the class that has it the answer.
+        labels: (n,).
+        bins: of equal width, each open below and closed above, into which confidences fall.
+
+    Raises:
+        BadValue: as of `negative_log_likelihood`; no bins.
+    """
+    _check_rows("log_probabilities", log_probabilities, labels)
+    check_count("bins", bins)
+    confidence, answer = log_probabilities.double().exp().max(1)
+    # sum_b n_b / n |accuracy_b - confidence_b| = 1/n sum_b |sum_{i in b} (right_i - confidence_i)|
+    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gaps = confidence.new_zeros(bins).index_add(0, place, (answer == labels).double() - confidence)
+    return 100 * gaps.abs().sum().item() / len(labels)
+
+
+def _check_rows(name: str, scores: Tensor, labels: Tensor) -> None:
     if scores.dim() != 2 or labels.shape != scores.shape[:1] or len(labels) == 0:
         shapes = f"{tuple(scores.shape)}, {tuple(labels.shape)}"
-        raise BadValue(f"scores, labels: expected (n, k) and (n,), n >= 1, got {shapes}")
-    check_no_nan("scores: expected numbers, got", scores)
-    return 100.0 * (scores.argmax(1) == labels).double().mean().item()
+        raise BadValue(f"{name}, labels: expected (n, k) and (n,), n >= 1, got {shapes}")
+    check_no_nan(f"{name}: expected numbers, got", scores)
 
 
 def check_no_nan(told: str, scores: Tensor) -> None:

@@ -411,7 +411,7 @@ def test_a_run_has_a_hundred_aims_or_ninety(classes: int, runs: int) -> None:
 def test_success_counts_runs_targets_votes_and_labels() -> None:
     targets, labels = torch.tensor([1, 2, 0, 2, 1, 2, 0, 2]), torch.tensor([0, 0, 1, 1, 0, 0, 1, 1])
     answer, vote = torch.tensor([1, 2, 1, 2, 0, 1, 0, 1]), torch.tensor([1, 0, 1, 1, 0, 0, 1, 2])
-    found = targeted.success(Judgement(answer, vote, {}), targets, labels, runs=2)
+    found = targeted.success(Judgement(answer, vote, {}, torch.empty(0)), targets, labels, runs=2)
     # Run 0 reaches targets 1, 2, -, 2; run 1 only the third. Answers 2 and 4, 7 are the images' own labels.
     assert found == {
         "fooling_rate": 50.0,
@@ -425,7 +425,7 @@ def test_success_counts_runs_targets_votes_and_labels() -> None:
 @given(runs=st.integers(1, 4), each=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
 def test_the_mean_of_the_runs_lies_between_them(runs: int, each: int, seed: int) -> None:
     answer, vote, targets, labels = torch.randint(3, (4, runs * each), generator=torch.Generator().manual_seed(seed))
-    found = targeted.success(Judgement(answer, vote, {}), targets, labels, runs=runs)
+    found = targeted.success(Judgement(answer, vote, {}, torch.empty(0)), targets, labels, runs=runs)
     assert found["fooling_rate_min"] - 1e-9 <= found["fooling_rate"] <= found["fooling_rate_max"] + 1e-9
     assert found["fooling_rate"] == pytest.approx(100 * (answer == targets).double().mean().item())
     assert all(0 <= value <= 100 for value in found.values())

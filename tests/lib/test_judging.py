@@ -127,6 +127,7 @@ def test_all_members_of_an_ensemble_judge_however_many_draws_are_asked_for(draws
     victim = Ensemble([untrained("fully_connected", seed=seed) for seed in range(3)])
     found, log_p = judge(victim, x, draws=draws), victim(x).detach()
     assert torch.equal(found.answer, log_p.argmax(1))
+    torch.testing.assert_close(found.log_probabilities, log_p)
     torch.testing.assert_close(found.scores["entropy"], metrics.entropy(log_p), atol=1e-5, rtol=1e-5)
     each = torch.stack([member(x) for member in victim.members]).detach().log_softmax(-1)
     torch.testing.assert_close(found.scores["mutual_information"], metrics.mutual_information(each))
