@@ -30,6 +30,7 @@ SCALES = Looks(
         "text": look("ours: the paper's scale", BLUE, "o"),
         "reduced": look("ours: reduced", BLUE, "o", **OPEN),
         "few": look("ours: reduced, a fifth of the members", VERMILLION, "s", **OPEN),
+        "fitting": look("ours: reduced, a tenth of the members", PURPLE, "D", **OPEN),
     },
 )
 GAP = Looks(

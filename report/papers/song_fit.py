@@ -1,10 +1,11 @@
-"""Is it the fit that decides? The victims of `reduced` on a fifth of their members, beside the usual ones and the paper's.
+"""Is it the fit that decides? The victims of `reduced` on a fifth and a tenth of their members, beside the usual and the paper's.
 
 At `reduced` the natural victim leaks more through benign images, in the paper the robust one. Ours have not learnt their
 adversarial training images, the paper's have. The hypothesis, written down before any cell of it was run: a robust victim with
 members so few that it learns them under attack too leaks more through benign images than a natural one on the same members. It
 is *borne out* on a data set if the difference, paired by seed, lies above 0 with its whole 95 % interval, *refuted* if below,
-*undecided* if neither; and *not tested* if the robust victims are right on less than `FIT` percent of their members under attack.
+*undecided* if neither; and *not tested* if robust victims are right on less than `FITS` percent of their members under attack. On
+CIFAR-10 a fifth was not few enough; the tenth, with a limit nearer to the paper's 100 %, was declared before any record of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from functools import partial
 from statistics import fmean
 
+from experiments.papers import song
 from experiments.records import Store
 from lib.metrics import mean_interval
 from report.names import DATASET_NAMES
@@ -21,9 +23,9 @@ from report.papers.song_tables import EFFECTS
 from report.prose import quote
 from report.tables import Column, Row, Table, across, row, table, values_at
 
-FIT = 90.0
 DATASETS = ("fashion_mnist", "cifar10")
-PARTS = {"paper": "the paper", "reduced": "`reduced`", "few": "on a fifth"}  # readings
+PARTS = {"paper": "the paper", "reduced": "`reduced`", "few": "on a fifth", "fitting": "on a tenth"}  # readings
+FITS = {"few": 90.0, "fitting": song.FIT}
 # What each claim of the paper compares: the first less the second.
 COMPARED = {
     "robust-leaks": "{at}/robust/inference_benign - {at}/natural/inference_benign",
@@ -35,21 +37,23 @@ COMPARED = {
 def fit_table(store: Store) -> Table:
     """How well robust victims fit, and the paper's three claims: as printed, on the usual and on few members."""
     rows = [
-        row(f"{DATASET_NAMES[dataset]}, {words}", at=f"{reading}:{dataset}", dataset=dataset)
+        row(f"{DATASET_NAMES[dataset]}, {words}", at=f"{reading}:{dataset}", dataset=dataset, reading=reading)
         for dataset in DATASETS
         for reading, words in PARTS.items()
+        if reading != "fitting" or dataset == "cifar10"
     ]
     columns: dict[str, Column] = {
         "Robust, under attack: members": partial(_told, address="{at}/robust/adv_train_accuracy"),
         "others": partial(_told, address="{at}/robust/adv_test_accuracy"),
         **{EFFECTS[claim]: partial(_told, address=address) for claim, address in COMPARED.items()},
-        "Hypothesis": lambda store, line: outcome(store, line.names["dataset"]) if _on_few(line) else "–",
+        "Hypothesis": _outcome,
     }
     return table(store, PAPER, "Victims", rows, columns)
 
 
-def _on_few(line: Row) -> bool:
-    return line.names["at"].startswith("few")
+def _outcome(store: Store, line: Row) -> str:
+    names = line.names
+    return outcome(store, names["dataset"], names["reading"]) if names["reading"] in FITS else "–"
 
 
 def _told(store: Store, line: Row, address: str) -> str:
@@ -57,13 +61,13 @@ def _told(store: Store, line: Row, address: str) -> str:
     return quote(store, at, PAPER).removesuffix(" %") if at.startswith("paper") else across(store, PAPER, at)
 
 
-def outcome(store: Store, dataset: str) -> str:
+def outcome(store: Store, dataset: str, reading: str = "few") -> str:
     """What became of the hypothesis, by the rule at the head of this file."""
-    at = f"few:{dataset}"
+    at = f"{reading}:{dataset}"
     values = values_at(store, PAPER, COMPARED["robust-leaks"].format(at=at))
     if not values:
         return NOT_RUN
-    if fmean(values_at(store, PAPER, f"{at}/robust/adv_train_accuracy")) < FIT:
+    if fmean(values_at(store, PAPER, f"{at}/robust/adv_train_accuracy")) < FITS[reading]:
         return "not tested"
     interval = mean_interval(values)
     if interval.low > 0:

@@ -104,5 +104,6 @@ DERIVED: Mapping[str, Callable[[Store], str]] = {
         f"{side}_test_accuracy": partial(_brightness, measurement=f"{side}_test_accuracy") for side in ("dark", "light")
     },
     **{f"outcome/{dataset}": partial(song_fit.outcome, dataset=dataset) for dataset in song_fit.DATASETS},
+    "outcome/fitting": partial(song_fit.outcome, dataset="cifar10", reading="fitting"),
     **{f"printed_gap/{'/'.join(one)}": partial(_printed_gap, one=one) for one in product(DATASETS, TRAININGS, INPUTS)},
 }

@@ -355,7 +355,10 @@ def test_a_deviation_changes_the_loss_the_members_the_budget_or_a_suspect_of_a_m
     fewer = set(song.fewer_members(profile))
     assert fewer <= set(found) and len(fewer) == (len(main) if profile == "reduced" else 0)
     assert fewer == {replace(cell, train_size=cell.train_size // 5, judged=cell.judged // 5) for cell in main if fewer}
-    for cell in set(found) - by_loss - suspects - fewer:
+    fitting = set(song.fitting(profile))
+    assert fitting <= set(found) and len(fitting) == (9 if profile == "reduced" else 0)
+    assert {(cell.dataset, cell.train_size) for cell in fitting} <= {("cifar10", 400)}
+    for cell in set(found) - by_loss - suspects - fewer - fitting:
         assert isinstance(cell, Threshold) and profile != "paper" and cell in song.other_budgets(profile)
         part = cell.train_epsilon / cell.epsilon
         assert part in (pytest.approx(0.25), pytest.approx(0.5))
@@ -374,7 +377,7 @@ def test_smoke_has_a_cell_of_every_kind_and_data_set() -> None:
 
 
 @pytest.mark.parametrize(
-    "ask", [song.grid, song.main, song.deviations, song.fewer_members, song.other_budgets, song.variants]
+    "ask", [song.grid, song.main, song.deviations, song.fewer_members, song.fitting, song.other_budgets, song.variants]
 )
 def test_an_unknown_profile_is_refused(ask: Callable[[str], Any]) -> None:
     with pytest.raises(BadValue, match=r"^profile: unknown 'huge'"):

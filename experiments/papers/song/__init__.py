@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from experiments.cell import PROFILES
 from experiments.papers.song.grid import (
+    FIT,
     SEEDS,
     SUSPECTS,
     deviations,
     fewer_members,
+    fitting,
     grid,
     main,
     other_budgets,

@@ -15,6 +15,11 @@ from lib.errors import check_choice
 
 SEEDS = 3
 FEWER = 5  # by how much the members of `fewer_members` are fewer
+# A victim fits if it is right on `FIT` percent of its members under attack. On CIFAR-10 a robust one does not on a fifth, so
+# `fitting` has half of those again; should its seed 0 not fit either, its steps are doubled. Fixed before any record of it.
+FIT = 95.0
+FITTING = 400
+FITTING_CLASS: dict[str, Any] = {"known": 14, "judged": 14}  # of Table 2: the smallest class has 28 members
 DATASETS = ("yale", "fashion_mnist", "cifar10")
 EPSILON = {"yale": 8 / 255, "fashion_mnist": 0.1, "cifar10": 8 / 255}
 
@@ -107,6 +112,7 @@ def _others(profile: str) -> Pairs:
     if profile == "paper":
         yield from _seeds(CHANGED, *(replace(alone[0], **change) for change in SUSPECTS.values()), seeds=1)
     yield from _fewer_members(profile)
+    yield from _fitting(profile)
     yield from _other_budgets(profile)
 
 
@@ -114,6 +120,16 @@ def _fewer_members(profile: str) -> Pairs:
     """The victims of `reduced` on a fifth of their members: few enough for robust ones to fit adversarial images as well."""
     for one in variants(profile) if profile == "reduced" else ():
         yield from _seeds(CHANGED, _threshold(one | {"train_size": one["train_size"] // FEWER}, shadow=False))
+
+
+def _fitting(profile: str) -> Pairs:
+    """Victims of CIFAR-10 that are to fit adversarial images as the paper's do, natural and robust, and Table 2 for these."""
+    for one in variants(profile) if profile == "reduced" else ():
+        if one["dataset"] == "cifar10":
+            less = one | {"train_size": FITTING}
+            yield from _seeds(CHANGED, _threshold(less, shadow=False))
+            if one["train_epsilon"]:
+                yield from _seeds(CHANGED, Targeted(**less, **EVAL[profile], **FITTING_CLASS))
 
 
 def _other_budgets(profile: str) -> Pairs:
@@ -146,6 +162,6 @@ def _heavy(cell: Cell) -> bool:
 
 _GRID = Grid("song", _tables, _others, kept=_kept, heavy=_heavy)
 promised, grid, main = _GRID.promised, _GRID.cells, _GRID.main
-deviations, fewer_members, other_budgets = (
-    partial(_GRID.only, part) for part in (_others, _fewer_members, _other_budgets)
+deviations, fewer_members, fitting, other_budgets = (
+    partial(_GRID.only, part) for part in (_others, _fewer_members, _fitting, _other_budgets)
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.papers.song.grid import EPSILON, SUSPECTS, fewer_members
+from experiments.papers.song.grid import EPSILON, FITTING, SUSPECTS, fewer_members
 from experiments.papers.song.targeted import METHODS
 from experiments.reading import Reading, Source
 from lib.errors import BadValue
@@ -35,6 +35,7 @@ READINGS = (
     Reading("held_out", "at the paper's scale, threshold from the other half of the points", quantities=HELD_OUT),
     Reading("reduced", "`reduced`", ("reduced",)),
     _beside("few", {cell.dataset: {"train_size": cell.train_size} for cell in fewer_members("reduced")}, "reduced"),
+    _beside("fitting", {"cifar10": {"train_size": FITTING}}, "reduced"),
     _beside("quarter", _budget(0.25), "reduced"),
     _beside("half", _budget(0.5), "reduced"),
     *(
@@ -59,7 +60,12 @@ MEASURED = frozenset(
 def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     """The one row of an id."""
     if path[0].removesuffix("_log") in METHODS:
-        settings = {"dataset": "cifar10", "estimator": "robust", "attack": "targeted"}
+        settings = {
+            "dataset": "cifar10",
+            "estimator": "robust",
+            "attack": "targeted",
+            **one.by_dataset.get("cifar10", {}),
+        }
         return [[Source(settings, "/".join(path), one.profiles)]]
     if len(path) not in (2, 3) or path[0] not in (one.by_dataset or DATASETS):
         raise BadValue(f"id: expected data set/natural or robust/quantity, or method/class, got {'/'.join(path)}")
