@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from experiments import published as printed
-from experiments.published import FOLDER, Published, file_of
+from experiments.papers import FOLDER
+from experiments.published import Published, file_of
 from experiments.rules import REST, RULES, Kind, Part, Sentence, Statistic
 from lib.errors import BadValue, check_choice, check_kind, check_number, shown
 
@@ -171,6 +172,7 @@ def _cells(
     if len(groups) not in counts or [] in groups or len(set(map(str, groups))) != len(groups):
         raise BadValue(f"{where}: expected {' or '.join(map(str, counts))} different published ids, got {shown(cells)}")
     for name in (name for group in groups for name in group):
-        if not isinstance(name, str) or ("?" not in name and name.removeprefix(REST) not in numbers):
-            raise BadValue(f"{where}: expected published ids such as {next(iter(numbers))!r}, got {shown(name)}")
+        known = isinstance(name, str) and ("?" in name or not numbers or name.removeprefix(REST) in numbers)
+        if not known:
+            raise BadValue(f"{where}: expected published ids such as {next(iter(numbers), '')!r}, got {shown(name)}")
     return tuple(map(tuple, groups))

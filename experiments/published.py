@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from experiments.papers import NAMES
+from experiments.papers import FOLDER, NAMES, REPLICATED
 from lib.errors import BadValue, check_choice
 
-FOLDER: Final = Path(__file__).parent / "papers"  # where a paper's published numbers and its claims lie
 COLUMNS: Final = ("id", "location", "row", "column", "value", "unit")
 # Written out rather than left to `float`, which would also take "nan", "1_000" and "1e3".
 _VALUE: Final = re.compile(r"(?P<low>\d+(\.\d+)?)(-(?P<high>\d+(\.\d+)?))?")
@@ -52,13 +51,15 @@ class Published:
 
 @cache
 def load(paper: str, *, folder: Path = FOLDER) -> dict[str, Published]:
-    """Every published number of `paper`, by id, in the order of the paper's tables.
+    """Every published number of `paper`, by id, in the order of the paper's tables; none of a study of our own.
 
     Raises:
         BadValue: an unknown paper, or a line of its file that is wrong; the message names the line.
     """
     path = file_of(paper, "published.csv", folder=folder)
     numbers: dict[str, Published] = {}
+    if paper not in REPLICATED:
+        return numbers
     with path.open(encoding="utf-8", newline="") as lines:
         rows = csv.reader(lines, strict=True)
         header = tuple(next(rows, ()))

@@ -173,7 +173,7 @@ def words_table(store: Store) -> Table:
     """How many entries had each word before, and how many parts and sentences have it now, as the papers' texts describe them."""
     sentences: Counter[str] = Counter()
     parts: Counter[str] = Counter()
-    for paper in papers.NAMES:
+    for paper in papers.REPLICATED:
         for sentence in claims.load(paper):
             found = [judge_part(store, paper, reading(paper), part) for part in sentence.parts]
             parts.update(one.word for one in found)

@@ -11,7 +11,7 @@ from experiments import papers
 from experiments.costs import Prices, cost, is_gpu
 from experiments.grid import CLASSES, worth
 from experiments.records import Record, Store, key_of
-from report.names import ATTACK_NAMES, DATASET_NAMES
+from report.names import ATTACK_NAMES, DATASET_NAMES, PAPER_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
@@ -46,7 +46,7 @@ def missing_table(store: Store) -> Table:
         paper: [cell for cell in papers.get(paper).grid("paper") if store.get(cell) is None] for paper in papers.NAMES
     }
     worths = worth(cell for cells in missing.values() for cell in cells)
-    groups = {paper.capitalize(): cells for paper, cells in missing.items()}
+    groups = {PAPER_NAMES[paper]: cells for paper, cells in missing.items()}
     groups |= {name: [cell for cell, found in worths.items() if found == name] for name in CLASSES}
     prices = {paper: Prices(paper, store.all(paper)) for paper in papers.NAMES}
     rows = []
@@ -72,7 +72,7 @@ def _spent(store: Store) -> Groups:
             profile = record.config["profile"]
             if profile in PROFILES:
                 said = profile if record.key in _keys(paper, profile) else f"{profile}, discarded"
-                groups.setdefault((paper.capitalize(), said, literal(record.provenance["device"])), []).append(record)
+                groups.setdefault((PAPER_NAMES[paper], said, literal(record.provenance["device"])), []).append(record)
     return groups
 
 
@@ -83,7 +83,7 @@ def cells_table(store: Store) -> Table:
         for cell in papers.get(paper).grid(profile):
             if (record := store.get(cell)) is not None:
                 kind = (DATASET_NAMES[cell.dataset], cell.network, cell.estimator, ATTACK_NAMES[cell.attack])
-                groups.setdefault((paper.capitalize(), profile, *kind), []).append(record)
+                groups.setdefault((PAPER_NAMES[paper], profile, *kind), []).append(record)
     return _summed("Paper,Profile,Data,Network,Estimator,Attack", groups)
 
 
@@ -109,7 +109,7 @@ def price_table(store: Store) -> Table:
         for profile in PROFILES:
             cells = papers.get(paper).grid(profile)
             missing = len(_keys(paper, profile) - recorded)
-            row = [paper.capitalize(), profile, str(len(cells)), str(missing)]
+            row = [PAPER_NAMES[paper], profile, str(len(cells)), str(missing)]
             rows.append(row + [text for price in kinds for text in _priced([price(cell) for cell in cells])])
     head = "Paper,Profile,Cells,Not recorded,Time on a CPU,Without a price,Time on a GPU,Without a price there"
     return Table(head.split(","), rows)

@@ -16,7 +16,7 @@ from report.figures.agreement import Pair
 from report.figures.bars import stacked
 from report.figures.forest import forest
 from report.forests import lines
-from report.names import part_of_paper
+from report.names import PAPER_NAMES, part_of_paper
 from report.numbers import in_columns, is_close
 from report.papers import harakeh, harakeh_figures
 from report.tables import Table
@@ -27,7 +27,7 @@ READINGS = {"harakeh": ("text", "reduced"), "galinkin": ("text", "coded", "reduc
 
 def panels(store: Store) -> dict[str, list[Pair]]:
     """Each paper's numbers beside ours, by the name of its author; what has no record is left out."""
-    return {paper.capitalize(): _pairs(store, paper) for paper in papers.NAMES}
+    return {PAPER_NAMES[paper]: _pairs(store, paper) for paper in papers.REPLICATED}
 
 
 def _pairs(store: Store, paper: str) -> list[Pair]:

@@ -1,9 +1,10 @@
-"""What the pages call data sets, networks, attacks, victims and quantities."""
+"""What the pages call papers, data sets, networks, attacks, victims and quantities."""
 
 from __future__ import annotations
 
 from experiments import coverage, papers
 
+PAPER_NAMES = {paper: paper.replace("_", " ").capitalize() for paper in papers.NAMES}
 DATASET_NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -51,4 +52,4 @@ SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information",
 def part_of_paper(row: coverage.Row) -> str:
     """Author, table, data set and network of a row of `coverage`, such as "Galinkin, Table 1, MNIST, LeNet-5"."""
     known = {**DATASET_NAMES, **NETWORK_NAMES}
-    return ", ".join([row.paper.capitalize(), row.location, *(known[word] for word in row.words)])
+    return ", ".join([PAPER_NAMES[row.paper], row.location, *(known[word] for word in row.words)])

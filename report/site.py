@@ -180,7 +180,7 @@ def write_pages(store: Store, folder: Path) -> None:
     for paper in papers.NAMES:
         (folder / f"{paper}-claims.md").write_text(claims_list.claims_list(store, paper))
     recorded = status_page.recorded(store)
-    save(heat(recorded), folder / "recorded.svg")
+    save(heat(status_page.squares(recorded)), folder / "recorded.svg")
     (folder / "recorded.csv").write_text(status_page.recorded_table(recorded).csv())
     (folder / "recorded.md").write_text(FIGURE.format(alt=status_page.finding(recorded)))
     found = first_page.panels(store)

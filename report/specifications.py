@@ -26,8 +26,8 @@ class Question:
     """A headline claim: every way to ask for it, and the pairs of printed numbers whose differences are the paper's."""
 
     ways: Sequence[Way]
-    printed: Sequence[tuple[str, str]]
     ylabel: str
+    printed: Sequence[tuple[str, str]] = ()
 
 
 def estimates(store: Store, paper: str, question: Question) -> list[Estimate]:
@@ -36,8 +36,10 @@ def estimates(store: Store, paper: str, question: Question) -> list[Estimate]:
     return [Estimate(way.choices, interval) for way, interval in found if interval is not None]
 
 
-def printed(paper: str, question: Question) -> tuple[float, float]:
-    """The smallest and the largest difference that the paper's numbers leave."""
+def printed(paper: str, question: Question) -> tuple[float, float] | None:
+    """The smallest and the largest difference that the paper's numbers leave; None where nobody has printed any."""
+    if not question.printed:
+        return None
     known = published.load(paper)
     pairs = [(known[more], known[less]) for more, less in question.printed]
     return min(a.low - b.high for a, b in pairs), max(a.high - b.low for a, b in pairs)

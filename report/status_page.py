@@ -12,27 +12,36 @@ from experiments.costs import cost
 from experiments.equivalence import commit_of
 from experiments.records import Record, Store, key_of
 from experiments.selection import label
-from report.figures.heat import Counts
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES
+from report.figures.heat import Square, Squares
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, PAPER_NAMES
 from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
 
+Counts = Mapping[tuple[str, str], tuple[int, int]]  # by row and attack: how many are recorded, of how many
 HOLDS = ("equal by the gate", "verified")
 
 
 def recorded(store: Store) -> dict[str, Counts]:
     """How many of each paper's cells at its own scale are recorded, of how many: by data set with network, and by attack."""
     found: dict[str, Counts] = {}
-    for paper in papers.NAMES:
+    for paper in papers.REPLICATED:
         counts: dict[tuple[str, str], tuple[int, int]] = {}
         for cell in sorted(papers.get(paper).grid("paper"), key=lambda cell: [*DATASET_NAMES].index(cell.dataset)):
             network = NETWORK_NAMES.get(cell.network, cell.network.replace("_", " "))
             pair = (f"{DATASET_NAMES[cell.dataset]}, {network}", ATTACK_NAMES[cell.attack])
             done, planned = counts.get(pair, (0, 0))
             counts[pair] = (done + (store.get(cell) is not None), planned + 1)
-        found[paper.capitalize()] = counts
+        found[PAPER_NAMES[paper]] = counts
     return found
+
+
+def squares(found: Mapping[str, Counts]) -> dict[str, Squares]:
+    """Each pair that is planned, the darker the more of it is recorded, with both counts."""
+    return {
+        paper: {pair: Square(f"{done} of {planned}", 0.9 * done / planned) for pair, (done, planned) in counts.items()}
+        for paper, counts in found.items()
+    }
 
 
 def recorded_table(found: Mapping[str, Counts]) -> Table:
@@ -64,7 +73,7 @@ def states_table(store: Store) -> Table:
     rows = []
     for paper in papers.NAMES:
         counts = Counter(one.word for one in equivalence.states(store, paper).values())
-        rows.append([paper.capitalize(), str(counts.total()), *(str(counts[word]) for word in words)])
+        rows.append([PAPER_NAMES[paper], str(counts.total()), *(str(counts[word]) for word in words)])
     return Table(["Paper", "Records", *(word.capitalize() for word in words)], rows)
 
 

@@ -1,6 +1,7 @@
 """The papers, one package each, and what is found in them: the grid of their cells per profile, and their experiments.
 
-A package here is a paper; a class of cells in one of its modules is an experiment. Nothing else lists either.
+A package here is a paper; a class of cells in one of its modules is an experiment. Nothing else lists either. A package without
+`published.csv` is a study of our own: nobody has printed a number that its own could stand beside.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
 
 from experiments.cell import Common
 from lib.errors import BadValue, check_choice
 
-NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
+FOLDER: Final = Path(__file__).parent  # where a package's published numbers and its claims lie
+NAMES: Final = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
+REPLICATED: Final = tuple(name for name in NAMES if (FOLDER / name / "published.csv").is_file())
 
 
 class Paper(Protocol):

@@ -111,7 +111,7 @@ def test_a_number_is_its_own_low_and_high() -> None:
 
 
 def test_unknown_paper() -> None:
-    with pytest.raises(BadValue, match="'madry'; expected one of galinkin, harakeh, song"):
+    with pytest.raises(BadValue, match=r"'madry'; expected one of .*galinkin, harakeh, song"):
         published.load("madry")
 
 

@@ -10,6 +10,7 @@ from facts import facts
 from experiments import costs, papers
 from experiments.records import Result, Store
 from report import cost_page
+from report.names import PAPER_NAMES
 
 CPU = facts(device="Some Processor", threads=2, peak_memory_mib=2048, seconds=100.0)
 
@@ -57,7 +58,7 @@ def test_prices_say_how_many_cells_have_none(store: Store) -> None:
     for paper in papers.NAMES:
         for profile in cost_page.PROFILES:
             cells = str(len(papers.get(paper).grid(profile)))
-            assert rows[paper.capitalize(), profile] == [cells, cells, "not run", cells, "not run", cells]
+            assert rows[PAPER_NAMES[paper], profile] == [cells, cells, "not run", cells, "not run", cells]
 
 
 def test_the_missing_cells_are_counted_by_paper_and_by_worth(store: Store) -> None:
@@ -65,7 +66,7 @@ def test_the_missing_cells_are_counted_by_paper_and_by_worth(store: Store) -> No
     first = papers.get("harakeh").grid("paper")[0]
     put(store, first, seconds=3600.0)
     rows = {row[0]: row[1:] for row in cost_page.missing_table(store).rows}
-    cells = {paper.capitalize(): len(papers.get(paper).grid("paper")) for paper in papers.NAMES}
+    cells = {PAPER_NAMES[paper]: len(papers.get(paper).grid("paper")) for paper in papers.NAMES}
     assert {name: int(rows[name][0]) for name in cells} == cells | {"Harakeh": cells["Harakeh"] - 1}
     assert sum(int(row[0]) for name, row in rows.items() if name not in cells) == sum(cells.values()) - 1
     assert rows["Song"][1:] == ["–", rows["Song"][0]] and rows["Harakeh"][1].endswith(" h")

@@ -17,6 +17,7 @@ from experiments.papers.harakeh.fgsm import FGSM
 from experiments.records import Record, Result, Store, settings
 from report import status_page
 from report.figures.heat import heat
+from report.names import PAPER_NAMES
 
 FACTS = facts(seconds=60.0, device="A chip", commit="abc123", finished="2026-11-20T08:00:00+00:00")
 MEASURED = {"base": "f" * 12, "processor": "A chip", "torch": "2", "measured": "2026-11-27"}
@@ -93,8 +94,8 @@ def test_every_cell_of_the_papers_scale_is_in_one_square(store: Store) -> None:
     first, *_ = cells(dataset="mnist", network="basic_cnn")
     put(store, first)
     found = status_page.recorded(store)
-    for paper in papers.NAMES:
-        assert sum(planned for _, planned in found[paper.capitalize()].values()) == len(papers.get(paper).grid("paper"))
+    for paper in papers.REPLICATED:
+        assert sum(planned for _, planned in found[PAPER_NAMES[paper]].values()) == len(papers.get(paper).grid("paper"))
     assert found["Harakeh"]["MNIST, basic CNN", "FGSM"][0] == sum(done for done, _ in found["Harakeh"].values()) == 1
     rows = [row for row in status_page.recorded_table(found).rows if row[3] != "0"]
     assert [row[:4] for row in rows] == [["Harakeh", "MNIST, basic CNN", "FGSM", "1"]]
@@ -107,7 +108,7 @@ def test_the_finding_names_what_is_whole_and_what_is_missing() -> None:
 
 
 def test_the_darker_a_square_the_more_is_recorded_and_its_letters_can_be_read() -> None:
-    made = heat({"One": {(str(done), "x"): (done, 20) for done in range(21)}})
+    made = heat(status_page.squares({"One": {(str(done), "x"): (done, 20) for done in range(21)}}))
     (axis,) = made.axes
     lights = [luminance(square.get_facecolor()) for square in axis.patches]
     assert lights == sorted(lights, reverse=True) and len(set(lights)) == 21

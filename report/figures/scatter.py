@@ -1,0 +1,76 @@
+"""A scatter of two measured quantities: a mark a victim, with 95 % intervals both ways, its size by a third."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib.metrics import Interval
+from report.figures.looks import Look, Looks, style
+
+SMALL, LARGE = 4.0, 11.0  # points of the marks at the ends of the scale of sizes
+USUAL = 7.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark.
+
+    Attributes:
+        key: of its look.
+        x, y: mean and 95 % interval across and up; one seed has none.
+        size: from 0 to 1, what the area of the mark grows with; None for marks that all have one size.
+    """
+
+    key: str
+    x: Interval
+    y: Interval
+    size: float | None = None
+
+
+def scatter(
+    panels: Mapping[str, Sequence[Point]],
+    looks: Looks,
+    *,
+    then: Callable[[Axes], None] = lambda axis: None,
+    legend: Sequence[Look] = (),
+    **settings: Any,
+) -> Figure:
+    """A panel a title, side by side.
+
+    Args:
+        panels: title of a panel, then its marks; a panel without any says "not run yet".
+        looks: of the marks, by key.
+        then: draws what the marks are compared with; `legend` has the entries for that.
+        settings: of every panel, as `Axes.set` takes them.
+    """
+    with style():
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
+        figure.set_layout_engine("constrained", h_pad=0.08)
+        for axis, (title, points) in zip(axes.flat, panels.items(), strict=True):
+            axis.set(title=title, **settings)
+            then(axis)
+            for point in points:
+                _draw(axis, point, looks[point.key])
+            if not points:
+                axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color="dimgrey")
+        shown = {point.key for points in panels.values() for point in points}
+        entries = [*(one for key, one in looks.items() if key in shown), *legend]
+        figure.legend(handles=[Line2D([], [], **one) for one in entries], loc="outside lower center", ncols=4)
+    return figure
+
+
+def _draw(axis: Axes, point: Point, look: Look) -> None:
+    x, y = point.x, point.y
+    if x.n > 1:
+        axis.plot([x.low, x.high], [y.mean, y.mean], color=look["color"], lw=0.9, alpha=0.7)
+    if y.n > 1:
+        axis.plot([x.mean, x.mean], [y.low, y.high], color=look["color"], lw=0.9, alpha=0.7)
+    area = point.size if point.size is None else SMALL**2 + point.size * (LARGE**2 - SMALL**2)
+    axis.plot([x.mean], [y.mean], **{**look, "markersize": USUAL if area is None else area**0.5})
