@@ -9,10 +9,10 @@ from typing import Any
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
 from experiments.papers.harakeh.aborting import AbortingCW
-from experiments.papers.harakeh.black_box import BlackBox
+from experiments.papers.harakeh.black_box import BlackBox, Substitutes
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from experiments.papers.harakeh.gradient import Gradient
-from experiments.papers.harakeh.targeted import CW, JSMA
+from experiments.papers.harakeh.targeted import CW, JSMA, FirstTen
 from experiments.papers.harakeh.victims import OF_ESTIMATOR, Cell
 from lib.errors import check_choice
 from lib.evasion import FORMS
@@ -57,6 +57,8 @@ LESS: dict[str, dict[type[Cell], dict[str, Any]]] = {
         CW: {"attack_runs": 1, "iterations": 5, "judges": 5},
         AbortingCW: {"attack_runs": 1, "iterations": 10, "judges": 5},
         JSMA: {"attack_runs": 1, "gamma": 0.004, "judges": 5},
+        FirstTen: {"gamma": 0.004, "judges": 5},
+        Substitutes: {"held_out": 20, "rounds": 1, "substitute_epochs": 1, "test_size": 60, "substitutes": 2},
         BlackBox: {"judges": 5, "held_out": 20, "rounds": 2, "substitute_epochs": 2, "judged": 20, "test_size": 60},
         Gradient: {"test_size": 20, "steps": 2, "loss_size": 5, "judges": 5},
     },
@@ -113,7 +115,7 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
 
     The fully connected network is not the paper's. The tutorial's is attacked by what its reading shows.
     """
-    dense, cheap = one["network"] == "fully_connected", one["profile"] == "reduced"
+    dense, cheap, smoke = one["network"] == "fully_connected", one["profile"] == "reduced", one["profile"] == "smoke"
     first = "other forms" if dense else PUBLISHED
     later = "more seeds" if dense or cheap else ""
     yield from wanted(first, *(_cell(FGSM, one, estimator=name) for name in ESTIMATORS), seeds=SEEDS, later=later)
@@ -130,6 +132,9 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
     yield from wanted("other forms", *targeted, *within, seeds=seeds, later=later)
     if one["network"] == "basic_cnn" and not cheap:
         yield from wanted("other forms", *_aborting(one), seeds=SEEDS)
+        several = [_cell(Substitutes, one, estimator=name) for name in ESTIMATORS[: 1 if smoke else None]]
+        first_ten = [_cell(FirstTen, one, estimator=name) for name in ESTIMATORS[: 1 if smoke else None]]
+        yield from wanted("other forms", *first_ten, *several, seeds=SEEDS)
     if not tutorial:
         yield from wanted("aware attacks", *_aware(one, ESTIMATORS), seeds=seeds, later=later)
     if dense or cheap:  # M = 5 networks a seed

@@ -21,16 +21,24 @@ READINGS = (
     Reading(
         "aborting", "text's network, CW aborting early", settings={"form": "one_draw"}, by_dataset=TEXT, judged=False
     ),
+    Reading("first_ten", "text's network, JSMA on the first ten images", by_dataset=TEXT, judged=False),
+    Reading("substitutes", "text's network, the mean of five substitutes", by_dataset=TEXT, judged=False),
     Reading("dense", "fully connected", by_dataset={"mnist": {"network": "fully_connected"}}, judged=False),
 )
 # The epsilon beside the curve, the scores of uncertainty, and the judges by a vote of fresh draws stand beside what he measured.
 MEASURED = frozenset(
-    "accuracy adversarial_accuracy adversarial_accuracy_one_draw adversarial_accuracy_vote fooling_rate fooling_rate_min "
+    "accuracy adversarial_accuracy adversarial_accuracy_one_draw adversarial_accuracy_vote adversarial_accuracy_variance "
+    "adversarial_accuracy_of_each fooling_rate fooling_rate_min "
     "fooling_rate_max fooling_rate_vote misclassified l2 changed_features unmoved zero_gradients largest_perturbation "
     "outside sigma adversarial_sigma auroc_entropy auroc_mutual_information auroc_variance queries source_accuracy "
     "substitute_accuracy substitute_agreement white_box_accuracy black_box_accuracy untrained_accuracy".split()
 )
-ATTEMPTS = {"cw": 10, "cw_aborting": 10, "jsma": 9}  # targets that an image is aimed at
+INSTEAD = {  # of the attack of an id, under a reading
+    ("aborting", "cw"): "cw_aborting",
+    ("first_ten", "jsma"): "jsma_first_ten",
+    ("substitutes", "black_box"): "substitutes",
+}
+ATTEMPTS = {"cw": 10, "cw_aborting": 10, "jsma": 9, "jsma_first_ten": 9}  # targets that an image is aimed at
 RANDOM = ("epistemic", "aleatoric")  # victims whose answers are
 
 
@@ -46,8 +54,7 @@ def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
     dataset, attack, estimator, quantity = [*path, ""][:4]
     if quantity == "accuracy" and attack in ("cw", "jsma"):
         attack = "fgsm"
-    if attack == "cw" and one.name == "aborting":
-        attack = "cw_aborting"
+    attack = INSTEAD.get((one.name, attack), attack)
     found: dict[str, Any] = {"dataset": dataset, **one.by_dataset[dataset], "estimator": estimator, "attack": attack}
     form = one.settings.get("form", "mean")
     if attack == "fgsm" and quantity not in ("", "accuracy"):
@@ -70,6 +77,6 @@ def _settings(found: Mapping[str, Any], form: str, quantity: str) -> dict[str, A
     if found["attack"] == "aware":  # of the score that its quantity judges
         return {"form": "expectation", "steps": 20, "score": quantity.removeprefix("auroc_")}
     steps = {"steps": found.get("steps", 20)} if found["attack"] == "pgd" else {}
-    if found["attack"] not in ("pgd", "cw", "cw_aborting", "jsma"):
+    if found["attack"] not in ("pgd", *ATTEMPTS):
         return steps
     return {**steps, "form": form if found["estimator"] in RANDOM else "mean"}

@@ -42,13 +42,17 @@ class Targeted(Cell):
         return self.training_work() + self.attack_runs * examples * (self.passes_per_look * steps + judged)
 
     def check(self, dataset: data.Dataset) -> None:
-        """Whether there are enough images of every class."""
-        one_of_each_class(dataset.test, len(dataset.classes), self.attack_runs)
+        """Whether there are enough images."""
+        self.sources(dataset)
+
+    def sources(self, dataset: data.Dataset) -> Tensor:
+        """Indices of the test images that each run attacks: (runs, n)."""
+        return one_of_each_class(dataset.test, len(dataset.classes), self.attack_runs)
 
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """Aim images of every class at every class, and judge by fresh draws."""
         classes = len(bench.dataset.classes)
-        sources = one_of_each_class(bench.dataset.test, classes, self.attack_runs).flatten()
+        sources = self.sources(bench.dataset).flatten()
         x, labels = bench.test().take(sources.to(bench.device))
         which, targets = aims(labels, classes, own=not isinstance(self, JSMA))
         attack = partial(self.on, Look(victim, self.form, draws=self.draws))
@@ -111,6 +115,23 @@ class JSMA(Targeted):
     def on(self, look: Look, x: Tensor, targets: Tensor) -> Tensor:
         """The attack on a batch."""
         return jsma(look, x, targets, targeted=True, theta=self.theta, gamma=self.gamma)
+
+
+@checked
+class FirstTen(JSMA):
+    """JSMA on what the tutorial attacks, the first ten test images, whatever their classes; a run a training."""
+
+    TITLES = ("JSMA, first ten images",)
+
+    attack: Literal["jsma_first_ten"] = "jsma_first_ten"  # type: ignore[assignment]
+    attack_runs: Count = 1
+
+    def sources(self, dataset: data.Dataset) -> Tensor:
+        """The first ten of each run, one run after another."""
+        if 10 * self.attack_runs > len(dataset.test):
+            most = len(dataset.test) // 10
+            raise BadValue(f"attack_runs: expected at most {most}, ten test images each, got {self.attack_runs}")
+        return torch.arange(10 * self.attack_runs).view(-1, 10)
 
 
 def one_of_each_class(test: data.Split, classes: int, runs: int) -> Tensor:
