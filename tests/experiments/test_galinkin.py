@@ -22,6 +22,8 @@ from experiments import claims, papers, published
 from experiments.address import Found, parse, readings, resolve, sources
 from experiments.papers import galinkin
 from experiments.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, matching, membership, scan, victims
+from experiments.papers.galinkin.aimed import Aimed
+from experiments.papers.galinkin.grid import HUNDRED
 from experiments.papers.galinkin.matching import Matching
 from experiments.records import Record, Result, Store, key_of, settings
 from experiments.run import Bench, Job, result_of
@@ -86,6 +88,7 @@ OTHER: dict[type[Cell], dict[str, Any]] = {
         "test_size": 1000,
         "answer_precision": "bfloat16",
     },
+    Aimed: {"attempts": 99, "iterations": 49, "judges": 51, "test_size": 1000, "answer_precision": "bfloat16"},
     Scan: {"attack": "boundary_scan", "stop_on": "test", "scale": "unit", "attempts": 99, "longest": 10},
     Membership: {
         "adversary": "as_coded",
@@ -107,6 +110,7 @@ TOGETHER: dict[type[Cell], list[list[dict[str, Any]]]] = {
         [{}, {"stop_on": "test"}],
     ],
     Scan: [[{"bayesian": True}, RANDOM]],
+    Aimed: [[{"bayesian": True}, RANDOM], [{}, {"stop_on": "test"}]],
     Matching: [[{"bayesian": True}, RANDOM], [{}, {"stop_on": "test"}]],
     Membership: [
         [{"shadow": "same"}, {"shadow": "same", "part": "whole"}, CODED],
@@ -125,7 +129,7 @@ def others(kind: type[Cell]) -> list[Cell]:
 def test_every_setting_is_part_of_the_key(kind: type[Cell]) -> None:
     together = {name for way in TOGETHER[kind] for one in way for name in one}
     reached = OF_EVERY_CELL.keys() | OTHER[kind].keys() | together | {"paper"}
-    if kind in (Membership, Matching):
+    if kind in (Membership, Matching, Aimed):
         reached |= {"attack"}  # it has one
     assert reached == {field.name for field in fields(kind)}
     cells = [kind(), *others(kind)]
@@ -375,11 +379,13 @@ def test_a_deviation_changes_little_of_a_main_cell(profile: str) -> None:
 
 
 def searched(cell: Cell) -> bool:
-    """Whether a cell is of the search for the paper's accuracy, or of a victim that it has chosen: see test_galinkin_matching."""
+    """Whether a cell is of the search for the paper's accuracy or of a victim that it has chosen, or reads the text otherwise."""
     chosen = {tuple(matching.settings(one).items()) for one in matching.MATCHED.values()}
     as_written = not isinstance(cell, Membership) or (cell.adversary, cell.features) == ("salem", "top3")
-    return isinstance(cell, Matching) or (
-        as_written and (("dropout", cell.dropout), ("epochs", cell.epochs), ("patience", cell.patience)) in chosen
+    return (
+        isinstance(cell, Matching | Aimed)
+        or getattr(cell, "iterations", 0) == HUNDRED
+        or (as_written and (("dropout", cell.dropout), ("epochs", cell.epochs), ("patience", cell.patience)) in chosen)
     )
 
 
@@ -747,21 +753,26 @@ def test_accuracy_and_which_images_are_recognised() -> None:
     assert accuracy == 50 and recognised.tolist() == [True, False, True, False]
 
 
+def drawn(cell: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
+    """The images that a cell attacks."""
+    return evasion.draw_images(victim, test, recognised, **cell.chosen("seed attempts judges"))
+
+
 def test_only_different_images_that_are_recognised_are_attacked() -> None:
     shades = torch.linspace(0, 1, 60)
     labels = [0 if i % 3 else 1 for i in range(60)]
     test = split_of(grey(*shades.tolist()), labels)
     _, recognised = victims.accuracy_of(Shade(3), test)
     cell = Evasion(attempts=10)
-    chosen = evasion.draw_images(cell, Shade(3), test, recognised)
+    chosen = drawn(cell, Shade(3), test, recognised)
     assert len(set(chosen.tolist())) == 10 and recognised[chosen].all()
-    assert torch.equal(chosen, evasion.draw_images(cell, Shade(3), test, recognised))
-    other = evasion.draw_images(replace(cell, seed=1), Shade(3), test, recognised)
+    assert torch.equal(chosen, drawn(cell, Shade(3), test, recognised))
+    other = drawn(replace(cell, seed=1), Shade(3), test, recognised)
     assert not torch.equal(chosen, other)
     n = int(recognised.sum())
     assert 10 < n < 60
     with pytest.raises(BadValue, match=rf"^attempts: expected at most {n}, of {n} recognised images, got {n + 1}$"):
-        evasion.draw_images(replace(cell, attempts=n + 1), Shade(3), test, recognised)
+        drawn(replace(cell, attempts=n + 1), Shade(3), test, recognised)
 
 
 def test_one_lucky_answer_does_not_recognise_an_image() -> None:
@@ -769,14 +780,14 @@ def test_one_lucky_answer_does_not_recognise_an_image() -> None:
     test = split_of(grey(0.1, 0.2, 0.3), [1, 1, 0])
     told = r"^attempts: expected at most 1, of 3 recognised images, got 2$"
     with pytest.raises(BadValue, match=told):
-        evasion.draw_images(Evasion(attempts=2, judges=3), Alternating([1, 0, 0]), test, torch.ones(3).bool())
+        drawn(Evasion(attempts=2, judges=3), Alternating([1, 0, 0]), test, torch.ones(3).bool())
 
 
 def test_images_are_drawn_until_enough_pass_the_vote(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the vote recognises one in five, twice the attempts hold too few."""
     test = split_of(grey(*torch.linspace(0, 0.4, 50).tolist()), [int(i % 5 == 0) for i in range(50)])
     monkeypatch.setattr(evasion, "votes", lambda victim, x, judges: torch.tensor([[0, 3]]).expand(len(x), 2))
-    chosen = evasion.draw_images(Evasion(attempts=9, judges=3), Shade(3), test, torch.ones(50).bool())
+    chosen = drawn(Evasion(attempts=9, judges=3), Shade(3), test, torch.ones(50).bool())
     assert len(set(chosen.tolist())) == 9 and bool((chosen % 5 == 0).all())
 
 

@@ -77,7 +77,7 @@ class Evasion(Cell):
         """Attack images that the victim recognises, and judge the attack by fresh answers."""
         test = bench.test(self.test_size)
         accuracy, recognised = accuracy_of(victim, test)
-        x, y = test.take(draw_images(self, victim, test, recognised))
+        x, y = test.take(draw_images(victim, test, recognised, **self.chosen("seed attempts judges")))
         with bench.attacking():
             found = attack(self, victim, x, y)
         measured, curves = judge(self, victim, x, y, found)
@@ -96,23 +96,21 @@ def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
     return hop_skip_jump(victim, x, y, step_outward=False, confirm_answers=0, **usual)
 
 
-def draw_images(config: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
-    """Indices of different images of `test`, drawn from those `recognised` by one answer that a vote recognises as well.
+def draw_images(victim: Victim, test: Split, recognised: Tensor, *, seed: int, attempts: int, judges: int) -> Tensor:
+    """Indices of `attempts` images of `test`, drawn from those `recognised` by one answer that a vote recognises as well.
 
     Raises:
         BadValue: there are too few.
     """
     indices = recognised.nonzero().flatten()
-    order = torch.randperm(len(indices), generator=seeds.generator(config.seed, "attacked images"))
+    order = torch.randperm(len(indices), generator=seeds.generator(seed, "attacked images"))
     chosen = indices[:0]
-    for drawn in torch.split(indices[order.to(indices.device)], 2 * config.attempts):
+    for drawn in torch.split(indices[order.to(indices.device)], 2 * attempts):
         x, y = test.take(drawn)
-        chosen = torch.cat([chosen, drawn[~outvoted(votes(victim, x, config.judges), y)]])
-        if len(chosen) >= config.attempts:
-            return chosen[: config.attempts]
-    raise BadValue(
-        f"attempts: expected at most {len(chosen)}, of {len(indices)} recognised images, got {config.attempts}"
-    )
+        chosen = torch.cat([chosen, drawn[~outvoted(votes(victim, x, judges), y)]])
+        if len(chosen) >= attempts:
+            return chosen[:attempts]
+    raise BadValue(f"attempts: expected at most {len(chosen)}, of {len(indices)} recognised images, got {attempts}")
 
 
 def votes(victim: Victim, x: Tensor, judges: int) -> Tensor:

@@ -12,8 +12,9 @@ from itertools import product
 from typing import Any
 
 from experiments.papers.galinkin import matching
+from experiments.papers.galinkin.aimed import Aimed
 from experiments.papers.galinkin.evasion import Evasion
-from experiments.papers.galinkin.grid import MEMBERSHIP_CODE, OVERFITTED, RARE
+from experiments.papers.galinkin.grid import HUNDRED, MEMBERSHIP_CODE, OVERFITTED, RARE
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
 from experiments.papers.galinkin.victims import Cell
@@ -27,6 +28,7 @@ SUCCESS = dict.fromkeys(ATTACKS, "success")
 CHANGED = dict.fromkeys(ATTACKS, "success_changed")
 WITHIN = {**dict.fromkeys(ATTACKS, "success_within"), "membership": ""}  # to membership no limit applies: "text" is it
 MATCHED = ("matched", "matched_aware")
+LENET = (*MATCHED, "targeted", "hundred")  # readings of that network alone
 AS_CODED = {"adversary": "as_coded", "features": "unsorted"}
 CODED = {**SUCCESS, "membership": "membership_as_coded"}
 
@@ -46,6 +48,9 @@ READINGS = (
     # A LeNet-5 trained to the clean accuracy that the paper printed; images that come back as they were are no success.
     Reading("matched", "LeNet-5 with the paper's accuracy", quantities=CHANGED),
     _beside("matched_aware", "so, aware of noise", aware=True),
+    # What the text may mean as well.
+    _beside("targeted", "Boundary aimed at a class"),
+    _beside("hundred", "100 iterations an attack", iterations=HUNDRED),
     # How an attack sees a victim with dropout.
     _beside("off", "dropout off", answers="off"),
     _beside("mean", "mean of T, naive"),
@@ -121,7 +126,9 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
             settings["aware"] = bayesian and one.settings.get("aware", False)
         at_paper = network != "resnet18" or kind is Membership
         if one.name in MATCHED:
-            settings |= matching.settings(matching.MATCHED[dataset, bayesian, "whole" if kind is Evasion else "target"])
+            settings |= matching.settings(
+                matching.MATCHED[dataset, bayesian, "target" if kind is Membership else "whole"]
+            )
         return Source(
             settings | {"answers": answers},
             measurement,
@@ -129,8 +136,10 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
             10_000 if quantity == "accuracy" else None,
         )
 
-    if not measurement or (one.name in MATCHED and network != "lenet5"):
+    if not measurement or (one.name in LENET and network != "lenet5"):
         return []
+    if one.name == "targeted":
+        return [source(Aimed, "boundary_targeted")] if quantity in ("boundary", "accuracy") else []
     membership = source(Membership, "membership", adversary="salem", features="top3")
     if quantity == "membership":
         return [membership]
