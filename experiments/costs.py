@@ -27,7 +27,7 @@ def duration(seconds: float | None) -> str:
         return "no price"
     if seconds < 60:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def forecast(prices: Sequence[float | None]) -> str:

@@ -30,6 +30,15 @@ def judge_part(store: Store, paper: str, one: Reading, part: Part) -> Verdict:
     return judge(part, found, published.load(paper), missed(store, paper, one, part.names))
 
 
+def by_number(store: Store, paper: str, one: Reading) -> dict[str, Verdict]:
+    """The verdict on each published number that was measured, alone: by its tolerance, whosever the victims are."""
+    printed, limits = published.load(paper), claims.tolerances(paper)
+    return {
+        name: judge(Part(name, "value", ((name,),), limits[name]), {name: found}, printed)
+        for name, found in measured(store, paper, one).items()
+    }
+
+
 @cache
 def _declared(paper: str) -> dict[str, tuple[Sentence, Part | None]]:
     """Sentences and parts by id; the only part of a sentence that has its name is the sentence."""

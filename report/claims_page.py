@@ -1,4 +1,4 @@
-"""The tables behind the page of claims: every sentence with its verdicts, the words counted, and what was corrected."""
+"""The page of claims: every sentence with its word and what stands behind it, the words counted, and what was corrected."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ from report.numbers import evidence
 from report.tables import Table
 from report.text import literal
 
-BEFORE = (
-    ROOT / "results" / "claims_before.csv"
-)  # the words of every entry by the rules until 30 November 2026, and what became of it
+# The words of every entry by the rules until 30 November 2026, and what became of it.
+BEFORE = ROOT / "results" / "claims_before.csv"
+ENTRY = """::::{{dropdown}} {word} “{quote}” [{where}]{{.where}}
+:name: claim-{paper}-{id}
+:class-container: claim
+
+{body}
+::::"""
+JUDGED = ("Ours", "Paper's value is", "Verdict")
 LIMITS = {
     "value": "within {}",
     "difference": "same side of 0, and within {}",
@@ -41,59 +47,82 @@ WHY = {
 }
 
 
+# --- sentences ------------------------------------------------------------------------------------------------------------
+
+
+def claims_list(store: Store, paper: str) -> str:
+    """Every sentence of `paper` as MyST, in the paper's order: its word, and, when it is opened, what stands behind the word."""
+    return "\n\n".join(_entry(store, paper, sentence) for sentence in claims.load(paper))
+
+
 def claims_table(store: Store, paper: str) -> Table:
-    """Every sentence of `paper`, its parts below it, what they are judged by, the verdict proper, and those of other readings."""
-    proper, *others = readings(paper)
-    rows = []
-    for sentence in claims.load(paper):
-        # For each part its verdict under every reading.
-        found = [[judge_part(store, paper, one, part) for one in (proper, *others)] for part in sentence.parts]
-        whole = [judge_sentence(sentence, list(parts)) for parts in zip(*found, strict=True)] or [
-            judge_sentence(sentence, [])
-        ] * (1 + len(others))
-        rows.append([f"“{sentence.quote}” ({sentence.where})", *_rule_of(sentence, whole[0]), *_verdicts(whole)])
-        if len(sentence.parts) > 1:
-            below = zip(sentence.parts, found, strict=True)
-            rows += [["↳", rule(part), printed(one[0]), *_verdicts(one)] for part, one in below]
-    head = ["Sentence", "Rule, in points", "Paper", f"Verdict, {proper.title}", "Ours", "Paper's value is"]
-    return Table([*head, *(one.title[0].upper() + one.title[1:] for one in others)], rows)
+    """Every part of every sentence under every reading, a line each."""
+    rows = [
+        [f"“{one.quote}”", one.where, title, rule(part), printed(found), *_judged(found, found.word)]
+        for one in claims.load(paper)
+        for title, verdicts in _by_reading(store, paper, one).items()
+        for part, found in zip(one.parts, verdicts, strict=True)
+    ]
+    return Table(["Sentence", "Where", "Reading", "Rule, in points", "Paper", *JUDGED], rows)
 
 
-def _rule_of(sentence: Sentence, found: Verdict) -> list[str]:
-    """The rule of a sentence and the paper's number; one of a single part has that part's."""
-    if not sentence.parts:
-        return [f"none: {sentence.reason}", "–"]
-    if len(sentence.parts) > 1:
-        return [f"all of its {len(sentence.parts)} parts", "–"]
-    return [rule(sentence.parts[0]), printed(found)]
+def _by_reading(store: Store, paper: str, sentence: Sentence) -> dict[str, list[Verdict]]:
+    """The verdicts on the parts of a sentence under each reading, by its title, the paper's text first."""
+    return {one.title: [judge_part(store, paper, one, part) for part in sentence.parts] for one in readings(paper)}
 
 
-def _verdicts(found: Sequence[Verdict]) -> list[str]:
-    """The verdict proper with what it rests on, and the words of the others with their numbers."""
-    proper, *others = found
-    ours = [_numbers(proper), *(() if proper.word == "not testable as written" else reasons(proper))]
-    told = [word if word == "not run" else f"**{word}**" for word in (one.word for one in found)]
-    beside = [": ".join(filter(None, pair)) for pair in zip(told[1:], map(_numbers, others), strict=True)]
-    return [told[0], "; ".join(filter(None, ours)) or "–", place(proper), *beside]
+def _entry(store: Store, paper: str, sentence: Sentence) -> str:
+    """A sentence under the paper's text; below it its parts, and its words where the paper is read otherwise."""
+    (_, first), *others = _by_reading(store, paper, sentence).items()
+    body = [f"Nothing to compare: {sentence.reason}"]
+    if sentence.parts:
+        pairs = zip(sentence.parts, first, strict=True)
+        rows = [[rule(part), printed(one), *_judged(one, badge(one.word))] for part, one in pairs]
+        body = [Table(["What is compared, and the rule in points", "Paper", *JUDGED], rows).plain()]
+        body += _otherwise(sentence, first, dict(others))
+    quote, where = literal(sentence.quote), literal(sentence.where)
+    word = badge(judge_sentence(sentence, first).word)
+    return ENTRY.format(word=word, quote=quote, where=where, paper=paper, id=sentence.id, body="\n\n".join(body))
 
 
-def reasons(found: Verdict) -> list[str]:
-    """Why the word is what it is, the victims' accuracies last."""
+def _otherwise(sentence: Sentence, first: Sequence[Verdict], others: Mapping[str, Sequence[Verdict]]) -> list[str]:
+    """A line for each other reading that changes something; those that do not, and those without a record, in a sentence."""
+    same = [title for title, found in others.items() if found == first]
+    empty = [title for title, found in others.items() if {one.word for one in found} == {"not run"}]
+    missing = [title for title in empty if title not in same]
+    shown = slice(None) if len(sentence.parts) == 1 else slice(-1, None)  # of several parts there is no one number
+    whole = {
+        title: judge_sentence(sentence, found) for title, found in others.items() if title not in [*same, *missing]
+    }
+    rows = [[title, *_judged(found, badge(found.word))[shown]] for title, found in whole.items()]
+    told = [Table(["Read otherwise", *JUDGED[shown]], rows).plain()] if rows else []
+    told += [f"The same for: {'; '.join(same)}."] if same else []
+    return told + ([f"Not run for: {'; '.join(missing)}."] if missing else [])
+
+
+def badge(word: Word) -> str:
+    """A word in the colour that the style gives it."""
+    return f"[{word}]{{.verdict .{word.replace(' ', '-')}}}"
+
+
+def _judged(found: Verdict, word: str) -> list[str]:
+    """What stands under `JUDGED`; behind the word why it is what it is, the victims' accuracies last."""
     victims = ", ".join(f"{one.ours:.1f} for {one.printed:g}" for one in found.missed)
-    return [*found.reasons, *([f"clean accuracy {victims}"] if victims else [])]
+    reasons = [*found.reasons, *([f"clean accuracy {victims}"] if victims else [])]
+    place = "in our interval" if found.inside_interval else "outside"
+    if found.inside_prediction and not found.inside_interval:
+        place = "in that of one more training"
+    place = "–" if found.inside_interval is None else place
+    return [evidence(found), place, "; ".join([word, *map(literal, reasons)])]
 
 
-def _numbers(found: Verdict) -> str:
-    return "" if found.estimate is None else evidence(found).removesuffix(f", {found.word}")
-
-
-def place(found: Verdict) -> str:
-    """Where the paper's value lies."""
-    if found.inside_interval is None:
+def printed(found: Verdict) -> str:
+    """The paper's number, or the ends of its range."""
+    if found.published_low is None or found.published_high is None:
         return "–"
-    if found.inside_interval:
-        return "in our interval"
-    return "in that of one more training" if found.inside_prediction else "outside"
+    if found.published is not None:
+        return f"{found.published:.2f}"
+    return f"{found.published_low:g} to {found.published_high:g}"
 
 
 def rule(part: Part) -> str:
@@ -119,18 +148,13 @@ def _in_words(cell: str) -> str:
     measured = other or (rest.pop() if rest else "")
     known = {**ATTACK_NAMES, **NETWORK_NAMES, **VICTIM_NAMES, **QUANTITY_NAMES}
     words = [known.get(word, word.replace("_", " ")) for word in rest]
-    if other == "auc" or other == "odds_auc":
+    if other in ("auc", "odds_auc"):
         words = words[:-1]
     quantity = known.get(measured, measured.replace("_", " "))
     return f"{', '.join([DATASET_NAMES.get(first, known.get(first, first)), *words])}: {quantity}"
 
 
-def printed(found: Verdict) -> str:
-    if found.published_low is None or found.published_high is None:
-        return "–"
-    if found.published is not None:
-        return f"{found.published:.2f}"
-    return f"{found.published_low:g} to {found.published_high:g}"
+# --- counts ---------------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -146,27 +170,23 @@ def corrections_table(store: Store) -> Table:
     for entry in before():
         found = verdict(store, parse(f"text:{entry['now']}", entry["paper"]))
         if found.word != entry["word"] or entry["note"]:
-            why = "; ".join(filter(None, (entry["note"], *_why(found))))
+            why = found.reasons if found.word == "replicated in direction" else (WHY[found.word],)
             become = "" if entry["now"] == entry["id"] else f": now `{entry['now']}`"
-            key = (papers.get(entry["paper"]).TITLE, become, entry["word"], found.word, why)
+            told = "; ".join(filter(None, (entry["note"], *why)))
+            key = (papers.get(entry["paper"]).TITLE, become, entry["word"], found.word, told)
             groups.setdefault(key, []).append(f"`{entry['id']}`")
     rows = [[title, ", ".join(names) + become, *words] for (title, become, *words), names in groups.items()]
     return Table(["Paper", "Entry", "Word before", "Word now", "Why"], rows or [["–"] * 5])
 
 
-def _why(found: Verdict) -> tuple[str, ...]:
-    return found.reasons if found.word == "replicated in direction" else (WHY[found.word],)
-
-
 def coverage_table(store: Store) -> Table:
     """How many numbers of each published table have a counterpart of ours, at which scale and on how many seeds."""
-    rows = [[part_of_paper(one), *_counted(one.counts)] for one in coverage.rows(store)]
-    rows.append(["all", *_counted(coverage.totals(store))])
+    counted = {part_of_paper(one): one.counts for one in coverage.rows(store)} | {"all": coverage.totals(store)}
+    rows = [
+        [name, str(counts.total()), *(str(counts[column] or "–") for column in coverage.COLUMNS)]
+        for name, counts in counted.items()
+    ]
     return Table(["Of", "Numbers", *(column.capitalize() for column in coverage.COLUMNS)], rows)
-
-
-def _counted(counts: Counter[str]) -> list[str]:
-    return [str(counts.total()), *(str(counts[column] or "–") for column in coverage.COLUMNS)]
 
 
 def words_table(store: Store) -> Table:

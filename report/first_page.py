@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from experiments import claims, coverage, papers, published
+from experiments import coverage, papers, published
 from experiments.address import reading
-from experiments.contrasts import SLACK, Measured
-from experiments.judging import measured
+from experiments.judging import by_number
 from experiments.records import Store
+from experiments.verdicts import Verdict
 from lib.metrics import Interval
 from report.figures.agreement import Pair
 from report.figures.bars import stacked
 from report.figures.forest import forest
 from report.forests import lines
 from report.names import PAPER_NAMES, part_of_paper
-from report.numbers import in_columns, is_close
+from report.numbers import in_columns
 from report.papers import harakeh, harakeh_figures
 from report.tables import Table
 
@@ -31,26 +31,18 @@ def panels(store: Store) -> dict[str, list[Pair]]:
 
 
 def _pairs(store: Store, paper: str) -> list[Pair]:
-    found: dict[str, tuple[str, Measured]] = {}
+    found: dict[str, tuple[str, Verdict]] = {}
     for name in READINGS[paper]:
-        for id_, one in measured(store, paper, reading(paper, name)).items():
+        for id_, one in by_number(store, paper, reading(paper, name)).items():
             found.setdefault(id_, (name, one))
-    tolerances = claims.tolerances(paper)
-    return [
-        _pair(printed, *found[id_], tolerances[id_]) for id_, printed in published.load(paper).items() if id_ in found
-    ]
+    return [_pair(printed, *found[printed.id]) for printed in published.load(paper).values() if printed.id in found]
 
 
-def _pair(printed: published.Published, name: str, ours: Measured, tolerance: float) -> Pair:
-    interval = ours.interval
-    low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK
-    if interval.n == 1:
-        mark, interval = "one seed", Interval(interval.mean, interval.mean, interval.mean, 1)
-    elif is_close(printed, ours, tolerance):
-        mark = "within"
-    else:
-        mark = "inconclusive" if interval.high >= low and interval.low <= high else "outside"
-    return Pair(printed.id, printed.low, printed.high, interval, mark, full="reduced" not in name)
+def _pair(printed: published.Published, name: str, found: Verdict) -> Pair:
+    mean = found.estimate or 0.0
+    low, high = (mean if end is None else end for end in (found.low, found.high))
+    interval = Interval(mean, low, high, found.seeds)
+    return Pair(printed.id, printed.low, printed.high, interval, found.word, full="reduced" not in name)
 
 
 def covered(store: Store) -> Figure:

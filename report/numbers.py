@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from experiments.contrasts import SLACK, Measured
-from experiments.published import Published
 from experiments.verdicts import Verdict
 from lib.metrics import Interval, mean_interval
 
@@ -47,19 +45,13 @@ def of_interval(found: Interval | None) -> str:
     return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}] ×{found.n}"
 
 
-def is_close(printed: Published, found: Measured, tolerance: float) -> bool:
-    """Whether several seeds say that a number is within its tolerance of the printed one: the word would be *replicated*."""
-    low, high = printed.low - tolerance - SLACK, printed.high + tolerance + SLACK
-    return len(found.seeds) > 1 and low <= found.interval.low and found.interval.high <= high
-
-
 def evidence(found: Verdict) -> str:
-    """What a verdict rests on, such as "0.78 [-0.61, 2.17], 5 seeds"."""
+    """What a verdict rests on, such as "0.78 [-0.61, 2.17] ×5"."""
     if found.estimate is None:
         return NOT_RUN
     if found.low is None or found.high is None:
         return f"{found.estimate:.2f}, {ONE_SEED}"
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}], {found.seeds} seeds"
+    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}] ×{found.seeds}"
 
 
 def in_columns(found: Interval | None) -> list[str]:

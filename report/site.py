@@ -11,9 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, claims_list, claims_page, cost_page, first_page, prose, status_page
+from report import benchmark_page, claims_page, first_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
 from report.figures.agreement import agreement
 from report.figures.heat import heat
@@ -40,7 +41,7 @@ FIGURE = """```{{figure}} generated/recorded.svg
 :alt: "{alt}"
 
 Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
-{{download}}`Data <generated/recorded.csv>`.
+Line by line, with devices, commits and dates: {{download}}`data <generated/grid.csv>`, the smaller profile `reduced` included.
 ```"""
 
 
@@ -169,50 +170,39 @@ def _assemble(source: Path) -> None:
     first.write_text(first.read_text().replace("{{repository}}", config["repository"]["url"]))
 
 
+# What stands on a page, with its caption, or is only downloaded.
+TABLES: Mapping[str, tuple[Callable[[Store], Table], str]] = {
+    "words": (claims_page.words_table, "Claims by verdict, before 30 November 2026 and now"),
+    "corrections": (claims_page.corrections_table, "Verdicts that were corrected on 30 November 2026"),
+    "states": (status_page.states_table, "What today's code would give again"),
+    "costs": (status_page.costs_table, "What the recorded runs took"),
+    "missing": (status_page.missing_table, "What the missing cells of the paper's scale would take"),
+    "coverage": (claims_page.coverage_table, ""),
+    "changed": (status_page.changed_table, ""),
+    "checks": (status_page.checks_table, ""),
+    "grid": (status_page.grid_table, ""),
+    **{f"{paper}-claims": (partial(claims_page.claims_table, paper=paper), "") for paper in papers.NAMES},
+}
+
+
 def write_pages(store: Store, folder: Path) -> None:
     """The tables of the pages that are no chapters, and the first page's figures, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (table, caption) in _tables(store).items():
-        (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
+    tables = benchmark_page.pages(store) | {name: (made(store), caption) for name, (made, caption) in TABLES.items()}
+    for name, (table, caption) in tables.items():
         (folder / f"{name}.csv").write_text(table.csv())
-    for name, table in _downloads(store).items():
-        (folder / f"{name}.csv").write_text(table.csv())
+        if caption:
+            (folder / f"{name}.md").write_text(table.markdown(name=f"table-{name}", caption=caption))
     for paper in papers.NAMES:
-        (folder / f"{paper}-claims.md").write_text(claims_list.claims_list(store, paper))
+        (folder / f"{paper}-claims.md").write_text(claims_page.claims_list(store, paper))
     recorded = status_page.recorded(store)
-    save(heat(status_page.squares(recorded)), folder / "recorded.svg")
-    (folder / "recorded.csv").write_text(status_page.recorded_table(recorded).csv())
     (folder / "recorded.md").write_text(FIGURE.format(alt=status_page.finding(recorded)))
+    save(heat(status_page.squares(recorded)), folder / "recorded.svg")
     found = first_page.panels(store)
     save(agreement(found), folder / "first.svg")
     save(first_page.covered(store), folder / "coverage.svg")
     save(first_page.example(store), folder / "example.svg")
     (folder / "first.csv").write_text(first_page.data(found).csv())
-
-
-def _tables(store: Store) -> dict[str, tuple[Table, str]]:
-    """What stands on a page, each with its caption."""
-    return benchmark_page.pages(store) | {
-        "words": (claims_page.words_table(store), "Claims by verdict, before 30 November 2026 and now"),
-        "corrections": (claims_page.corrections_table(store), "Verdicts that were corrected on 30 November 2026"),
-        "states": (status_page.states_table(store), "What today's code would give again"),
-        "costs": (cost_page.sums_table(store), "What the recorded runs took"),
-        "missing": (cost_page.missing_table(store), "What the missing cells of the paper's scale would take"),
-    }
-
-
-def _downloads(store: Store) -> dict[str, Table]:
-    """What is too long for a page."""
-    return {
-        "coverage": claims_page.coverage_table(store),
-        "changed": status_page.changed_table(store),
-        "checks": status_page.checks_table(store),
-        "costs-spent": cost_page.spent_table(store),
-        "costs-prices": cost_page.price_table(store),
-        "costs-cells": cost_page.cells_table(store),
-        **{f"{paper}-claims": claims_page.claims_table(store, paper) for paper in papers.NAMES},
-        **{f"{paper}-grid": status_page.grid_table(store, paper) for paper in papers.NAMES},
-    }
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:

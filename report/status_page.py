@@ -1,4 +1,4 @@
-"""What the status page shows: what of the grid is recorded, and which records today's code would give again."""
+"""What the status page shows: what of the grid is recorded, what today's code would give again, and what all of it took."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from experiments import equivalence, papers, verification
-from experiments.costs import cost
+from experiments.costs import Prices, cost, duration, is_gpu
 from experiments.equivalence import commit_of
+from experiments.grid import CLASSES, worth
 from experiments.records import Record, Store, key_of
 from experiments.selection import label
 from report.figures.heat import Square, Squares
@@ -20,6 +21,14 @@ from report.text import literal
 
 Counts = Mapping[tuple[str, str], tuple[int, int]]  # by row and attack: how many are recorded, of how many
 HOLDS = ("equal by the gate", "verified")
+PROFILES = ("paper", "reduced")
+# Watts while computing. A GPU is taken at its rated power, a thread of a processor at a share of its own: energy is an estimate,
+# from above for the first and rough for the second; cooling and memory are left out.
+GPU_WATTS = 700.0  # H100 and H200 SXM, rated
+THREAD_WATTS = 10.0
+
+
+# --- the grid -------------------------------------------------------------------------------------------------------------
 
 
 def recorded(store: Store) -> dict[str, Counts]:
@@ -44,16 +53,6 @@ def squares(found: Mapping[str, Counts]) -> dict[str, Squares]:
     }
 
 
-def recorded_table(found: Mapping[str, Counts]) -> Table:
-    """The numbers behind the heat map, a line a square."""
-    rows = [
-        [paper, row, attack, str(done), str(planned)]
-        for paper, counts in found.items()
-        for (row, attack), (done, planned) in counts.items()
-    ]
-    return Table("Paper,Data and network,Attack,Recorded,Planned".split(","), rows)
-
-
 def finding(found: Mapping[str, Counts]) -> str:
     """What the heat map shows, in words, for who does not see it."""
     told = []
@@ -67,6 +66,36 @@ def finding(found: Mapping[str, Counts]) -> str:
     return " ".join(told)
 
 
+def grid_table(store: Store) -> Table:
+    """Each part of the grid: cells recorded of those planned, where, what they took, by which commit, what still holds."""
+    groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
+    for paper in papers.NAMES:
+        for cell in (cell for profile in PROFILES for cell in papers.get(paper).grid(profile)):
+            parts = (paper, cell.profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
+            groups.setdefault(parts, []).append((cell, store.get(cell)))
+    known = {paper: equivalence.states(store, paper) for paper in papers.NAMES}
+    rows = []
+    for (paper, *words), cells in groups.items():
+        records = [record for _, record in cells if record is not None]
+        facts = {
+            fact: sorted({str(one.provenance[fact]) for one in records}) for fact in ("device", "commit", "finished")
+        }
+        states = Counter(known[paper][record.key].word for record in records)
+        told = [
+            ", ".join(map(literal, facts["device"])),
+            ", ".join(f"`{commit}`" for commit in facts["commit"]),
+            facts["finished"][-1][:10] if records else "",
+            ", ".join(f"{states[word]} {word}" for word in get_args(equivalence.Word) if states[word]),
+        ]
+        counts = [f"{len(records)} of {len(cells)}", *_took(records)]
+        rows.append([PAPER_NAMES[paper], *words, *counts, *(one or "–" for one in told)])
+    head = "Paper,Profile,Data,Network,Attack,Recorded,Time in all,Longest,Peak memory,Energy (estimate),Device,Commit,Latest"
+    return Table([*head.split(","), "By today's code"], rows)
+
+
+# --- whether records hold -------------------------------------------------------------------------------------------------
+
+
 def states_table(store: Store) -> Table:
     """How many records of each paper have which word."""
     words = get_args(equivalence.Word)
@@ -75,44 +104,6 @@ def states_table(store: Store) -> Table:
         counts = Counter(one.word for one in equivalence.states(store, paper).values())
         rows.append([PAPER_NAMES[paper], str(counts.total()), *(str(counts[word]) for word in words)])
     return Table(["Paper", "Records", *(word.capitalize() for word in words)], rows)
-
-
-def grid_table(store: Store, paper: str) -> Table:
-    """Each part of the grid: cells recorded out of those planned, where, for how long, by which commit, and what still holds."""
-    known = equivalence.states(store, paper)
-    groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
-    for profile in ("paper", "reduced"):
-        for cell in papers.get(paper).grid(profile):
-            parts = (profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
-            groups.setdefault(parts, []).append((cell, store.get(cell)))
-    rows = []
-    for kind, found in groups.items():
-        kept = [(cell, record) for cell, record in found if record is not None]
-        records = [record for _, record in kept]
-        seconds = math.fsum(cost(record) for record in records)
-        facts = {
-            fact: sorted({str(record.provenance[fact]) for record in records})
-            for fact in ("device", "commit", "finished")
-        }
-        rows.append(
-            [
-                *kind,
-                f"{len(records)} of {len(found)}",
-                ", ".join(map(literal, facts["device"])) or "–",
-                f"{seconds / 60:.0f} min" if records else "–",
-                ", ".join(f"`{commit}`" for commit in facts["commit"]) or "–",
-                facts["finished"][-1][:10] if records else "–",
-                _told([known[record.key].word for record in records]) or "–",
-            ]
-        )
-    head = "Profile,Data,Network,Attack,Recorded,Device,Time in all,Commit,Latest,By today's code".split(",")
-    return Table(head, rows)
-
-
-def _told(words: Sequence[str]) -> str:
-    """How many records have which word, such as "12 equal by the gate, 3 verified"."""
-    counts = Counter(words)
-    return ", ".join(f"{counts[word]} {word}" for word in get_args(equivalence.Word) if counts[word])
 
 
 def changed_table(store: Store) -> Table:
@@ -125,17 +116,11 @@ def changed_table(store: Store) -> Table:
             if found.word not in HOLDS:
                 cell = papers.revive(paper, record.config)
                 kind = f"{paper}, of older settings" if cell is None else equivalence.kind_of(cell)
-                groups.setdefault((kind, found.word, found.why), []).append(record)
-    rows = [
-        [
-            literal(kind),
-            word,
-            str(len(records)),
-            ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)})),
-            literal(why),
-        ]
-        for (kind, word, why), records in sorted(groups.items())
-    ]
+                groups.setdefault((literal(kind), found.word, literal(found.why)), []).append(record)
+    rows = []
+    for (kind, word, why), records in sorted(groups.items()):
+        commits = ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)}))
+        rows.append([kind, word, str(len(records)), commits, why])
     return Table("Kind of cell,By today's code,Records,Commits,Why".split(","), rows or [["none", *["–"] * 4]])
 
 
@@ -143,7 +128,7 @@ def checks_table(store: Store) -> Table:
     """Every record that was computed again by later code: each measurement then and now, and what the two may differ by."""
     rows = []
     for paper in papers.NAMES:
-        cells = {key_of(cell): cell for profile in ("reduced", "paper") for cell in papers.get(paper).grid(profile)}
+        cells = {key_of(cell): cell for profile in PROFILES for cell in papers.get(paper).grid(profile)}
         for record, check in verification.checks(store, paper):
             commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
             name = label(cells[record.key]) if record.key in cells else record.key
@@ -151,11 +136,61 @@ def checks_table(store: Store) -> Table:
             others = [one for one in check.comparisons if one not in shown]
             for found in shown:
                 numbers = [f"{value:.2f}" for value in (found.recorded, found.now)]
-                measured = literal(found.name.replace("_", " "))
                 tolerance = "–" if found.tolerance is None else f"{found.tolerance:g}"
+                measured = literal(found.name.replace("_", " "))
                 rows.append([name, measured, *numbers, tolerance, found.words, *commits])
             if others:
                 same = sum(one.now == one.recorded for one in others)
                 rows.append([name, f"{len(others)} others", *["–"] * 3, f"{same} the same", *commits])
     head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
     return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])
+
+
+# --- what they took -------------------------------------------------------------------------------------------------------
+
+
+def costs_table(store: Store) -> Table:
+    """What the records of each paper took, by the kind of device; those of settings that no grid has any more apart."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for paper in papers.NAMES:
+        kept = {key_of(cell) for profile in PROFILES for cell in papers.get(paper).grid(profile)}
+        for record in [*store.all(paper), *store.superseded.all(paper)]:
+            if record.config["profile"] in PROFILES:
+                told = "kept" if record.key in kept else "discarded"
+                groups.setdefault((PAPER_NAMES[paper], told, "GPU" if is_gpu(record) else "CPU"), []).append(record)
+    rows = [[*words, str(len(found)), *_took(found)] for words, found in sorted(groups.items())]
+    head = "Paper,Records are,On a,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(",")
+    return Table(head, rows or [[NOT_RUN] * len(head)])
+
+
+def missing_table(store: Store) -> Table:
+    """What the missing cells of the paper's scale would take, by paper and by what they are worth, on a processor."""
+    groups = {
+        PAPER_NAMES[paper]: [cell for cell in papers.get(paper).grid("paper") if store.get(cell) is None]
+        for paper in papers.NAMES
+    }
+    worths = worth([cell for cells in groups.values() for cell in cells])
+    groups |= {name: [cell for cell, found in worths.items() if found == name] for name in CLASSES}
+    prices = {paper: Prices(paper, store.all(paper)) for paper in papers.NAMES}
+    rows = []
+    for name, cells in groups.items():
+        known = [price for cell in cells if (price := prices[cell.paper](cell)) is not None]
+        time = duration(math.fsum(known)) if known else "–"
+        rows += [[name, str(len(cells)), time, str(len(cells) - len(known))]] if cells else []
+    return Table("Of or worth,Cells,On a CPU,Without a price".split(","), rows or [["nothing", *["–"] * 3]])
+
+
+def _took(records: Sequence[Record]) -> list[str]:
+    """Time in all and of the longest, the most memory, and energy."""
+    if not records:
+        return ["–"] * 4
+    seconds = [cost(record) for record in records]
+    memory = max(record.provenance["peak_memory_mib"] for record in records) / 1024
+    watt_hours = 1000 * math.fsum(energy(record) for record in records)
+    return [duration(math.fsum(seconds)), duration(max(seconds)), f"{memory:.1f} GiB", f"{watt_hours:.0f} Wh"]
+
+
+def energy(record: Record) -> float:
+    """Kilowatt-hours of a record, estimated."""
+    watts = GPU_WATTS if is_gpu(record) else THREAD_WATTS * float(record.provenance["threads"])
+    return cost(record) * watts / 3.6e6

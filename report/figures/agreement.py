@@ -19,10 +19,10 @@ BAND = 5.0  # points on either side of the line: the tolerance of most numbers
 GREY = "#767676"  # 4.5:1 on white
 
 MARKS = Looks(
-    "number",
+    "word",
     {
-        "within": look("within the declared tolerance", BLUE, "o"),
-        "outside": look("outside", VERMILLION, "s"),
+        "replicated": look("within the declared tolerance", BLUE, "o"),
+        "not replicated": look("outside", VERMILLION, "s"),
         "inconclusive": look("interval meets both", ORANGE, "D"),
         "one seed": look("one seed: no verdict", GREY, "^"),
     },

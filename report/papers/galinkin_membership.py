@@ -7,14 +7,14 @@ from functools import partial
 from itertools import product
 from statistics import NormalDist
 
-from experiments import claims, published
+from experiments import published
 from experiments.address import reading
-from experiments.judging import measured
+from experiments.judging import by_number
 from experiments.papers.galinkin.readings import NETWORKS, VICTIMS
 from experiments.records import Store
 from lib import data
 from report.names import DATASET_NAMES, NETWORK_NAMES
-from report.numbers import NOT_RUN, is_close, percent
+from report.numbers import NOT_RUN, percent
 from report.papers.galinkin import DATASETS, PAPER
 from report.tables import Panels, Table, panels_at, records_at, row, table
 
@@ -150,10 +150,8 @@ def _implied(_: Store, rounded: float) -> str:
 
 def _as_coded(store: Store) -> list[bool]:
     """Whether each of LeNet-5's numbers that is on record as coded agrees with the printed one."""
-    found, close = measured(store, PAPER, reading(PAPER, "coded")), claims.tolerances(PAPER)
-    printed = published.load(PAPER)
-    names = [name for name in found if "/lenet5/" in name and not name.endswith("/accuracy")]
-    return [is_close(printed[name], found[name], close[name]) for name in names]
+    found = by_number(store, PAPER, reading(PAPER, "coded")).items()
+    return [one.word == "replicated" for id_, one in found if "/lenet5/" in id_ and not id_.endswith("/accuracy")]
 
 
 DERIVED: Mapping[str, Callable[[Store], str]] = {

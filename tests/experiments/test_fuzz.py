@@ -24,7 +24,7 @@ from experiments.papers import harakeh
 from experiments.published import FOLDER
 from experiments.records import Result, Store
 from lib.errors import BadValue
-from report import cost_page, status_page
+from report import status_page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALARS = st.one_of(
@@ -104,8 +104,8 @@ def use(store: Store) -> None:
     costs.Prices("harakeh", store.all("harakeh"))
     for table in (
         status_page.changed_table(store),
-        status_page.grid_table(store, "harakeh"),
-        cost_page.spent_table(store),
+        status_page.grid_table(store),
+        status_page.costs_table(store),
     ):
         assert "<script>" not in table.markdown(name="x", caption="y")
 

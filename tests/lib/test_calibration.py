@@ -43,9 +43,7 @@ SURE, LIKELY = [1.0, 0.0], [0.8, 0.2]
         ([SURE, SURE, LIKELY, LIKELY], [0, 1, 0, 0], 1, abs(3 - 3.6) / 4 * 100),  # in one bin errors make up for others
     ],
 )
-def test_calibration_errors_in_closed_form(
-    rows: list[list[float]], labels: list[int], bins: int, error: float
-) -> None:
+def test_calibration_errors_in_closed_form(rows: list[list[float]], labels: list[int], bins: int, error: float) -> None:
     found = expected_calibration_error(answers(*rows), torch.tensor(labels), bins=bins)
     assert found == pytest.approx(error, abs=1e-9)
 
@@ -84,7 +82,11 @@ def test_an_even_answer_costs_the_logarithm_of_the_classes() -> None:
 @pytest.mark.parametrize(
     ("rows", "labels", "told"),
     [
-        (torch.zeros(0, 2), [], r"log_probabilities, labels: expected \(n, k\) and \(n,\), n >= 1, got \(0, 2\), \(0,\)"),
+        (
+            torch.zeros(0, 2),
+            [],
+            r"log_probabilities, labels: expected \(n, k\) and \(n,\), n >= 1, got \(0, 2\), \(0,\)",
+        ),
         (torch.zeros(2), [0, 0], r"log_probabilities, labels: expected .* got \(2,\), \(2,\)"),
         (torch.zeros(2, 2), [0], r"log_probabilities, labels: expected .* got \(2, 2\), \(1,\)"),
         (math.nan * torch.zeros(1, 2), [0], "log_probabilities: expected numbers, got NaN, which names no class"),

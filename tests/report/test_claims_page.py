@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import pytest
 from facts import FACTS
+from matplotlib.colors import to_rgb
+from palette import contrast, luminance
 
 from experiments import claims, coverage, papers, published
 from experiments.address import parse, readings
@@ -18,8 +20,12 @@ from experiments.papers.harakeh.fgsm import FGSM
 from experiments.records import ROOT, Result, Store
 from experiments.verdicts import Word
 from report import claims_page
+from report.claims_page import badge, claims_list
 from report.names import DATASET_NAMES
 from report.prose import verdicts
+from report.text import unmarked
+
+CSS = (ROOT / "book" / "static" / "book.css").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -36,31 +42,21 @@ def put(store: Store, estimator: str, clean: list[float], attacked: list[float],
         store.put(cell, Result(measured, {}), FACTS | facts)
 
 
-def rows_of(store: Store, paper: str) -> dict[str, list[str]]:
-    """Each row of the table by the id of its sentence or part."""
-    ids = [
-        id_ for one in claims.load(paper) for id_ in (one.id, *(part.id for part in one.parts if len(one.parts) > 1))
+def lines_of(store: Store, paper: str) -> dict[tuple[str, str], list[str]]:
+    """Each line of the table by the id of its part and the name of its reading, without sentence, place and reading."""
+    parts = [
+        (part.id, one.name) for sentence in claims.load(paper) for one in readings(paper) for part in sentence.parts
     ]
-    return dict(zip(ids, map(list, claims_page.claims_table(store, paper).rows), strict=True))
-
-
-@pytest.mark.parametrize("paper", papers.NAMES)
-def test_every_sentence_has_a_row_with_its_parts_below_it(store: Store, paper: str) -> None:
-    rows = rows_of(store, paper)
-    for sentence in claims.load(paper):
-        row = rows[sentence.id]
-        assert sentence.quote in row[0] and sentence.where in row[0] and len(row) == 5 + len(readings(paper))
-        word = "not run" if sentence.parts else "**not testable as written**"
-        assert {row[3], *row[6:]} == {word} and row[5] == "–"
-        assert sentence.parts or row[1] == f"none: {sentence.reason}"
-        assert all(rows[part.id][0] == "↳" for part in sentence.parts if part.id != sentence.id)
+    rows = claims_page.claims_table(store, paper).rows
+    return {key: list(row[3:]) for key, row in zip(parts, rows, strict=True)}
 
 
 @pytest.mark.parametrize("paper", papers.NAMES)
 def test_each_rule_names_its_cells_and_its_limit(store: Store, paper: str) -> None:
-    rows = rows_of(store, paper)
+    lines, text = lines_of(store, paper), readings(paper)[0].name
+    assert {line[-1] for line in lines.values()} == {"not run"}
     for part in (part for one in claims.load(paper) for part in one.parts):
-        rule = rows[part.id][1]
+        rule = lines[part.id, text][0]
         assert part.kind == "more" or re.search(rf" {part.limit:g}( to either side)?$", rule)
         assert rule.replace("100 − ", "").count(" − ") == len(part.cells) - 1
         assert "/" not in rule and "_" not in rule and "?" not in rule
@@ -73,30 +69,24 @@ def test_each_rule_names_its_cells_and_its_limit(store: Store, paper: str) -> No
 def test_a_verdict_comes_with_what_it_rests_on(store: Store) -> None:
     put(store, "none", [99.0, 99.1, 99.2], [10.0, 11.0, 12.0])
     put(store, "epistemic", [98.5], [50.0])
-    rows = rows_of(store, "harakeh")
+    lines, text = lines_of(store, "harakeh"), readings("harakeh")[0].name
     # 4.3027 * 0.1 / sqrt(3) = 0.248, and one more training within twice that: 99.37 lies between.
-    assert rows["mnist-accuracy"][2:6] == [
-        "99.37",
-        "**replicated**",
-        "99.10 [98.85, 99.35], 3 seeds",
-        "in that of one more training",
-    ]
-    assert rows["mnist-accuracy"][6] == "**replicated**: 99.10 [98.85, 99.35], 3 seeds"  # the same victim
-    assert rows["mnist-accuracy-epistemic"][3:6] == ["**one seed**", "98.50", "–"]
-    assert rows["mnist-accuracy-aleatoric"][3:6] == ["not run", "–", "–"]
-    assert rows["mnist-accuracy-around-99"][3:6] == ["not run", "1 replicated, 1 one seed, 1 not run", "–"]
+    found = ["99.37", "99.10 [98.85, 99.35] ×3", "in that of one more training", "replicated"]
+    assert lines["mnist-accuracy", text][1:] == found == lines["mnist-accuracy", "one_draw"][1:]  # the same victim
+    assert lines["mnist-accuracy-epistemic", text][2:] == ["98.50, one seed", "–", "one seed"]
+    assert lines["mnist-accuracy-aleatoric", text][2:] == ["not run", "–", "not run"]
     assert told(store, parse("mnist-accuracy", "harakeh"))[0] == "replicated: 99.10 [98.85, 99.35]"
 
 
 def test_a_victim_that_is_not_the_papers_is_told_with_its_accuracy(store: Store) -> None:
     put(store, "none", [95.0, 95.1, 95.2], [10.0, 11.0, 12.0])
-    rows = rows_of(store, "harakeh")
-    assert rows["mnist-fgsm-drop"][3] == "**victim not matched**"
-    assert rows["mnist-fgsm-drop"][4].startswith("84.10 [") and rows["mnist-fgsm-drop"][4].endswith(
-        "; clean accuracy 95.1 for 99.37"
+    lines, text = lines_of(store, "harakeh"), readings("harakeh")[0].name
+    assert lines["mnist-fgsm-drop", text][2].startswith("84.10 [")
+    assert (
+        lines["mnist-fgsm-drop", text][-1] == "victim not matched; the size is undecided; clean accuracy 95.1 for 99.37"
     )
     # The accuracy itself is what the sentence is about: it is judged.
-    assert rows["mnist-accuracy"][3:6:2] == ["**not replicated**", "outside"]
+    assert lines["mnist-accuracy", text][3:] == ["outside", "not replicated"]
 
 
 def test_the_victim_of_membership_is_the_network_that_was_asked(store: Store) -> None:
@@ -130,6 +120,66 @@ def test_the_summary_adds_up_to_the_number_of_sentences(store: Store, paper: str
     assert found == {"not run": int(total) - untestable} | (
         {"not testable as written": untestable} if untestable else {}
     )
+
+
+# --- the list ----------------------------------------------------------------------------------------------------------
+
+
+def entries(store: Store, paper: str) -> dict[str, str]:
+    """Each entry by the id of its sentence."""
+    made = claims_list(store, paper).split("\n::::\n\n")
+    return dict(zip([one.id for one in claims.load(paper)], made, strict=True))
+
+
+@pytest.mark.parametrize("paper", papers.NAMES)
+def test_every_sentence_is_an_entry_with_a_line_a_part(store: Store, paper: str) -> None:
+    made = entries(store, paper)
+    for sentence in claims.load(paper):
+        text = made[sentence.id]
+        title, *_ = text.splitlines()
+        assert sentence.quote in unmarked(title) and sentence.where in unmarked(title)
+        assert f":name: claim-{paper}-{sentence.id}\n" in text
+        word = "not run" if sentence.parts else "not testable as written"
+        assert text.count(badge(word)) == 1 + len(sentence.parts)
+        assert sentence.parts or f"Nothing to compare: {sentence.reason}" in text
+        if sentence.parts:  # what is the same under every reading is said once
+            others = "; ".join(one.title for one in readings(paper)[1:])
+            assert f"The same for: {others}." in text and "Not run for" not in text
+
+
+def test_an_entry_shows_both_numbers_and_how_they_lie(store: Store) -> None:
+    put(store, "none", [99.0, 99.1, 99.2], [10.0, 11.0, 12.0])
+    text = entries(store, "harakeh")["mnist-accuracy-around-99"]
+    # 4.3027 * 0.1 / sqrt(3) = 0.248, and one more training within twice that: 99.37 lies between.
+    cells = "| 99.37 | 99.10 [98.85, 99.35] ×3 | in that of one more training | [replicated]{.verdict .replicated} |"
+    assert cells in text
+    assert text.startswith(f"::::{{dropdown}} {badge('not run')} “First it has to be noted")
+    # The text's network is the same whatever the attack looks at; the tutorial's has no record.
+    assert "The same for: text's network, one draw; text's network, expectation." in text
+    assert "Not run for: tutorial's network; `reduced`." in text
+
+
+def test_a_sentence_of_one_part_shows_its_number_under_another_reading(store: Store) -> None:
+    for cell in harakeh.main("paper"):
+        if (
+            isinstance(cell, FGSM)
+            and (cell.network, cell.estimator) == ("basic_cnn_tutorial", "none")
+            and cell.seed < 2
+        ):
+            measured = {"accuracy": 99.3, "adversarial_accuracy": 10.0 + cell.seed, "test_points": 10_000.0}
+            store.put(cell, Result(measured, {}), FACTS)
+    (line,) = [one for one in entries(store, "harakeh")["mnist-fgsm-drop"].splitlines() if "tutorial's" in one]
+    assert re.fullmatch(r"\| tutorial's network \| 88\.80 \[.*\] ×2 \| in our interval \| \[.*", line)
+
+
+@pytest.mark.parametrize("word", get_args(Word))
+def test_every_word_can_be_read_on_its_colour(word: Word) -> None:
+    name = word.replace(" ", "-")
+    (found,) = re.findall(
+        rf"^[^\n]*\.{name}(?=[ ,])[^\n{{]*\{{ background: (#\w+); color: (#\w+);", CSS, flags=re.MULTILINE
+    )
+    ground, ink = (luminance(to_rgb(color)) for color in found)
+    assert contrast(ground, ink) >= 4.5 and badge(word) == f"[{word}]{{.verdict .{name}}}"
 
 
 # --- coverage -----------------------------------------------------------------------------------------------------------

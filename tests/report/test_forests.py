@@ -144,8 +144,8 @@ def test_commands_count_each_record_once_and_add_their_time(store: Store) -> Non
 
 def test_pairs_stand_at_the_printed_number_and_ours() -> None:
     pairs = [
-        Pair("x", 30, 37, Interval(60, 50, 70, 3), "outside", full=True),
-        Pair("y", 99, 99, Interval(99, 98, 101, 5), "within", full=False),
+        Pair("x", 30, 37, Interval(60, 50, 70, 3), "not replicated", full=True),
+        Pair("y", 99, 99, Interval(99, 98, 101, 5), "replicated", full=False),
     ]
     figure = agreement({"One": pairs, "Two": []})
     left, right = figure.axes
@@ -156,7 +156,7 @@ def test_pairs_stand_at_the_printed_number_and_ours() -> None:
         for line in left.lines
         if line.get_marker() != "None"
     }
-    assert points == {(33.5, 60, to_hex(MARKS["outside"]["color"])), (99, 99, "#ffffff")}
+    assert points == {(33.5, 60, to_hex(MARKS["not replicated"]["color"])), (99, 99, "#ffffff")}
     ends = [tuple(map(float, line.get_ydata())) for line in left.lines if len(line.get_xdata()) == 2]
     assert (50, 70) in ends and (98, 100) in ends  # no percentage is above 100
     assert len(right.lines) == 1 and BAND == 5

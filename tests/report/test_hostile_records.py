@@ -20,7 +20,7 @@ from experiments.papers import harakeh
 from experiments.records import Record, Result, Store, sealed
 from experiments.verification import Check, Comparison
 from lib.errors import BadValue
-from report import benchmark_page, cost_page, status_page
+from report import benchmark_page, status_page
 from report.tables import Table
 from report.text import literal, unmarked
 
@@ -53,7 +53,7 @@ def device(store: Store, text: str) -> list[Table]:
     for attack in ("fgsm", "cw"):
         cell = next(cell for cell in harakeh.grid("reduced") if cell.attack == attack)
         store.put(cell, Result({"accuracy": 1.0, "training_seconds": 1.0}, {}), facts(device=text))
-    return [status_page.grid_table(store, "harakeh"), cost_page.spent_table(store)]
+    return [status_page.grid_table(store)]
 
 
 def why(store: Store, text: str) -> list[Table]:

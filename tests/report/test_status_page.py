@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from typing import Any
 
 import matplotlib.pyplot as plt
+import pytest
 from facts import facts
 from matplotlib.colors import to_rgba
 from palette import contrast, luminance
 
-from experiments import equivalence, papers
+from experiments import costs, equivalence, papers
 from experiments.equivalence import Pair, kind_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.fgsm import FGSM
@@ -34,15 +36,15 @@ def put(store: Store, cell: FGSM, *, measured: dict[str, float] | None = None, *
 
 
 def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
-    empty = status_page.grid_table(store, "harakeh")
+    empty = status_page.grid_table(store)
     parts = {
-        (profile, cell.dataset, cell.network, cell.attack)
-        for profile in ("paper", "reduced")
-        for cell in harakeh.grid(profile)
+        (paper, profile, cell.dataset, cell.network, cell.attack)
+        for paper, profile in product(papers.NAMES, ("paper", "reduced"))
+        for cell in papers.get(paper).grid(profile)
     }
     assert len(empty.rows) == len(parts)
-    assert {tuple(row[5:]) for row in empty.rows} == {("–", "–", "–", "–", "–")}
-    assert all(re.fullmatch(r"0 of [1-9]\d*", row[4]) for row in empty.rows)
+    assert {tuple(row[6:]) for row in empty.rows} == {("–",) * 8}
+    assert all(re.fullmatch(r"0 of [1-9]\d*", row[5]) for row in empty.rows)
 
     wanted = {"dataset": "cifar10", "network": "fully_convolutional", "estimator": "epistemic"}
     first, second, third, *_ = cells(**wanted)
@@ -51,12 +53,13 @@ def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
     put(store, third, seconds=660.0)
     kind = kind_of(first)
     equivalence.keep(store, "harakeh", [Pair("fff999", kind, False, "draws shared")], measured=MEASURED)
-    found = [list(row) for row in status_page.grid_table(store, "harakeh").rows]
-    (row,) = [row for row in found if not row[4].startswith("0 of")]
-    assert row[:4] == ["paper", "CIFAR-10", "fully_convolutional", "FGSM"]
-    assert re.fullmatch(r"3 of [1-9]\d*", row[4])
+    found = [list(row) for row in status_page.grid_table(store).rows]
+    (row,) = [row for row in found if not row[5].startswith("0 of")]
+    assert row[:5] == ["Harakeh", "paper", "CIFAR-10", "fully_convolutional", "FGSM"]
+    assert re.fullmatch(r"3 of [1-9]\d*", row[5])
     told = "1 changed since, 2 not measured"
-    assert row[5:] == ["A chip, B chip", "41 min", "`abc123`, `fff999`", "2026-11-21", told]
+    assert row[6:8] == ["41.0 min", "18.3 min"] and row[9].endswith(" Wh")
+    assert row[10:] == ["A chip, B chip", "`abc123`, `fff999`", "2026-11-21", told]
 
 
 def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
@@ -65,10 +68,11 @@ def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
     for cell in everything:
         store.put(cell, Result({}, {}), FACTS)
     equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
-    found = status_page.grid_table(store, "harakeh")
-    counts = [row[4].split(" of ") for row in found.rows]
+    found = status_page.grid_table(store)
+    rows = [row for row in found.rows if row[0] == "Harakeh"]
+    counts = [row[5].split(" of ") for row in rows]
     assert all(done == planned for done, planned in counts)
-    assert [row[-1] for row in found.rows] == [f"{done} equal by the gate" for done, _ in counts]
+    assert [row[-1] for row in rows] == [f"{done} equal by the gate" for done, _ in counts]
     assert sum(int(planned) for _, planned in counts) == len(everything)
 
 
@@ -97,14 +101,15 @@ def test_every_cell_of_the_papers_scale_is_in_one_square(store: Store) -> None:
     for paper in papers.REPLICATED:
         assert sum(planned for _, planned in found[PAPER_NAMES[paper]].values()) == len(papers.get(paper).grid("paper"))
     assert found["Harakeh"]["MNIST, basic CNN", "FGSM"][0] == sum(done for done, _ in found["Harakeh"].values()) == 1
-    rows = [row for row in status_page.recorded_table(found).rows if row[3] != "0"]
-    assert [row[:4] for row in rows] == [["Harakeh", "MNIST, basic CNN", "FGSM", "1"]]
 
 
 def test_the_finding_names_what_is_whole_and_what_is_missing() -> None:
     some = {("A", "x"): (2, 2), ("A", "y"): (1, 2), ("B", "x"): (0, 3), ("B", "y"): (0, 1)}
-    told = status_page.finding({"One": some, "Two": {("A", "x"): (1, 2)}})
-    assert told == "One: 3 of 8 cells recorded, all of A under x, and none of B. Two: 1 of 2 cells recorded."
+    monkeypatch.setattr(status_page, "recorded", lambda _: {"One": some, "Two": {("A", "x"): (1, 2)}})
+    assert (
+        status_page.finding(store)
+        == "One: 3 of 8 cells recorded, all of A under x, and none of B. Two: 1 of 2 cells recorded."
+    )
 
 
 def test_the_darker_a_square_the_more_is_recorded_and_its_letters_can_be_read() -> None:
@@ -125,3 +130,53 @@ def test_records_are_counted_by_word(store: Store) -> None:
     equivalence.keep(store, "harakeh", [Pair("abc123", kind_of(one), True)], measured=MEASURED)
     rows = {row[0]: row[1:] for row in status_page.states_table(store).rows}
     assert rows["Harakeh"] == ["2", "2", "0", "0", "0"] and rows["Song"] == ["0"] * 5
+
+
+# --- what they took -----------------------------------------------------------------------------------------------------
+
+CPU = facts(device="Some Processor", threads=2, peak_memory_mib=2048, seconds=100.0)
+
+
+def put_at(store: Store, cell: Any, **provenance: Any) -> Any:
+    return store.put(cell, Result({"accuracy": 50.0}, {}), {**CPU, **provenance})
+
+
+@pytest.fixture
+def cell() -> Any:
+    return papers.get("harakeh").grid("reduced")[0]
+
+
+@pytest.mark.parametrize(
+    ("provenance", "seconds"),
+    [
+        ({}, 100.0),  # an old record: by the clock
+        ({"processor_seconds": 150.0}, 75.0),  # two threads that had three quarters of the time
+        ({"processor_seconds": 230.0}, 100.0),  # never more than the clock
+        ({"processor_seconds": 10.0, "device": "NVIDIA H100"}, 100.0),  # a processor waits for its GPU
+    ],
+)
+def test_pauses_are_taken_out(store: Store, cell: Any, provenance: dict[str, Any], seconds: float) -> None:
+    assert costs.cost(put_at(store, cell, **provenance)) == pytest.approx(seconds)
+
+
+def test_energy_is_power_times_time(store: Store, cell: Any) -> None:
+    assert status_page.energy(put_at(store, cell)) == pytest.approx(100 * 20 / 3.6e6)
+    assert status_page.energy(put_at(store, cell, device="NVIDIA H100")) == pytest.approx(100 * 700 / 3.6e6)
+
+
+def test_the_missing_cells_are_counted_by_paper_and_by_worth(store: Store) -> None:
+    """Every missing cell counts once in a paper and once in a class; a record of one prices the others like it."""
+    first = papers.get("harakeh").grid("paper")[0]
+    put_at(store, first, seconds=3600.0)
+    rows = {row[0]: row[1:] for row in status_page.missing_table(store).rows}
+    cells = {PAPER_NAMES[paper]: len(papers.get(paper).grid("paper")) for paper in papers.NAMES}
+    assert {name: int(rows[name][0]) for name in cells} == cells | {"Harakeh": cells["Harakeh"] - 1}
+    assert sum(int(row[0]) for name, row in rows.items() if name not in cells) == sum(cells.values()) - 1
+    assert rows["Song"][1:] == ["–", rows["Song"][0]] and rows["Harakeh"][1].endswith(" h")
+
+
+def test_sums_are_kept_and_discarded_apart(store: Store, cell: Any, tiny_cell: Any) -> None:
+    put_at(store, cell, seconds=3600.0)
+    put_at(store, tiny_cell(profile="reduced"))
+    rows = [row[:5] for row in status_page.costs_table(store).rows]
+    assert rows == [["Harakeh", "discarded", "CPU", "1", "1.7 min"], ["Harakeh", "kept", "CPU", "1", "1.0 h"]]

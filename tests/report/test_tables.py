@@ -28,6 +28,8 @@ from experiments.find import row as cells_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM, MNIST_EPSILONS
 from experiments.records import Record, Result, Store
+from experiments.rules import Part
+from experiments.verdicts import judge
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
 from report import benchmark_page, claims_page, forests, numbers, site, status_page
@@ -91,7 +93,7 @@ def every_table(store: Store) -> dict[str, Table]:
     return {
         "answer": forests.data(pages.ANSWER, forests.lines(store, "harakeh", pages.ANSWER)),
         "claims": claims_page.claims_table(store, "harakeh"),
-        "grid": status_page.grid_table(store, "harakeh"),
+        "grid": status_page.grid_table(store),
         "curves": shown.curves_table(shown.panels(store)),
     }
 
@@ -107,7 +109,8 @@ def test_close_includes_the_end_of_the_tolerance(store: Store, name: str, side: 
     for value, ticked in ((at_end, True), (at_end + side * 0.01, False)):
         if value <= 99.99:
             pair = Measured((value - 0.01, value + 0.01), (0, 1), 10_000)
-            assert numbers.is_close(PRINTED[name], pair, CLOSE[name]) == ticked
+            found = judge(Part(name, "value", ((name,),), CLOSE[name]), {name: pair}, PRINTED)
+            assert (found.word == "replicated") == ticked
 
 
 @pytest.mark.parametrize(
