@@ -115,7 +115,7 @@ DROPOUT = "text:mnist/fgsm/epistemic/adversarial_accuracy"
         ("paper:mnist/fgsm/none/accuracy - paper:mnist/fgsm/none/adversarial_accuracy", "89.41"),
         ("tutorial:mnist/fgsm/none/accuracy", "not run"),
         ("text:mnist-accuracy", "replicated"),
-        ("text:mnist-accuracy?estimate", "99.00 [98.79, 99.18], 2 seeds"),  # Wilson: the two are equal
+        ("text:mnist-accuracy?estimate", "99.00 [98.79, 99.18] ×2"),  # Wilson: the two are equal
         ("text:mnist-accuracy-epistemic", "one seed"),
     ],
 )
