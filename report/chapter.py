@@ -28,6 +28,7 @@ from report import specifications
 from report.figures.forest import forest
 from report.figures.looks import Looks
 from report.figures.specification import specification
+from report.figures.theme import svg
 from report.forests import Rows, data, lines
 from report.specifications import Question, estimates, printed
 from report.tables import Table
@@ -135,12 +136,14 @@ class Chapter:
         return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
     def figure(self, name: str, figure: Figure, data: Table) -> None:
-        """Glue `figure`, for the page to number and caption, and save the numbers behind it for download."""
-        import matplotlib.pyplot as plt
+        """Glue `figure`, for the page to caption, or show it in a notebook; save the numbers behind it for download."""
+        from IPython.display import SVG, display
         from myst_nb import glue
 
-        glue(f"{self.paper}-{name}", figure, display=False)
-        plt.close(figure)
+        picture = SVG(svg(figure))  # type: ignore[no-untyped-call]
+        glue(f"{self.paper}-{name}", picture, display=False)
+        if DOWNLOADS not in os.environ:  # somebody looks at the notebook itself, not at the page, which has a caption
+            display(picture)  # type: ignore[no-untyped-call]
         self.save(f"{self.paper}-{name}.csv", data.csv())
 
     def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:

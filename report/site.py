@@ -31,7 +31,7 @@ from report import benchmark_page, claims_page, first_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
 from report.figures.agreement import agreement
 from report.figures.heat import heat
-from report.figures.looks import save
+from report.figures.theme import svg
 from report.place import check_writable, held, replace
 from report.tables import Table
 
@@ -197,11 +197,11 @@ def write_pages(store: Store, folder: Path) -> None:
         (folder / f"{paper}-claims.md").write_text(claims_page.claims_list(store, paper))
     recorded = status_page.recorded(store)
     (folder / "recorded.md").write_text(FIGURE.format(alt=status_page.finding(recorded)))
-    save(heat(status_page.squares(recorded)), folder / "recorded.svg")
+    (folder / "recorded.svg").write_text(svg(heat(status_page.squares(recorded))))
     found = first_page.panels(store)
-    save(agreement(found), folder / "first.svg")
-    save(first_page.covered(store), folder / "coverage.svg")
-    save(first_page.example(store), folder / "example.svg")
+    (folder / "first.svg").write_text(svg(agreement(found)))
+    (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
+    (folder / "example.svg").write_text(svg(first_page.example(store)))
     (folder / "first.csv").write_text(first_page.data(found).csv())
 
 

@@ -13,6 +13,9 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from bs4 import BeautifulSoup, Tag
 
+from report.figures.looks import ON_DARK, ON_PALE, WHITE
+from report.figures.theme import contrast
+
 CODE = ("pre", "code", "script", "style")
 EXTERNAL = ("http", "https", "mailto", "data", "javascript")
 TEXT_FILES = (".html", ".js", ".txt", ".md", ".ipynb", ".csv", ".json", ".svg", ".css")
@@ -217,6 +220,23 @@ def misplaced_headings(page: Page) -> list[str]:
             faults.append(f"{page.name}: <{heading.name}> {heading.get_text()[:40]!r} after <h{before}>")
         before = level
     return faults
+
+
+def pale_letters(name: str, text: str) -> list[str]:
+    """Letters of an SVG figure with less than 4.5:1 on its ground, light or dark; those on a fill of their own are left out."""
+    dark = dict(re.findall(r"\[style\*='fill: (#\w{6})'\]\{fill:(#\w{6})", text))
+    colors = {
+        str(found[1])
+        for letters in BeautifulSoup(text, "html.parser").find_all("g", id=re.compile(r"^text_\d+$"))
+        for part in letters.find_all("g", style=True)
+        if (found := re.search(r"fill: (#\w{6})", str(part["style"])))
+    }
+    return [
+        f"{name}: letters of {color} on {ground}"
+        for color in sorted(colors - {ON_DARK, ON_PALE})
+        for ground, ink in ((WHITE, color), (dark.get(WHITE, WHITE), dark.get(color, color)))
+        if contrast(ink, ground) < 4.5
+    ]
 
 
 def downloads(page: Page) -> list[tuple[str, Path]]:

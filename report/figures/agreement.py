@@ -13,10 +13,9 @@ from matplotlib.patches import Patch
 
 from lib.errors import BadValue
 from lib.metrics import Interval
-from report.figures.looks import BLUE, ORANGE, REFERENCE, VERMILLION, Look, Looks, look, style
+from report.figures.looks import BLUE, GREY, ORANGE, REFERENCE, VERMILLION, WHITE, Look, Looks, look, style
 
 BAND = 5.0  # points on either side of the line: the tolerance of most numbers
-GREY = "#767676"  # 4.5:1 on white
 
 MARKS = Looks(
     "word",
@@ -70,7 +69,7 @@ def _frame(axis: Axes, title: str) -> None:
     ends = (-3, 103)
     axis.set(title=title, xlabel="printed in the paper (%)", xlim=ends, ylim=ends, aspect="equal")
     axis.plot(ends, ends, **REFERENCE)
-    axis.fill_between(ends, [end - BAND for end in ends], [end + BAND for end in ends], color="grey", alpha=0.15, lw=0)
+    axis.fill_between(ends, [end - BAND for end in ends], [end + BAND for end in ends], color=GREY, alpha=0.15, lw=0)
 
 
 def _draw(axis: Axes, pair: Pair) -> None:
@@ -82,7 +81,7 @@ def _draw(axis: Axes, pair: Pair) -> None:
 
 
 def _filled(one: Look, *, full: bool) -> Look:
-    return {**one, "markerfacecolor": one["color"] if full else "white", "markersize": 5, "markeredgewidth": 1}
+    return {**one, "markerfacecolor": one["color"] if full else WHITE, "markersize": 5, "markeredgewidth": 1}
 
 
 def _legend(panels: Mapping[str, Sequence[Pair]]) -> list[Line2D | Patch]:
@@ -93,5 +92,5 @@ def _legend(panels: Mapping[str, Sequence[Pair]]) -> list[Line2D | Patch]:
         *shown,
         Line2D([], [], **_filled(small, full=False)),
         Line2D([], [], **REFERENCE, label="equal"),
-        Patch(color="grey", alpha=0.15, lw=0, label=f"within {BAND:g} points"),
+        Patch(color=GREY, alpha=0.15, lw=0, label=f"within {BAND:g} points"),
     ]

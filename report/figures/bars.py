@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from report.figures.looks import style
+from report.figures.looks import GREY, style
+from report.figures.theme import ink_on
 
 HIGH = 0.34  # inches of a bar
 # The more evidence, the darker: told apart without hue as well.
-SHADES = ("#08519c", "#3182bd", "#6baed6", "#bdbdbd", "#e8e8e8", "#ffffff")
+SHADES = ("#08519c", "#2878b5", "#6baed6", "#bdbdbd", "#e8e8e8", "#fafafa")
 
 
 def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: str) -> Figure:
@@ -23,13 +24,12 @@ def stacked(rows: Mapping[str, Sequence[int]], parts: Sequence[str], *, xlabel: 
         for i, (part, shade) in enumerate(zip(parts, SHADES, strict=True)):
             counts = [row[i] for row in rows.values()]
             if any(counts):
-                axis.barh(
-                    range(len(rows)), counts, left=begun, color=shade, edgecolor="#555555", height=0.8, label=part
-                )
+                axis.barh(range(len(rows)), counts, left=begun, color=shade, edgecolor=GREY, height=0.8, label=part)
             for place, (start, count) in enumerate(zip(begun, counts, strict=True)):
                 if count:
-                    ink = "white" if i < 2 else "#222222"
-                    axis.text(start + count / 2, place, str(count), ha="center", va="center", fontsize=8, color=ink)
+                    axis.text(
+                        start + count / 2, place, str(count), ha="center", va="center", fontsize=8, color=ink_on(shade)
+                    )
             begun = [start + count for start, count in zip(begun, counts, strict=True)]
         axis.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
         axis.grid(visible=False, axis="y")

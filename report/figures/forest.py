@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.metrics import Interval
-from report.figures.looks import Look, Looks, look, style
+from report.figures.looks import GREY, INK, WHITE, Look, Looks, look, style
 
 HIGH = 0.3  # inches of a line
 APART = 0.22  # of a line's height, between the marks of one line
-INK = "#222222"
-PAPER: Look = {**look("the paper", INK, "o"), "markerfacecolor": "white", "markersize": 8, "markeredgewidth": 1.4}
+PAPER: Look = {**look("the paper", INK, "o"), "markerfacecolor": WHITE, "markersize": 8, "markeredgewidth": 1.4}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _legend(groups: Mapping[str, Sequence[Line]], looks: Looks) -> list[Line2D]:
 
 def _draw(axis: Axes, at: float, line: Line, looks: Looks) -> None:
     if at % 2:
-        axis.axhspan(at - 0.5, at + 0.5, color="grey", alpha=0.06, lw=0)
+        axis.axhspan(at - 0.5, at + 0.5, color=GREY, alpha=0.06, lw=0)
     if line.low is not None and line.high is not None:
         axis.plot([line.low, line.high], [at, at], color=INK, lw=4, alpha=0.3, solid_capstyle="round")
         axis.plot([(line.low + line.high) / 2], [at], **PAPER)

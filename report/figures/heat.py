@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from report.figures.looks import style
+from report.figures.looks import GREY, style
+from report.figures.theme import ink_on
 
 HIGH, WIDE = 0.36, 1.15  # inches of a square
 SHADES = plt.get_cmap("Blues")
-DARK = 0.72  # from this shade on, white letters stand out more than black ones
 
 
 class Square(NamedTuple):
@@ -50,11 +51,9 @@ def heat(panels: Mapping[str, Squares], *, wide: float = WIDE, high: float = HIG
 def _panel(axis: Axes, title: str, squares: Squares, wide: int) -> None:
     rows, columns = (list(dict.fromkeys(pair[i] for pair in squares)) for i in (0, 1))
     for (row, column), (text, shade) in squares.items():
-        x, y = columns.index(column), rows.index(row)
-        square = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=SHADES(shade), edgecolor="#777777", linewidth=0.6)
-        axis.add_patch(square)
-        ink = "white" if shade > DARK else "black"
-        axis.text(x, y, text, ha="center", va="center", fontsize=8.5, color=ink)
+        x, y, fill = columns.index(column), rows.index(row), to_hex(SHADES(shade))
+        axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, edgecolor=GREY, linewidth=0.6))
+        axis.text(x, y, text, ha="center", va="center", fontsize=8.5, color=ink_on(fill))
     axis.set(xlim=(-0.5, wide - 0.5), ylim=(len(rows) - 0.5, -0.5))
     axis.set_title(title, loc="left", weight="bold")
     axis.set_xticks(range(len(columns)), ["\n".join(textwrap.wrap(name, 15)) for name in columns], fontsize=8.5)

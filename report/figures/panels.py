@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from experiments.records import Record
 from lib.metrics import mean_interval
-from report.figures.looks import Look, Looks, style
+from report.figures.looks import INK, WHITE, Look, Looks, style
 from report.tables import Panels
 
 Lines = Mapping[Any, Sequence[Record]]  # of a panel: by what tells the lines apart, the records of its seeds
@@ -55,8 +55,8 @@ def in_panels(
             axis.set(title=title, ylabel="" if i % columns else ylabel, **settings)
             if not draw(axis, title, lines):
                 said = "not measured" if any(lines.values()) else "not run yet"
-                paper = {"fc": "white", "lw": 0}
-                axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", color="dimgrey", bbox=paper)
+                paper = {"fc": WHITE, "lw": 0}
+                axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", color=INK, bbox=paper)
         entries = min(len(legend), across if columns > 1 else across // 2)
         handles = [Line2D([], [], **one) if isinstance(one, dict) else one for one in legend]
         figure.legend(handles=handles, loc="outside lower center", ncols=entries)

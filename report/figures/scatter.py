@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.metrics import Interval
-from report.figures.looks import Look, Looks, style
+from report.figures.looks import INK, Look, Looks, style
 
 SMALL, LARGE = 4.0, 11.0  # points of the marks at the ends of the scale of sizes
 USUAL = 7.0
@@ -59,7 +59,7 @@ def scatter(
             for point in points:
                 _draw(axis, point, looks[point.key])
             if not points:
-                axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color="dimgrey")
+                axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color=INK)
         shown = {point.key for points in panels.values() for point in points}
         entries = [*(one for key, one in looks.items() if key in shown), *legend]
         figure.legend(handles=[Line2D([], [], **one) for one in entries], loc="outside lower center", ncols=4)

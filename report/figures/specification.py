@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.metrics import Interval
-from report.figures.looks import BLUE, REFERENCE, style
+from report.figures.looks import BLUE, GREY, INK, PALE, REFERENCE, style
 
-INK, PALE = "#222222", "#bbbbbb"
 LINE = 0.19  # inches of a choice
 
 
@@ -44,7 +43,7 @@ def _draw_estimates(axis: Axes, found: Sequence[Estimate], printed: tuple[float,
     axis.axhline(0, **REFERENCE)
     if printed is not None:
         low, high = printed
-        axis.axhspan(low - 0.3, high + 0.3, color="grey", alpha=0.3, lw=0)
+        axis.axhspan(low - 0.3, high + 0.3, color=GREY, alpha=0.3, lw=0)
         axis.annotate(
             "the paper", (0.005, (low + high) / 2), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )

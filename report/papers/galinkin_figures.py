@@ -13,7 +13,7 @@ from experiments.papers.galinkin.readings import NETWORKS as ARCHITECTURES
 from experiments.papers.galinkin.victims import ANSWERS
 from experiments.records import Record
 from report.figures.curves import begin_at_zero, curves, draw_curve, membership_rates
-from report.figures.looks import BLUE, GREEN, OPEN, ORANGE, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
+from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, ORANGE, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import TO_100, Lines, draw_mean, held, in_panels, name_places
 from report.tables import Panels
 
@@ -23,7 +23,7 @@ VICTIMS = Looks(
     "victim",
     {
         ("none", False): look("plain network", BLUE, "o", "-"),
-        ("off", False): look("dropout off", "#000000", "D", "-."),
+        ("off", False): look("dropout off", INK, "D", "-."),
         ("mean", False): look("mean of T, naive", VERMILLION, "s", "--"),
         ("mean", True): look("mean of T, aware", ORANGE, "^", "-"),
         ("one_draw", False): look("one draw, naive", PURPLE, "v", "--"),
@@ -80,7 +80,7 @@ COUNTED = Looks(
         ("coded", True): look("as coded, Bayesian", VERMILLION, "s", **OPEN),
     },
 )
-PRINTED = look("the paper, if nothing is told", "black", "x", markeredgewidth=1.6)
+PRINTED = look("the paper, if nothing is told", INK, "x", markeredgewidth=1.6)
 
 # Images for which the attack has found something within the limit, by its own account, against the answers asked for.
 success_by_answers = partial(
@@ -120,7 +120,7 @@ def success_within(panels: Panels, *, xlabel: str) -> Figure:
         ylabel="success within the limit (%)",
         ylim=TO_100,
         then=draw_lucky,
-        legend=[{"label": "if one answer counted", "color": "grey", "marker": "o", **LUCKY}] if deceived else [],
+        legend=[{"label": "if one answer counted", "color": GREY, "marker": "o", **LUCKY}] if deceived else [],
     )
 
 
@@ -136,7 +136,7 @@ def noise_failure(panels: Panels) -> Figure:
         name_places(axis, [name.replace(", ", ",\n") if "," in name else name.replace(" ", "\n") for name in names])
         return any([_draw_claim(axis, at, lines.get(key, ()), VICTIMS[key]) for at, key in enumerate(shown)])
 
-    legend = [look(said, "grey", "o", **more) for said, _, more in MARKS.values()]
+    legend = [look(said, GREY, "o", **more) for said, _, more in MARKS.values()]
     xlabel, ylabel = "victim, and the attack on it", "images fooled (%)"
     return in_panels(panels, draw, legend=legend, across=2, xlabel=xlabel, ylabel=ylabel, ylim=TO_100)
 

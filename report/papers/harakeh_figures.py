@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures.curves import curves
-from report.figures.looks import BLUE, ESTIMATORS, GREEN, OPEN, REFERENCE, VERMILLION, Looks, look, style
+from report.figures.looks import BLUE, ESTIMATORS, GREEN, GREY, OPEN, REFERENCE, VERMILLION, Looks, look, style
 from report.figures.panels import TO_100, Lines
 from report.names import SCORE_NAMES
 from report.tables import Panels
@@ -29,7 +29,7 @@ FORMS = Looks(
         "expectation": look("ours: expectation", GREEN, "^"),
     },
 )
-FORMS_AND_PLAIN = Looks("form", {"plain": look("plain network", "#767676", "x"), **FORMS})
+FORMS_AND_PLAIN = Looks("form", {"plain": look("plain network", GREY, "x"), **FORMS})
 NETWORKS = Looks(
     "network",
     {"text": look("ours: text's network", BLUE, "o"), "tutorial": look("ours: tutorial's network", VERMILLION, "s")},
@@ -44,7 +44,7 @@ JUDGED = Looks(
     },
     every=product(ESTIMATORS, UNCERTAINTY_SCORES),
 )
-PAPER = look("paper", "grey", "o", **OPEN, markersize=9, markeredgewidth=1.8)
+PAPER = look("paper", GREY, "o", **OPEN, markersize=9, markeredgewidth=1.8)
 PUBLISHED_EPSILON = 0.3
 
 # The loss that PGD reaches against its number of steps: an attack that is strong enough rises, and levels off.

@@ -13,7 +13,7 @@ from experiments.papers.song.readings import TRAININGS as TRAINED
 from experiments.records import Record
 from lib.errors import check_choice
 from lib.metrics import mean_interval
-from report.figures.looks import BLUE, GREEN, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
+from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.papers.song import INPUTS
 from report.tables import Panels
@@ -34,7 +34,7 @@ SCALES = Looks(
     },
 )
 GAP = Looks(
-    "inference", {"inference": look("ours: best threshold", BLUE, "o"), "gap": look("ours: gap attack", "dimgrey", "^")}
+    "inference", {"inference": look("ours: best threshold", BLUE, "o"), "gap": look("ours: gap attack", GREY, "^")}
 )
 LOSS = Looks(
     "loss",
@@ -50,9 +50,9 @@ SIDES: Mapping[str, Look] = {
 INFERENCES: Mapping[str, Look] = {
     "inference_benign": look("benign", BLUE, "o", "-"),
     "inference_adversarial": look("adversarial", VERMILLION, "s", "--"),
-    "gap_benign": look("gap attack, benign", "dimgrey", "^", ":"),
+    "gap_benign": look("gap attack, benign", GREY, "^", ":"),
 }
-ENDED = look("end of a training", "grey", "*", markersize=13, markeredgecolor="black")
+ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
 
 
 def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:

@@ -24,6 +24,7 @@ from experiments.papers.galinkin.membership import Membership
 from experiments.records import Record
 from lib.errors import BadValue
 from lib.metrics import mean_interval
+from report.figures.looks import BLUE, WHITE
 from report.papers.galinkin_figures import (
     COUNTED,
     DECEIVED,
@@ -396,4 +397,4 @@ def test_marks_are_filled_where_the_vote_confirms_and_open_where_the_attack_clai
     for line in [*figure.axes[0].lines, *entries]:
         assert to_hex(line.get_markerfacecolor()) == "#ffffff"
     assert {name: bool(more) for name, (_, _, more) in MARKS.items()} == {"found": True, "success_vote": False}
-    assert {one["markerfacecolor"] for one in NETWORKS.values()} == {"white", "#0072B2"}
+    assert {one["markerfacecolor"] for one in NETWORKS.values()} == {WHITE, BLUE}

@@ -171,6 +171,14 @@ def test_no_page_has_a_fault(site: Site, look: Callable[[scan.Page], list[str]])
     assert [fault for page in site.pages() for fault in look(page)] == []
 
 
+def test_figures_are_drawings_whose_letters_stand_out_on_both_grounds(site: Site) -> None:
+    figures = {image for page in site.pages() for image in page.article.select("figure img")}
+    paths = [path for path in (site.html / "_images").iterdir() if path.suffix == ".svg"]
+    assert {Path(str(image["src"])).name for image in figures} == {path.name for path in paths}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in paths}
+    assert [fault for name, text in texts.items() for fault in scan.pale_letters(name, text)] == []
+
+
 def test_no_link_is_broken(site: Site) -> None:
     assert scan.broken_links(site.html, site.pages()) == []
 
