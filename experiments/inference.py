@@ -1,4 +1,5 @@
-"""What the papers' membership inference shares: a ROC curve to keep, and the first adversary of Salem et al. (2019).
+"""What the papers' membership inference shares: a ROC curve to keep, thresholds learnt on half of the points, and the first
+adversary of Salem et al. (2019).
 
 The adversary trains a shadow of the victim on data of his own, so of the shadow he knows the members. On features of its
 answers to these and to images it has not seen he trains an attack network, and asks that about the victim's answers.
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib import seeds
 from lib.errors import BadValue, check_choice, check_count, check_number
-from lib.membership import Curve
+from lib.membership import Curve, best_threshold, by_threshold
 from lib.membership.scores import are_probabilities
 from lib.metrics import mutual_information
 from lib.seeds import check_generator
@@ -156,6 +158,20 @@ def sampled(curve: Curve, points: int = 100) -> tuple[list[float], list[float]]:
     """
     chosen = sorted({round(float(rate), 6) for rate in [*np.logspace(-4, 0, points), *np.linspace(0, 1, points)]})
     return chosen, [curve.tpr_at(rate) for rate in chosen]
+
+
+def halves(scores: Tensor, *, seed: int, side: str) -> tuple[Tensor, Tensor]:
+    """Two halves of the indices of `scores`, at random."""
+    order = torch.randperm(len(scores), generator=seeds.generator(seed, f"halves of {side}")).to(scores.device)
+    return order[::2], order[1::2]
+
+
+def halved(member: Tensor, nonmember: Tensor, *, seed: int) -> float:
+    """Accuracy on one half of the points with the threshold that is best on the other half."""
+    sides = {"train": member, "test": nonmember}
+    split = [[scores[part] for part in halves(scores, seed=seed, side=name)] for name, scores in sides.items()]
+    known, judged = zip(*split, strict=True)
+    return by_threshold(*judged, threshold=best_threshold(*known)[0]).accuracy
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -21,6 +21,8 @@ from .parts import Parts, Shape
 
 __all__ = ["ARCHITECTURES", "WIDTHS", "Network", "Parts", "Shape", "adopt", "build", "draws"]
 
+Architecture = Callable[[Shape, int, int, float], Parts]  # shape, classes, width and dropout rate to parts
+
 
 class Network(nn.Module):
     """Images (n, c, h, w) to logits (n, k); a heteroscedastic one also gives sigma (n, k) > 0."""
@@ -68,7 +70,7 @@ def draws(network: nn.Module) -> bool:
     return any((isinstance(layer, Dropout) and layer.p > 0) or calls_dropout(layer) for layer in network.modules())
 
 
-ARCHITECTURES: dict[str, Callable[[Shape, int, int, float], Parts]] = {
+ARCHITECTURES: dict[str, Architecture] = {
     "basic_cnn": harakeh.basic_cnn, "basic_cnn_tutorial": harakeh.basic_cnn_tutorial,
     "fully_convolutional": harakeh.fully_convolutional,
     "fully_convolutional_tutorial": harakeh.fully_convolutional_tutorial,
@@ -84,7 +86,7 @@ WIDTHS["wide_resnet"] = 160
 
 
 def build(
-    name: str,
+    name: str | Architecture,
     *,
     shape: Shape,
     classes: int,
@@ -96,7 +98,7 @@ def build(
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
     Args:
-        name: one of `ARCHITECTURES`; an unknown one is an error that lists them.
+        name: one of `ARCHITECTURES`, of which an unknown one is an error that lists them; or a recipe like theirs.
         shape: channels, height, width of an image.
         classes: how many logits.
         seed: of the weights.
@@ -107,12 +109,12 @@ def build(
     Raises:
         BadValue: unknown name, a shape that is none or too small, a count below 1, a dropout rate outside [0, 1).
     """
-    architecture = ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
+    architecture = name if callable(name) else ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
     check_flag("heteroscedastic", heteroscedastic)
     if not isinstance(shape, Sequence) or len(shape) != 3:
         raise BadValue(f"shape: expected channels, height and width, got {shown(shape)}")
     c, h, w = (check_count("shape", size) for size in shape)
-    width = check_count("width", WIDTHS.get(name, 64) if width is None else width)
+    width = check_count("width", WIDTHS.get(str(name), 64) if width is None else width)
     check_count("classes", classes)
     generator = seeds.generator(check_count("seed", seed, low=0), "weights")
     with torch.random.fork_rng([]):  # PyTorch draws first weights of its own, from its global generator

@@ -1,5 +1,6 @@
 """What turns a network into a victim, and how uncertain a victim is."""
 
+from .laplace import LastLayerLaplace
 from .scores import UNCERTAINTY_SCORES, check_score, scores_of
 from .victims import (
     ESTIMATORS,
@@ -15,6 +16,6 @@ from .victims import (
 )
 
 __all__ = [
-    "ESTIMATORS", "PRECISIONS", "UNCERTAINTY_SCORES", "Deterministic", "Ensemble", "Heteroscedastic",
+    "ESTIMATORS", "PRECISIONS", "UNCERTAINTY_SCORES", "Deterministic", "Ensemble", "Heteroscedastic", "LastLayerLaplace",
     "MonteCarloDropout", "RandomVictim", "Victim", "check_score", "check_victim", "estimate", "scores_of",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Flag, Result, Size, checked
-from experiments.inference import sampled
+from experiments.inference import halved, halves, sampled
 from experiments.papers.song.victims import Attack, Cell, attack_of, logits, members, points, shadow_of
 from experiments.run import Bench
 from lib import data, membership, seeds
@@ -114,20 +114,6 @@ def told_by(
     told = {name: 100 * value for name, value in told.items()} | {"threshold": found.threshold}  # that in log-odds
     told |= found.percent("auc", "advantage", "tpr_at_1pct", "tpr_at_01pct")
     return {f"{name}_{inputs}": value for name, value in told.items()}
-
-
-def halves(scores: Tensor, *, seed: int, side: str) -> tuple[Tensor, Tensor]:
-    """Two halves of the indices of `scores`, at random."""
-    order = torch.randperm(len(scores), generator=seeds.generator(seed, f"halves of {side}")).to(scores.device)
-    return order[::2], order[1::2]
-
-
-def halved(member: Tensor, nonmember: Tensor, *, seed: int) -> float:
-    """Accuracy on one half of the points with the threshold that is best on the other half."""
-    sides = {"train": member, "test": nonmember}
-    split = [[scores[part] for part in halves(scores, seed=seed, side=name)] for name, scores in sides.items()]
-    known, judged = zip(*split, strict=True)
-    return by_threshold(*judged, threshold=best_threshold(*known)[0]).accuracy
 
 
 def halved_by_class(member: Tensor, nonmember: Tensor, labels: dict[str, Tensor], *, seed: int, classes: int) -> float:

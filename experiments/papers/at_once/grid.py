@@ -1,0 +1,85 @@
+"""The cells of the chapter: every experiment on every kind of victim, and a few with another number of members."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from experiments.cell import PROFILES
+from experiments.grid import CHANGED, NEW, WAITS, Grid, Pairs, wanted
+from experiments.papers.at_once.membership import LabelOnly, Leak
+from experiments.papers.at_once.victims import KINDS, Cell
+from lib.errors import check_choice
+
+SEEDS = 3
+EPSILON = {"mnist": 0.1, "cifar10": 8 / 255}
+
+# The victims of a data set, whatever their kind.
+VICTIMS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {
+        "mnist": {"network": "small_cnn", "width": 64, "train_size": 30_000},
+        "cifar10": {"network": "small_resnet", "width": 64, "train_size": 25_000},
+    },
+    "reduced": {
+        "mnist": {"network": "small_cnn", "width": 16, "train_size": 1000},
+        "cifar10": {"network": "small_resnet", "width": 16, "train_size": 2000},
+    },
+    "smoke": {
+        "digits_as_mnist": {
+            "network": "small_cnn", "width": 8, "train_size": 100, "batch_size": 20, "epochs": 5, "robust_epochs": 5,
+            "train_steps": 2, "draws": 3, "members": 2,
+        },
+    },
+}  # fmt: skip
+SMOKE = ("plain", "dropout", "laplace", "robust_ensemble")  # the kinds that tell whether all is well
+FEWER = (2, 5)  # by how much the members of other victims are fewer
+
+# What profiles leave out of the experiments.
+LEAK: dict[str, dict[str, Any]] = {"paper": {}, "reduced": {}, "smoke": {"shadows": 2, "attack_steps": 2}}
+LABEL_ONLY: dict[str, dict[str, Any]] = {
+    "paper": {"judged": 1000},
+    "reduced": {},
+    "smoke": {"judged": 5, "iterations": 2, "budget": 200},
+}
+
+
+def variants(profile: str) -> list[dict[str, Any]]:
+    """The victims in their order: data set, then kind.
+
+    Raises:
+        BadValue: unknown profile.
+    """
+    return [
+        {
+            "profile": profile,
+            "dataset": dataset,
+            "train_epsilon": EPSILON[dataset.removeprefix("digits_as_")],
+            **one,
+            "kind": kind,
+        }
+        for dataset, one in VICTIMS[check_choice("profile", profile, PROFILES)].items()
+        for kind in (SMOKE if profile == "smoke" else KINDS)
+    ]
+
+
+def _tables(profile: str) -> Pairs:
+    """Every experiment on every victim."""
+    for one in variants(profile):
+        cells: list[Cell] = [
+            Leak(**one, epsilon=one["train_epsilon"], **LEAK[profile]),
+            LabelOnly(**one, **LABEL_ONLY[profile]),
+        ]
+        yield from wanted(WAITS if profile == "paper" else NEW, *cells, seeds=SEEDS)
+
+
+def _others(profile: str) -> Pairs:
+    """Victims of fewer members, judged without shadows."""
+    for one in variants(profile) if profile != "smoke" else ():
+        if one["kind"] in ("plain", "robust"):
+            leak = Leak(**one, epsilon=one["train_epsilon"], **(LEAK[profile] | {"shadows": 0}))
+            cells = (replace(leak, train_size=leak.train_size // part) for part in FEWER)
+            yield from wanted(WAITS if profile == "paper" else CHANGED, *cells, seeds=SEEDS)
+
+
+_GRID = Grid("at_once", _tables, _others)
+promised, grid, main = _GRID.promised, _GRID.cells, _GRID.main

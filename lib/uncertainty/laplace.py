@@ -1,0 +1,117 @@
+"""The Laplace approximation of the last layer of a trained network, in closed form (MacKay 1992; Daxberger et al. 2021).
+
+With phi (d,) the features of an image and 1 for the bias, W (k, d) the weights of the head, p the softmax of W phi and
+L = diag(p) - p p^T the Gauss-Newton curvature of the cross-entropy at the logits, the posterior is W ~ N(W_trained, H^-1) with
+
+    H = (sum_i phi_i phi_i^T) x (1/n sum_i L_i) + prior I                       Kronecker-factored (Ritter et al. 2018)
+
+In the eigenvectors U, V of the two factors and their eigenvalues a (d,), b (k,) H is diagonal, so the logits are Gaussian too:
+
+    f(x) = W_trained phi + V diag(sqrt(s(x))) N(0, I),     s_c(x) = sum_j (U^T phi)_j^2 / (a_j b_c + prior)
+
+Nothing is trained, features are computed once, however many the draws, and gradients go through both mean and variance.
+
+laplace-torch 0.3 has the same, but pins an alpha of asdfghjkl and brings along backpack, curvlinops, torchmetrics and what these
+need, forty packages against this page. A test compares it with the Gauss-Newton matrix of autograd's Jacobians.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Points, gather
+from ..errors import BadValue, check_number
+from ..layers import set_sampling
+from ..models import Network
+from .victims import RandomVictim
+
+AT_ONCE = 1000  # images
+ROUNDS = 100  # at most, of the evidence's fixed point
+
+
+class LastLayerLaplace(RandomVictim):
+    """A network whose last layer is drawn from its approximate posterior, for every image and draw anew.
+
+    Args:
+        network: one whose head is a `torch.nn.Linear`, trained.
+        points: what it was trained on.
+        generator, draws, precision: as of any random victim; the curvature is computed in float32.
+        prior: the precision of the Gaussian prior of the head's weights, biases included. None: that of the largest evidence, by
+            MacKay's fixed point.
+
+    Raises:
+        BadValue: a head of another kind, a prior that is not above 0, no points.
+    """
+
+    basis: Tensor
+    rotation: Tensor
+    curvature: Tensor
+
+    def __init__(
+        self,
+        network: Network,
+        points: Points,
+        *,
+        generator: torch.Generator,
+        draws: int = 10,
+        prior: float | None = None,
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(network, generator=generator, draws=draws, precision=precision)
+        if not isinstance(network.head, nn.Linear):
+            raise BadValue(f"network: expected a head of one dense layer, got {type(network.head).__name__}")
+        features, curvature = self._factors(points)
+        (a, basis), (b, rotation) = map(torch.linalg.eigh, (features, curvature))
+        self.register_buffer("basis", basis.float())  # U (d, d)
+        self.register_buffer("rotation", rotation.float())  # V (k, k)
+        self.register_buffer("curvature", torch.outer(a.clamp_min(0), b.clamp_min(0)).float())  # a_j b_c (d, k)
+        self.prior = self._evident() if prior is None else check_number("prior", prior, low=1e-12, high=1e12)
+
+    def sample(self, x: Tensor, draws: int) -> Tensor:
+        """The logits of `draws` fresh heads: (draws, n, k)."""
+        features = self._features(x)
+        logits: Tensor = self.network.head(features[:, :-1])
+        noise = torch.randn((draws, *logits.shape), generator=self.generator, device=x.device)
+        return logits + (noise * self._variance(features).sqrt()) @ self.rotation.T
+
+    def covariance(self, x: Tensor) -> Tensor:
+        """That of the logits of each image: (n, k, k)."""
+        # V diag(s(x)) V^T
+        return self.rotation * self._variance(self._features(x))[:, None, :] @ self.rotation.T
+
+    def _variance(self, features: Tensor) -> Tensor:
+        """s (n, k), of the logits along the eigenvectors V."""
+        return (features @ self.basis).square() @ (1 / (self.curvature + self.prior))
+
+    def _features(self, x: Tensor) -> Tensor:
+        """phi, with 1 for the bias: (n, d)."""
+        set_sampling(self.network, sampling=False)
+        with self.autocast(x):
+            features: Tensor = self.network.body(x.contiguous(memory_format=torch.channels_last)).float()
+        return torch.cat([features, features.new_ones(len(x), 1)], 1)
+
+    @torch.no_grad()
+    def _factors(self, points: Points) -> tuple[Tensor, Tensor]:
+        """sum_i phi_i phi_i^T (d, d) and 1/n sum_i L_i (k, k), in float64."""
+        split = gather(points)
+        outer, curved = torch.zeros(()).double(), torch.zeros(()).double()
+        for batch in torch.split(torch.arange(len(split), device=split.labels.device), AT_ONCE):
+            phi = self._features(split.take(batch)[0])
+            p = self.network.head(phi[:, :-1]).softmax(1).double()
+            outer = outer.to(phi.device) + phi.double().T @ phi.double()
+            curved = curved.to(phi.device) + p.sum(0).diag() - p.T @ p
+        if len(split) == 0:
+            raise BadValue("points: expected what the network was trained on, got none")
+        return outer, curved / len(split)
+
+    def _evident(self) -> float:
+        """The prior precision at which MacKay's fixed point of the evidence comes to rest."""
+        head = self.network.head
+        assert isinstance(head, nn.Linear)
+        squares = sum(float(weight.detach().double().square().sum()) for weight in head.parameters())
+        curvature, prior = self.curvature.double(), 1.0
+        for _ in range(ROUNDS):
+            # prior = gamma / ||W||^2,  gamma = sum a b / (a b + prior), the number of weights that the data determine
+            before, prior = prior, float((curvature / (curvature + prior)).sum()) / max(squares, 1e-12)
+            if abs(prior - before) <= 1e-6 * before:
+                break
+        return max(prior, 1e-12)
