@@ -21,7 +21,7 @@ from report.text import literal
 
 # The words of every entry by the rules until 30 November 2026, and what became of it.
 BEFORE = ROOT / "results" / "claims_before.csv"
-ENTRY = """::::{{dropdown}} {word} “{quote}” [{where}]{{.where}}
+ENTRY = """::::{{dropdown}} {word} {quote} [{where}]{{.where}}
 :name: claim-{paper}-{id}
 :class-container: claim
 
@@ -58,7 +58,7 @@ def claims_list(store: Store, paper: str) -> str:
 def claims_table(store: Store, paper: str) -> Table:
     """Every part of every sentence under every reading, a line each."""
     rows = [
-        [f"“{one.quote}”", one.where, title, rule(part), printed(found), *_judged(found, found.word)]
+        [quoted(paper, one), one.where, title, rule(part), printed(found), *_judged(found, found.word)]
         for one in claims.load(paper)
         for title, verdicts in _by_reading(store, paper, one).items()
         for part, found in zip(one.parts, verdicts, strict=True)
@@ -78,14 +78,28 @@ def _entry(store: Store, paper: str, sentence: Sentence) -> str:
     if sentence.parts:
         pairs = zip(sentence.parts, first, strict=True)
         rows = [[rule(part), printed(one), *_judged(one, badge(one.word))] for part, one in pairs]
-        body = [Table(["What is compared, and the rule in points", "Paper", *JUDGED], rows).plain()]
-        body += _otherwise(sentence, first, dict(others))
-    quote, where = literal(sentence.quote), literal(sentence.where)
+        body = [_table(paper, ["What is compared, and the rule in points", "Paper", *JUDGED], rows)]
+        body += _otherwise(paper, sentence, first, dict(others))
+    quote, where = literal(quoted(paper, sentence)), literal(sentence.where)
     word = badge(judge_sentence(sentence, first).word)
     return ENTRY.format(word=word, quote=quote, where=where, paper=paper, id=sentence.id, body="\n\n".join(body))
 
 
-def _otherwise(sentence: Sentence, first: Sequence[Verdict], others: Mapping[str, Sequence[Verdict]]) -> list[str]:
+def quoted(paper: str, sentence: Sentence) -> str:
+    """A sentence, in quotation marks where it is a paper's."""
+    return f"“{sentence.quote}”" if paper in papers.REPLICATED else sentence.quote
+
+
+def _table(paper: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The rows as Markdown, without the columns of the paper's numbers where nobody has printed any."""
+    ours = paper not in papers.REPLICATED
+    kept = [i for i, name in enumerate(head) if not (ours and name in ("Paper", JUDGED[1]))]
+    return Table([head[i] for i in kept], [[row[i] for i in kept] for row in rows]).plain()
+
+
+def _otherwise(
+    paper: str, sentence: Sentence, first: Sequence[Verdict], others: Mapping[str, Sequence[Verdict]]
+) -> list[str]:
     """A line for each other reading that changes something; those that do not, and those without a record, in a sentence."""
     same = [title for title, found in others.items() if found == first]
     empty = [title for title, found in others.items() if {one.word for one in found} == {"not run"}]
@@ -95,7 +109,7 @@ def _otherwise(sentence: Sentence, first: Sequence[Verdict], others: Mapping[str
         title: judge_sentence(sentence, found) for title, found in others.items() if title not in [*same, *missing]
     }
     rows = [[title, *_judged(found, badge(found.word))[shown]] for title, found in whole.items()]
-    told = [Table(["Read otherwise", *JUDGED[shown]], rows).plain()] if rows else []
+    told = [_table(paper, ["Read otherwise", *JUDGED[shown]], rows)] if rows else []
     told += [f"The same for: {'; '.join(same)}."] if same else []
     return told + ([f"Not run for: {'; '.join(missing)}."] if missing else [])
 
@@ -150,7 +164,8 @@ def _in_words(cell: str) -> str:
     words = [known.get(word, word.replace("_", " ")) for word in rest]
     if other in ("auc", "odds_auc"):
         words = words[:-1]
-    quantity = known.get(measured, measured.replace("_", " "))
+    quantity = measured.replace("_", " ")
+    quantity = quantity if other else known.get(measured, quantity)
     return f"{', '.join([DATASET_NAMES.get(first, known.get(first, first)), *words])}: {quantity}"
 
 

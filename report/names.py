@@ -34,6 +34,35 @@ QUANTITY_NAMES = {
     "model_untargeted": "model (untargeted)",
     "model_targeted": "model (targeted)",
 }
+MEMBERSHIP_NAMES = {
+    "odds": "log-odds",
+    "entropy": "modified entropy",
+    "gap": "gap attack",
+    "draw": "log-odds of one draw",
+    "spread": "spread over draws",
+    "lira": "LiRA",
+    "lira_own": "LiRA, variance of each image",
+    "lira_offline": "LiRA offline",
+    "lira_draw": "LiRA, one draw",
+    "lira_spread": "LiRA, spread",
+    "rmia": "RMIA",
+    "rmia_offline": "RMIA offline",
+    "label_only": "labels alone",
+}
+RATE_NAMES = {
+    "auc": "AUC",
+    "tpr_at_1pct": "TPR at 1 % FPR",
+    "tpr_at_01pct": "TPR at 0.1 % FPR",
+    "accuracy": "best threshold",
+    "held_out": "threshold held out",
+    "control_auc": "AUC of the control",
+}
+QUANTITY_NAMES |= {
+    f"{side}{score}_{rate}": f"{name}{inputs}, {words}"
+    for side, inputs in {"": "", "adv_": " on adversarial images"}.items()
+    for score, name in MEMBERSHIP_NAMES.items()
+    for rate, words in RATE_NAMES.items()
+}
 NETWORK_NAMES = {
     "lenet5": "LeNet-5",
     "resnet18": "ResNet-18",

@@ -25,17 +25,20 @@ def test_every_cell_has_a_worth_and_the_grid_its_order(paper: str, profile: str)
     promised = papers.get(paper).promised(profile)
     assert list(promised) == papers.get(paper).grid(profile)
     order = [(CLASSES.index(one), cell.seed) for cell, one in promised.items()]
-    assert order == sorted(order) and NEW not in promised.values()
+    assert order == sorted(order) and (NEW in promised.values()) <= (paper not in papers.REPLICATED)
     assert worth(reversed(promised)) == promised
 
 
 def test_what_waits_for_a_gpu_are_published_numbers() -> None:
-    """A ResNet-18 under attack at full size, and Song's victims but for the faces; nothing that no claim is judged under."""
+    """A ResNet-18 under attack at full size, and Song's victims but for the faces; nothing that no claim is judged under.
+
+    Of a study of our own nothing is published, and all of its own scale waits.
+    """
     waits = {
         (paper, cell.network)
         for paper, profile in GRIDS
         for cell, one in papers.get(paper).promised(profile).items()
-        if one == WAITS
+        if one == WAITS and paper in papers.REPLICATED
     }
     assert waits == {("galinkin", "resnet18"), ("song", "fashion_cnn"), ("song", "wide_resnet")}
     for cell, one in papers.get("galinkin").promised("paper").items():

@@ -85,7 +85,7 @@ def test_what_has_no_format_is_a_percentage(value: float, measurement: str, text
 @pytest.mark.parametrize("paper", papers.NAMES)
 def test_every_printed_number_and_every_claim_has_a_text(paper: str, store: Store) -> None:
     for one in readings(paper):
-        assert {quote(store, f"{one.name}:{name}", paper) for name in published.load(paper)} == {"not run"}
+        assert {quote(store, f"{one.name}:{name}", paper) for name in published.load(paper)} <= {"not run"}
         said = {quote(store, f"{one.name}:{claim.id}", paper) for claim in claims.load(paper)}
         said |= {quote(store, f"{one.name}:{part.id}", paper) for claim in claims.load(paper) for part in claim.parts}
         assert said <= {"not run", "not testable as written"}
