@@ -25,13 +25,15 @@ from experiments.selection import select
 from lib.errors import BadValue
 from lib.training import checkpoints
 from report import specifications
+from report.figures import sliders
 from report.figures.forest import forest
 from report.figures.looks import Looks
+from report.figures.sliders import Slider
 from report.figures.specification import specification
 from report.figures.theme import svg
 from report.forests import Rows, data, lines
 from report.specifications import Question, estimates, printed
-from report.tables import Table
+from report.tables import Panels, Table
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
@@ -145,6 +147,14 @@ class Chapter:
         if DOWNLOADS not in os.environ:  # somebody looks at the notebook itself, not at the page, which has a caption
             display(picture)  # type: ignore[no-untyped-call]
         self.save(f"{self.paper}-{name}.csv", data.csv())
+
+    def slider(self, name: str, panels: Panels, slider: Slider) -> None:
+        """Glue PAPER-NAME-slider, which stands below the figure `name`."""
+        from IPython.display import HTML
+        from myst_nb import glue
+
+        element = sliders.element(sliders.rows(panels, slider))
+        glue(f"{self.paper}-{name}-slider", HTML(element), display=False)  # type: ignore[no-untyped-call]
 
     def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""

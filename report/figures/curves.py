@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from experiments.records import Record
 from lib.errors import BadValue
-from lib.metrics import mean_interval
+from lib.metrics import Interval, mean_interval
 from report.figures.looks import REFERENCE, Look, Looks
 from report.figures.panels import Lines, held, in_panels
 from report.tables import Panels
@@ -86,25 +86,35 @@ def draw_curve(
     highest: float = 100.0,
     band: bool = True,
 ) -> bool:
-    """One line of the figure above, with a band where there are at least two seeds.
+    """One line of the figure above, with a band where there are at least two seeds; whether there is a point to show."""
+    points, found = over_seeds(records, x, y, scale=scale, highest=highest)
+    if not points:
+        return False
+    axis.plot(points, [interval.mean for interval in found], **look)
+    if band and found[0].n > 1:
+        ends = [interval.low for interval in found], [interval.high for interval in found]
+        axis.fill_between(points, *ends, color=look["color"], alpha=0.18, lw=0)
+    return True
 
-    Records without the curve are passed over; the answer is whether any has a point to show.
+
+def over_seeds(
+    records: Sequence[Record], x: str, y: str, *, scale: float = 1.0, highest: float = 100.0
+) -> tuple[list[float], list[Interval]]:
+    """The points of a curve, times `scale`, and what it has there: mean and interval, which ends at 0 and `highest`.
+
+    Records without the curve are passed over.
+
+    Raises:
+        BadValue: records over different points.
     """
     held = [record for record in records if record.curves.get(y)]
     for record in held:
         if record.curves[x] != held[0].curves[x]:
             told = f"{held[0].curves[x]} in {held[0].key}, {record.curves[x]} in {record.key}"
             raise BadValue(f"records: expected one {x}, got {told}")
-    points = scale * np.array(held[0].curves[x] if held else [])
-    if not held:
-        return False
-    values = np.array([record.curves[y] for record in held])  # (seeds, points)
-    axis.plot(points, values.mean(0), **look)
-    if band and len(held) > 1:
-        intervals = [mean_interval(list(column)).within(0, highest) for column in values.T]
-        ends = [i.low for i in intervals], [i.high for i in intervals]
-        axis.fill_between(points, *ends, color=look["color"], alpha=0.18, lw=0)
-    return True
+    points = [scale * at for at in held[0].curves[x]] if held else []
+    values = zip(*(record.curves[y] for record in held), strict=True)  # a point's values, one a seed
+    return points, [mean_interval(column).within(0, highest) for column in values]
 
 
 def begin_at_zero(axis: Axes) -> None:

@@ -15,6 +15,7 @@ from experiments.records import Record
 from report.figures.curves import begin_at_zero, curves, draw_curve, membership_rates
 from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, ORANGE, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import TO_100, Lines, draw_mean, held, in_panels, name_places
+from report.figures.sliders import Slider
 from report.tables import Panels
 
 # How a victim answers, and whether the attack knows that answers are random. Filled marks are what fresh answers confirm, open
@@ -92,6 +93,25 @@ success_by_answers = partial(
     ylabel="claimed within the limit (%)",
     xscale="log",
     ylim=TO_100,
+)
+WITHIN = {
+    norm: Slider(
+        label=f"Limit on the change ({words}, images in [0, 1])",
+        told="Images on which the attack succeeds within the limit, by the vote of fresh answers.",
+        x="limit",
+        y="success_within",
+        looks=VICTIMS,
+        start=start,
+    )
+    for norm, words, start in (("linf", "ℓ∞", 0.3), ("l2", "ℓ2", 2.0))
+}
+ANSWERS_SPENT = Slider(
+    label="Answers that the attack spends on an image",
+    told="Images for which it claims success within the limit; fresh answers may say otherwise.",
+    x="answers",
+    y="success_by_answers",
+    looks=VICTIMS,
+    start=10_000,
 )
 # One panel a data set (Galinkin, Figures 2 and 3).
 roc = partial(membership_rates, x="fpr", y="tpr", looks=NETWORKS, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

@@ -17,6 +17,7 @@ from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures.curves import curves
 from report.figures.looks import BLUE, ESTIMATORS, GREEN, GREY, OPEN, REFERENCE, VERMILLION, Looks, look, style
 from report.figures.panels import TO_100, Lines
+from report.figures.sliders import Slider
 from report.names import SCORE_NAMES
 from report.tables import Panels
 
@@ -57,6 +58,14 @@ loss_against_steps = partial(
     xlabel="steps of the attack (logarithmic)",
     ylabel="loss of the true label (nats)",
     then=lambda axis, title, lines: _tick_points(axis),
+)
+BUDGET = Slider(
+    label="Budget ε of FGSM (ℓ∞, images in [0, 1])",
+    told="Test images still answered right, where the attack follows the mean of ten draws.",
+    x="epsilon",
+    y="accuracy",
+    looks=ESTIMATORS,
+    start=0.15,
 )
 _by_score = partial(curves, looks=JUDGED, scale=100, across=3, xlim=TO_100, ylim=TO_100)
 # Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected. The dotted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +15,10 @@ from experiments.papers.song.readings import TRAININGS as TRAINED
 from experiments.records import Record
 from lib.errors import check_choice
 from lib.metrics import mean_interval
+from report.figures.curves import membership_rates
 from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
+from report.figures.sliders import Slider
 from report.papers.song import INPUTS
 from report.tables import Panels
 
@@ -43,6 +47,16 @@ LOSS = Looks(
 INPUTS_SEEN = Looks(
     "inputs", {"benign": look("benign", BLUE, "o"), "adversarial": look("adversarial", VERMILLION, "s")}
 )
+SEEN = Looks(
+    "training and images",
+    {
+        ("natural", "benign"): look("natural, benign", BLUE, "o", "-", markevery=0.1),
+        ("natural", "adversarial"): look("natural, adversarial", BLUE, "o", ":", **OPEN, markevery=0.1),
+        ("robust", "benign"): look("robust, benign", VERMILLION, "s", "--", markevery=0.1),
+        ("robust", "adversarial"): look("robust, adversarial", VERMILLION, "s", "-.", **OPEN, markevery=0.1),
+    },
+    every=product(TRAINED, INPUTS),
+)
 SIDES: Mapping[str, Look] = {
     "train": look("members (training images)", GREEN, "", "-"),
     "test": look("others (test images)", PURPLE, "", "--"),
@@ -53,6 +67,19 @@ INFERENCES: Mapping[str, Look] = {
     "gap_benign": look("gap attack, benign", GREY, "^", ":"),
 }
 ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
+
+
+# Members that are found against others that are taken for members, as the threshold moves.
+roc = partial(membership_rates, x="fpr_{1}", y="tpr_{1}", looks=SEEN, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+
+THRESHOLD = Slider(
+    label="Others that the threshold takes for members (%)",
+    told="At the threshold that makes so many mistakes: members found, or the balanced accuracy.",
+    x="mistaken",
+    y="found",
+    looks=SEEN,
+    start=10,
+)
 
 
 def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from experiments.address import readings
 from experiments.papers import song
@@ -49,6 +52,44 @@ def _bins(record: Record, _: Any) -> Iterator[list[str]]:
 def curve_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
     """The numbers behind a figure of curves, one line a point, seed and curve."""
     return data_behind(panels, f"victim,training,seed,curve,{x},value", lambda record, _: points_of(record, x, names))
+
+
+def rates(panels: Panels) -> dict[str, dict[tuple[str, str], list[Record]]]:
+    """The same records by training and images, for a figure of members found against others that are taken for members."""
+    return {
+        title: {(training, inputs): list(records) for training, records in lines.items() for inputs in INPUTS}
+        for title, lines in panels.items()
+    }
+
+
+def rates_data(panels: Panels) -> Table:
+    """The numbers behind that figure, one line a point and seed."""
+
+    def points(record: Record, key: tuple[str, str]) -> Iterator[list[str]]:
+        fpr, tpr = (record.curves[f"{side}_{key[1]}"] for side in ("fpr", "tpr"))
+        return ([f"{a:.6g}", f"{b:.6g}"] for a, b in zip(fpr, tpr, strict=True))
+
+    return data_behind(rates(panels), "victim,training,images,seed,fpr,tpr", points, words=lambda key: key)
+
+
+def rates_by_threshold(panels: Panels) -> dict[str, dict[tuple[str, str], list[Record]]]:
+    """What a threshold gives, in percent: of each data set the members that it finds, and its accuracy.
+
+    The curves `mistaken`, others that are taken for members, and `found` replace those of the record.
+    """
+    return {
+        f"{title}: {words}": {key: [_found(one, key[1], words) for one in records] for key, records in lines.items()}
+        for title, lines in rates(panels).items()
+        for words in ("members found", "accuracy")
+    }
+
+
+def _found(record: Record, inputs: str, words: str) -> Record:
+    """Every fourth point is enough to stand on, the last one among them."""
+    fpr, tpr = (np.array(record.curves[f"{side}_{inputs}"])[::-4][::-1] for side in ("fpr", "tpr"))
+    # Balanced accuracy: members and others count alike.
+    found = tpr if words == "members found" else (tpr + 1 - fpr) / 2
+    return replace(record, curves={"mistaken": list(100 * fpr), "found": list(100 * found)})
 
 
 def budgets(store: Store) -> dict[str, list[Record]]:

@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
 import pytest
 import site_scan as scan
 import yaml
+from browser import Browser, browsing
 from conftest import BROWSERS, ROOT
 from PIL import Image
 
@@ -595,6 +597,92 @@ def test_a_page_asks_the_server_for_nothing_that_is_missing(
     with Image.open(seen.screenshot) as image:
         pixels = np.asarray(image.convert("L"))
     assert 0.002 < (pixels < 128).mean() < 0.5
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that does as a reader does: presses keys, and looks again."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), "")
+    with browsing(executable, tmp_path_factory.mktemp("driven") / "profile") as one:
+        yield one
+
+
+def in_words(line: dict[str, Any], at: int) -> str:
+    """A point of a slider's line, as its page says it."""
+    mean, *ends = line["values"][at]
+    if not ends:
+        return f"{mean:.1f} %, one seed"
+    return f"{mean:.1f} % [{ends[0]:.1f}, {ends[1]:.1f}], {line['seeds']} seeds"
+
+
+def numbers(told: str) -> list[float]:
+    return [float(number) for number in re.findall(r"\d+\.?\d*", told)]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("chapter", papers.NAMES)
+def test_a_slider_says_what_its_rows_hold(site: Site, browser: Browser, chapter: str) -> None:
+    """From a file, by the keyboard alone, and for those who listen; each of the chapter's sliders."""
+    page = site.page(f"notebooks/{chapter}.html")
+    browser.open(page.path.as_uri())
+    browser.ask("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    sliders = page.article.select("div.slider")
+    assert sliders
+    for number, slider in enumerate(sliders):
+        told = json.loads(slider.select_one("script").string)
+        here = f"document.querySelectorAll('.slider')[{number}]"
+        assert browser.ask(f"{here}.querySelector('input').labels[0].textContent").startswith(told["label"])
+        panel = told["panels"][0]
+        last = len(panel["at"]) - 1
+        browser.ask(f"{here}.querySelector('input').focus()")
+        for keys, at in (
+            ((), panel["start"]),
+            (("End",), last),
+            (("ArrowLeft",), last - 1),
+            (("Home", "ArrowRight"), 1),
+        ):
+            for key in keys:
+                browser.press(key)
+            assert browser.ask(f"{here}.querySelector('input').value") == str(at)
+            said = browser.ask(f"[...{here}.querySelectorAll('li .words')].map(one => one.textContent)")
+            for line, words in zip(panel["lines"], said, strict=True):
+                expected = in_words(line, at)
+                assert re.sub(r"[\d.]+", "", words) == re.sub(r"[\d.]+", "", expected)
+                assert numbers(words) == pytest.approx(numbers(expected), abs=0.11)  # JavaScript rounds 0.05 up
+            spoken = browser.ask(f"{here}.querySelector('input').getAttribute('aria-valuetext')")
+            assert float(spoken.replace(",", "")) == pytest.approx(panel["at"][at], rel=0.01)
+        if len(told["panels"]) > 1:
+            choose = f"const one = {here}.querySelector('select'); one.selectedIndex = 1; one.dispatchEvent(new Event('change'))"
+            browser.ask(f"(() => {{ {choose} }})()")
+            names = browser.ask(f"[...{here}.querySelectorAll('li .name')].map(one => one.textContent)")
+            assert names == [line["name"] for line in told["panels"][1]["lines"]]
+        heard = f"{here}.querySelector('[aria-live=polite]').textContent"
+        browser.ask("new Promise(resolve => setTimeout(resolve, 600))")
+        assert told["label"] in browser.ask(heard) and " seed" in browser.ask(heard)
+    assert [error for error in browser.errors() if not KNOWN.search(str(error))] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("chapter", papers.NAMES)
+def test_without_scripts_the_figure_above_a_slider_stands_alone(site: Site, browser: Browser, chapter: str) -> None:
+    browser.open((site.html / f"notebooks/{chapter}.html").as_uri(), scripts=False)
+    assert browser.ask("document.querySelectorAll('.slider ul, .slider input').length") == 0
+    assert browser.ask("[...document.querySelectorAll('.slider')].map(one => one.offsetHeight)[0]") == 0
+    figure = "const figures = [...document.querySelectorAll('figure img')].filter(one => one.offsetParent)"
+    assert browser.ask(f"(() => {{ {figure}; return figures.length && figures.every(one => one.naturalWidth); }})()")
+
+
+@pytest.mark.browser
+def test_a_slider_has_other_colours_on_a_dark_page(site: Site, browser: Browser) -> None:
+    colours = []
+    for dark in (False, True):
+        browser.open((site.html / CHAPTER).as_uri(), dark=dark, size=(390, 844))
+        shown = "getComputedStyle(document.querySelector('.slider .mean')).backgroundColor"
+        words = "getComputedStyle(document.querySelector('.slider .words')).color"
+        colours.append([browser.ask(shown), browser.ask(words)])
+        wide = browser.ask("document.querySelector('.slider').getBoundingClientRect().right")
+        assert wide <= 390
+    assert all(light != dark for light, dark in zip(*colours, strict=True))
 
 
 WIDTHS = (1366, 768, 390)
