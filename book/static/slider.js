@@ -24,7 +24,7 @@ function build(box, number) {
     range.value = panel.start;
     list.replaceChildren();
     for (const line of panel.lines) {
-      const item = add(list, "li", { style: `--colour: ${line.colour}` });
+      const item = add(list, "li", { style: `--light: ${line.colours[0]}; --dark: ${line.colours[1]}` });
       add(item, "span", { class: "name" }, line.name);
       const bar = add(item, "span", { class: "bar", "aria-hidden": "true" });
       add(bar, "i", { class: "mean" });

@@ -14,6 +14,7 @@ from experiments.records import Record
 from lib.metrics import Interval
 from report.figures.curves import over_seeds
 from report.figures.looks import Look, Looks
+from report.figures.theme import DARK
 from report.tables import Panels
 
 
@@ -25,7 +26,7 @@ class Slider:
         label: what moves, with its unit, such as "Budget (images in [0, 1])".
         told: what the percentages say, such as "Images answered right."
         x, y: the curves of a record, `y` in percent.
-        looks: what the lines are called, and their colours.
+        looks: what the lines are called, and their colours, which have others on a dark page.
         start: the point nearest to which the slider stands at first.
     """
 
@@ -61,7 +62,12 @@ def _line(look: Look, values: Sequence[Interval]) -> dict[str, Any]:
     """Of one seed the number alone."""
     numbers = [(one.mean, one.low, one.high) if one.n > 1 else (one.mean,) for one in values]
     rounded = [[round(number, 2) for number in point] for point in numbers]
-    return {"name": look["label"], "colour": look["color"], "seeds": values[0].n, "values": rounded}
+    return {
+        "name": look["label"],
+        "colours": [look["color"], DARK[look["color"]]],
+        "seeds": values[0].n,
+        "values": rounded,
+    }
 
 
 def element(rows: Mapping[str, Any]) -> str:

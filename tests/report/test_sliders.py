@@ -16,6 +16,7 @@ from lib.errors import BadValue
 from lib.metrics import mean_interval
 from report.figures.looks import BLUE, GREEN, Looks, look
 from report.figures.sliders import Slider, element, rows
+from report.figures.theme import DARK
 from report.papers import galinkin_figures, galinkin_tables, harakeh_figures, harakeh_tables, song_figures, song_panels
 from report.tables import Panels
 
@@ -87,7 +88,7 @@ def test_one_seed_has_no_interval_and_an_empty_panel_no_place() -> None:
     (panel,) = found["panels"]
     assert panel["at"] == [0.0, 0.1, 0.3] and panel["start"] == 2  # 0.3 is nearest to 0.24
     first, second = panel["lines"]
-    assert first == {"name": "first", "colour": BLUE, "seeds": 1, "values": [[90.0], [50.0], [10.0]]}
+    assert first == {"name": "first", "colours": [BLUE, DARK[BLUE]], "seeds": 1, "values": [[90.0], [50.0], [10.0]]}
     assert second["values"][0] == [95.0, 31.47, 100.0]  # 95 ± 12.706 * 7.071 / sqrt(2), and no more than all
     assert rows({}, SMALL)["panels"] == []
 
