@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from ..errors import check_count, check_number
 from ..layers import only_input_gradients
 from .checks import check_attack, check_budget, check_classes, check_gradient, keep_within
-from .forms import answer, looks
+from .forms import Look, answer, looks
 from .pieces import in_pieces
 
 ALMOST_ONE = 0.999999  # keeps arctanh finite at the bounds, as in the authors' code
 LARGEST_CONSTANT = 1e10
+BETAS = 0.9, 0.999  # of Adam
 
 
 def carlini_wagner(
@@ -70,33 +71,42 @@ def carlini_wagner(
     def nearest(x: Tensor, y: Tensor) -> Tensor:
         # w = artanh(2 (x - low) / (high - low) - 1): any change of w stays inside the bounds
         w = torch.atanh((2 * (x - low) / (high - low) - 1) * ALMOST_ONE)
+        half = (high - low) / 2
         best, best_l2 = x.clone(), x.new_full((len(x),), torch.inf)
         c, c_low, c_high = x.new_full((len(x),), constant), x.new_zeros(len(x)), x.new_full((len(x),), torch.inf)
         for _ in range(search_steps):
-            change = torch.zeros_like(w).requires_grad_(True)
-            adam = torch.optim.Adam([change], learning_rate)
+            change, mean, square = (torch.zeros_like(w) for _ in range(3))
             succeeded = torch.zeros_like(y, dtype=torch.bool)
-            for _ in range(iterations):
-                adversarial = low + (high - low) * (torch.tanh(w + change) + 1) / 2
-                l2 = (adversarial - x).flatten(1).square().sum(1)  # squared, (n,)
+            for step in range(1, iterations + 1):
+                tanh = torch.tanh(w + change)
+                adversarial = ((tanh + 1) * half + low).requires_grad_(True)
                 shown = looks(victim, adversarial)  # (m, n, k)
                 check_classes(y, shown.shape[2])
                 # f(x') = max(max_{i != y} Z_i - Z_y, -kappa), each draw's own, and the other way round if not targeted
-                f = margin(shown, y, targeted=targeted).add(confidence).clamp_min(0).mean(0)
-                # minimise |x' - x|^2 + c f(x')
-                (change.grad,) = torch.autograd.grad((l2 + c * f).sum(), change)
-                check_gradient(change.grad)
-                with torch.no_grad():
-                    reached = margin(answer(victim, shown)[None], y, targeted=targeted)[0] + confidence < 0
-                    succeeded |= reached
-                    better = reached & (l2 < best_l2)
-                    best = torch.where(better[:, None, None, None], adversarial, best)
-                    best_l2 = torch.where(better, l2, best_l2)
-                adam.step()
+                margins = margin(shown, y, targeted=targeted)
+                f = margins.add(confidence).clamp_min(0).mean(0)
+                # minimise |x' - x|^2 + c f(x'); only the second term is for autograd
+                (slope,) = torch.autograd.grad((c * f).sum(), adversarial)
+                check_gradient(slope)
+                adversarial = adversarial.detach()
+                away = adversarial - x
+                l2 = away.flatten(1).square().sum(1)  # squared, (n,)
+                slope = torch.ops.aten.tanh_backward(away.mul_(2).add_(slope).mul_(half), tanh)
+                if isinstance(victim, Look):
+                    margins = margin(answer(victim, shown)[None], y, targeted=targeted)
+                reached = margins.detach()[0] + confidence < 0
+                succeeded |= reached
+                better = reached & (l2 < best_l2)
+                best[better], best_l2[better] = adversarial[better], l2[better]
+                # Adam to the bit as `torch.optim` has it, without its bookkeeping
+                mean.lerp_(slope, 1 - BETAS[0])
+                square.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
+                scale = square.sqrt().div_((1 - BETAS[1] ** step) ** 0.5).add_(1e-8)
+                change.addcdiv_(mean, scale, value=-learning_rate / (1 - BETAS[0] ** step))
             c_low, c_high = torch.where(succeeded, c_low, c), torch.where(succeeded, c.minimum(c_high), c_high)
             # halve the interval, or look ten times further while there was no success
             c = torch.where(c_high.isinf(), 10 * c, (c_low + c_high) / 2).clamp_max(LARGEST_CONSTANT)
-        return best.detach().clamp(low, high)
+        return best.clamp(low, high)
 
     with only_input_gradients(victim):
         return keep_within(in_pieces(nearest, victim, x, y), x, radius, 2)
@@ -104,7 +114,6 @@ def carlini_wagner(
 
 def margin(logits: Tensor, y: Tensor, *, targeted: bool) -> Tensor:
     """How far each image is from success (m, n), negative beyond it: max_{i != y} Z_i - Z_y if targeted, else minus that."""
-    own = torch.nn.functional.one_hot(y, logits.shape[-1]).bool()  # (n, k), the same for every draw
-    at_y = logits.masked_fill(~own, 0).sum(-1)
-    beside_y = logits.masked_fill(own, -torch.inf).amax(-1)
-    return beside_y - at_y if targeted else at_y - beside_y
+    at_y = y.expand(len(logits), -1)[..., None]
+    own, rival = logits.gather(-1, at_y)[..., 0], logits.scatter(-1, at_y, -torch.inf).amax(-1)
+    return rival - own if targeted else own - rival
