@@ -34,7 +34,7 @@ class LastLayerLaplace(RandomVictim):
     Args:
         network: one whose head is a `torch.nn.Linear`, trained.
         points: what it was trained on.
-        generator, draws, precision: as of any random victim; the curvature is computed in float32.
+        generator, draws, precision: as of any random victim.
         prior: the precision of the Gaussian prior of the head's weights, biases included. None: that of the largest evidence, by
             MacKay's fixed point.
 
@@ -93,14 +93,14 @@ class LastLayerLaplace(RandomVictim):
     def _factors(self, points: Points) -> tuple[Tensor, Tensor]:
         """sum_i phi_i phi_i^T (d, d) and 1/n sum_i L_i (k, k), in float64."""
         split = gather(points)
+        if len(split) == 0:
+            raise BadValue("points: expected what the network was trained on, got none")
         outer, curved = torch.zeros(()).double(), torch.zeros(()).double()
         for batch in torch.split(torch.arange(len(split), device=split.labels.device), AT_ONCE):
             phi = self._features(split.take(batch)[0])
             p = self.network.head(phi[:, :-1]).softmax(1).double()
             outer = outer.to(phi.device) + phi.double().T @ phi.double()
             curved = curved.to(phi.device) + p.sum(0).diag() - p.T @ p
-        if len(split) == 0:
-            raise BadValue("points: expected what the network was trained on, got none")
         return outer, curved / len(split)
 
     def _evident(self) -> float:

@@ -156,7 +156,7 @@ def look(victim: Victim, x: Tensor, y: Tensor) -> Scores:
     """The scores of one batch, by one answer and its draws."""
     samples = victim.sample(x, victim.draws)
     draws = torch.stack([log_odds(one, y) for one in samples])
-    mean = victim.combine(samples).log_softmax(1)
+    mean = victim.combine(samples)
     scores = {name: MEMBERSHIP_SCORES[score](mean, y) for name, score in OF_THE_MEAN.items()}
     return scores | {"draw": draws[0], "spread": -draws.std(0, correction=0)}
 

@@ -1,7 +1,8 @@
 """The two networks of the fourth chapter: small enough to train some hundreds of them.
 
 small_cnn      two 3x3 convolutions of stride 2, `width` and twice as many channels, and two dense layers
-small_resnet   the wide residual network of depth 8 (`lib.models.song`), and two dense layers
+small_resnet   a convolution of stride 2, three units of Song's residual networks, `width` to four times as many channels, and
+               two dense layers
 
 Dropout stands before the dense layers alone, so that all draws of a victim share its convolutions.
 """
@@ -12,7 +13,8 @@ from torch import nn
 
 from lib.layers import Dropout, Flatten
 from lib.models import Parts, Shape
-from lib.models.song import wide_resnet_short
+from lib.models.parts import fan_out
+from lib.models.song import Residual, Standardise
 
 FEATURES = 64  # of the last layer
 
@@ -31,9 +33,16 @@ def small_cnn(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
 
 def small_resnet(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     """For images in colour."""
-    parts = wide_resnet_short(shape, classes, width, 0.0)
-    body = nn.Sequential(*parts.body.children(), *_dense(4 * width, dropout))
-    return Parts(body, lambda: nn.Linear(FEATURES, classes), parts.initialise)
+    wide = 4 * width
+    body = nn.Sequential(
+        Standardise(), nn.Conv2d(shape[0], width, 3, stride=2, padding=1, bias=False),
+        Residual(width, width, stride=1, shared=True),
+        Residual(width, 2 * width, stride=2, shared=False),
+        Residual(2 * width, wide, stride=2, shared=False),
+        nn.BatchNorm2d(wide, eps=1e-3), nn.LeakyReLU(0.1, inplace=True), nn.AdaptiveAvgPool2d(1), Flatten(),
+        *_dense(wide, dropout),
+    )  # fmt: skip
+    return Parts(body, lambda: nn.Linear(FEATURES, classes), fan_out)
 
 
 def _dense(features: int, dropout: float) -> list[nn.Module]:
