@@ -25,7 +25,8 @@ from experiments.selection import select
 from lib.errors import BadValue
 from lib.training import checkpoints
 from report import specifications
-from report.figures import sliders
+from report.figures import curves, sliders
+from report.figures.curves import Curves
 from report.figures.forest import forest
 from report.figures.looks import Looks
 from report.figures.sliders import Slider
@@ -33,7 +34,7 @@ from report.figures.specification import specification
 from report.figures.theme import svg
 from report.forests import Rows, data, lines
 from report.specifications import Question, estimates, printed
-from report.tables import Panels, Table
+from report.tables import Panels, Table, panels_at
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
@@ -137,7 +138,7 @@ class Chapter:
         self.save(f"{self.paper}-{name}.csv", table.csv())
         return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
-    def figure(self, name: str, figure: Figure, data: Table) -> None:
+    def figure(self, name: str, figure: Figure, data: Table | None = None) -> None:
         """Glue `figure`, for the page to caption, or show it in a notebook; save the numbers behind it for download."""
         from IPython.display import SVG, display
         from myst_nb import glue
@@ -146,7 +147,8 @@ class Chapter:
         glue(f"{self.paper}-{name}", picture, display=False)
         if DOWNLOADS not in os.environ:  # somebody looks at the notebook itself, not at the page, which has a caption
             display(picture)  # type: ignore[no-untyped-call]
-        self.save(f"{self.paper}-{name}.csv", data.csv())
+        if data is not None:
+            self.save(f"{self.paper}-{name}.csv", data.csv())
 
     def slider(self, name: str, panels: Panels, slider: Slider) -> None:
         """Glue PAPER-NAME-slider, which stands below the figure `name`."""
@@ -160,6 +162,13 @@ class Chapter:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
         found = lines(self.store, self.paper, rows)
         self.figure(name, forest(found, looks, xlabel="percent", ends=ends), data(rows, found))
+
+    def curves(self, name: str, shown: Curves, slider: Slider | None = None) -> None:
+        """Glue a figure of curves of addresses, and what moves along them, and save the numbers behind it for download."""
+        panels = panels_at(self.store, self.paper, shown.lines)
+        self.figure(name, curves.curves(panels, shown), curves.data(panels, shown))
+        if slider is not None:
+            self.slider(name, panels, slider)
 
     def specification(self, name: str, question: Question) -> None:
         """Glue the specification curve of a question, and save the numbers behind it for download."""

@@ -18,11 +18,8 @@ from report.figures.forest import forest
 from report.forests import lines
 from report.names import PAPER_NAMES, part_of_paper
 from report.numbers import in_columns
-from report.papers import harakeh, harakeh_figures
+from report.papers import chapter
 from report.tables import Table
-
-# Whose records stand for a number: the first of these readings that has any; `reduced` is smaller than the paper's scale.
-READINGS = {"harakeh": ("text", "reduced"), "galinkin": ("text", "coded", "reduced"), "song": ("text", "reduced")}
 
 
 def panels(store: Store) -> dict[str, list[Pair]]:
@@ -32,7 +29,7 @@ def panels(store: Store) -> dict[str, list[Pair]]:
 
 def _pairs(store: Store, paper: str) -> list[Pair]:
     found: dict[str, tuple[str, Verdict]] = {}
-    for name in READINGS[paper]:
+    for name in chapter(paper).READINGS:
         for id_, one in by_number(store, paper, reading(paper, name)).items():
             found.setdefault(id_, (name, one))
     return [_pair(printed, *found[printed.id]) for printed in published.load(paper).values() if printed.id in found]
@@ -52,9 +49,10 @@ def covered(store: Store) -> Figure:
 
 
 def example(store: Store) -> Figure:
-    """Three lines of a chapter's forest plot, for the page on how to read one."""
-    title, group = list(harakeh.ANSWER.items())[1]
-    return forest(lines(store, harakeh.PAPER, {title: group}), harakeh_figures.FORMS, xlabel="percent")
+    """Some lines of a chapter's forest plot, for the page on how to read one."""
+    one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
+    rows, looks = one.EXAMPLE
+    return forest(lines(store, one.PAPER, rows), looks, xlabel="percent")
 
 
 def data(found: Mapping[str, Sequence[Pair]]) -> Table:

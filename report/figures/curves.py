@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,85 +13,91 @@ from matplotlib.figure import Figure
 from experiments.records import Record
 from lib.errors import BadValue
 from lib.metrics import Interval, mean_interval
-from report.figures.looks import REFERENCE, Look, Looks
+from report.figures.looks import GREY, OPEN, REFERENCE, Look, Looks, look
 from report.figures.panels import Lines, held, in_panels
-from report.tables import Panels
+from report.tables import Panels, Table, data_behind, points_of
+
+PAPER = look("paper", GREY, "o", **OPEN, markersize=9, markeredgewidth=1.8)
 
 
-def curves(
-    panels: Panels,
-    *,
-    x: str,
-    y: str,
-    looks: Looks,
-    scale: float = 1.0,
-    highest: float = 100.0,
-    compared: str = "",
-    then: Callable[[Axes, str, Lines], None] = lambda axis, title, lines: None,
-    legend: Sequence[Look] = (),
-    **settings: Any,
-) -> Figure:
-    """One panel a title, one line a key.
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """What a figure of curves shows, as data.
 
-    Args:
-        panels: title of a panel, then the key of a line, then the records of its seeds.
+    Attributes:
+        lines: title of a panel, then the key of a line, then the address of its records.
         x, y: the curves of a record across and up; "{0}" and "{1}" in a name are the parts of the line's key.
         looks: of the lines, by key.
         scale: of `x`, such as 100 where it holds shares and percentages are shown.
         highest: what `y` cannot exceed; a band stays between 0 and it.
         compared: what the curves are compared with, drawn from corner to corner.
-        then: draws what else a panel shows, or changes its axes; `legend` has the entries for that.
-        settings: what `in_panels` takes, labels with their units among them.
+        printed: title of a panel, then the key of a line, then a point of the paper's.
+        xlabel, ylabel: with their units.
+        settings: what else `in_panels` takes.
+    """
+
+    lines: Mapping[str, Mapping[Any, str]]
+    x: str
+    y: str
+    looks: Looks
+    xlabel: str
+    ylabel: str
+    scale: float = 1.0
+    highest: float = 100.0
+    compared: str = ""
+    printed: Mapping[str, Mapping[Any, tuple[float, float]]] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def names(self, key: Any) -> tuple[str, str]:
+        """The curves of a line."""
+        parts = key if isinstance(key, tuple) else (key,)
+        return self.x.format(*parts), self.y.format(*parts)
+
+
+def curves(panels: Panels, one: Curves) -> Figure:
+    """One panel a title, one line a key.
+
+    Args:
+        panels: title of a panel, then the key of a line, then the records of its seeds.
 
     Raises:
         BadValue: a key without a look; records of one line over different points.
     """
 
     def draw(axis: Axes, title: str, lines: Lines) -> bool:
-        if compared:
-            axis.plot([0, highest], [0, highest], **REFERENCE)
-        drawn = False
-        for key, records in lines.items():
-            parts, look = key if isinstance(key, tuple) else (key,), looks[key]
-            names = x.format(*parts), y.format(*parts)
-            drawn |= draw_curve(axis, records, *names, look, scale=scale, highest=highest)
-        then(axis, title, lines)
-        return drawn
+        if one.compared:
+            axis.plot([0, one.highest], [0, one.highest], **REFERENCE)
+        drawn = [_draw(axis, records, *one.names(key), one.looks[key], one) for key, records in lines.items()]
+        for key, point in one.printed.get(title, {}).items():
+            mark = {name: one.looks[key][name] for name in ("color", "marker")}
+            axis.plot(*[[end] for end in point], **{**PAPER, **mark, "label": "_paper"})
+        if one.settings.get("xscale") == "symlog":
+            _begin_at_zero(axis)
+        return any(drawn)
 
-    entries = [*(looks[key] for key in held(panels, looks)), *legend]
-    if compared:
-        entries.append({"label": compared, **REFERENCE})
-    return in_panels(panels, draw, legend=entries, **settings)
-
-
-# Members that are found against others that are taken for members, as the threshold of an inference moves.
-membership_rates = partial(
-    curves,
-    highest=1,
-    compared="chance",
-    across=5,
-    xlabel="false-positive rate (of others)",
-    ylabel="true-positive rate (of members)",
-)
+    entries = [one.looks[key] for key in held(panels, one.looks)]
+    entries += [PAPER] if one.printed else []
+    entries += [{"label": one.compared, **REFERENCE}] if one.compared else []
+    return in_panels(panels, draw, legend=entries, xlabel=one.xlabel, ylabel=one.ylabel, **one.settings)
 
 
-def draw_curve(
-    axis: Axes,
-    records: Sequence[Record],
-    x: str,
-    y: str,
-    look: Look,
-    *,
-    scale: float = 1.0,
-    highest: float = 100.0,
-    band: bool = True,
-) -> bool:
-    """One line of the figure above, with a band where there are at least two seeds; whether there is a point to show."""
-    points, found = over_seeds(records, x, y, scale=scale, highest=highest)
+def data(panels: Panels, one: Curves) -> Table:
+    """The numbers behind the figure, one line a point and seed."""
+
+    def points(record: Record, key: Any) -> list[Sequence[str]]:
+        x, y = one.names(key)
+        return [line[1:] for line in points_of(record, x, [y])]
+
+    return data_behind(panels, f"panel,line,seed,{one.x},value", points, words=lambda key: [one.looks[key]["label"]])
+
+
+def _draw(axis: Axes, records: Sequence[Record], x: str, y: str, look: Look, one: Curves) -> bool:
+    """One line, with a band where there are at least two seeds; whether there is a point to show."""
+    points, found = over_seeds(records, x, y, scale=one.scale, highest=one.highest)
     if not points:
         return False
     axis.plot(points, [interval.mean for interval in found], **look)
-    if band and found[0].n > 1:
+    if found[0].n > 1:
         ends = [interval.low for interval in found], [interval.high for interval in found]
         axis.fill_between(points, *ends, color=look["color"], alpha=0.18, lw=0)
     return True
@@ -117,7 +123,7 @@ def over_seeds(
     return points, [mean_interval(column).within(0, highest) for column in values]
 
 
-def begin_at_zero(axis: Axes) -> None:
+def _begin_at_zero(axis: Axes) -> None:
     """Make the horizontal axis linear up to the first point above 0, and logarithmic from there."""
     points = [x for line in axis.lines for x in np.asarray(line.get_xdata(), float) if x > 0]
     if points:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.metrics import Interval
-from report.figures.looks import INK, Look, Looks, style
+from report.figures.looks import INK, REFERENCE, Look, Looks, style
 
 SMALL, LARGE = 4.0, 11.0  # points of the marks at the ends of the scale of sizes
 USUAL = 7.0
@@ -38,6 +38,7 @@ def scatter(
     panels: Mapping[str, Sequence[Point]],
     looks: Looks,
     *,
+    compared: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     then: Callable[[Axes], None] = lambda axis: None,
     legend: Sequence[Look] = (),
     **settings: Any,
@@ -47,6 +48,7 @@ def scatter(
     Args:
         panels: title of a panel, then its marks; a panel without any says "not run yet".
         looks: of the marks, by key.
+        compared: title of a panel, then where the dotted line goes that its marks are compared with, across and up.
         then: draws what the marks are compared with; `legend` has the entries for that.
         settings: of every panel, as `Axes.set` takes them.
     """
@@ -56,6 +58,7 @@ def scatter(
         for axis, (title, points) in zip(axes.flat, panels.items(), strict=True):
             axis.set(title=title, **settings)
             then(axis)
+            axis.plot(*(compared or {}).get(title, ((), ())), **REFERENCE)
             for point in points:
                 _draw(axis, point, looks[point.key])
             if not points:

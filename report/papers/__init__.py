@@ -1,1 +1,11 @@
 """The chapters, paper by paper: what each shows of its records."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def chapter(paper: str) -> Any:
+    """The module that says what the chapter of a paper shows."""
+    return importlib.import_module(f"report.papers.{paper}")

@@ -1,4 +1,4 @@
-"""What the Galinkin chapter sets beside each other: the rows of its forest plots, as addresses."""
+"""What the Galinkin chapter shows, as addresses: the rows of its forest plots, the lines of its curves, and how they look."""
 
 from __future__ import annotations
 
@@ -7,15 +7,32 @@ from itertools import product
 
 from experiments.address import reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
+from report.figures.looks import BLUE, GREEN, OPEN, VERMILLION, Looks, look
 from report.forests import Row, Rows
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, VICTIM_NAMES
 from report.specifications import Question, Way
 
 PAPER = "galinkin"
+READINGS = ("text", "coded", "reduced")  # whose records stand for a number on the first page: the first that has any
 DATASETS = ("mnist", "cifar10")
 # One change each from membership inference as written; those of Bayesian victims alone: with dropout as rare as in the membership
 # code these can be overfitted too.
 HYPOTHESES_TRIED = ("text", "same", "raw", "inverted", "overfitted", "overfitted_rare", "overfitted_rare_spread")
+
+
+# What stands beside a printed number; open marks are of `reduced`.
+_READ = {
+    "text": look("ours: as written", BLUE, "o"),
+    "coded": look("ours: as coded", VERMILLION, "s"),
+    "limit": look("ours: within a limit", GREEN, "^"),
+}
+READ = Looks(
+    "reading",
+    _READ
+    | {f"{name}_reduced": one | OPEN | {"label": f"{one['label']}, reduced"} for name, one in _READ.items()}
+    | {"rare": look("ours: dropout 0.05", GREEN, "^")},
+)
+KINDS = Looks("victim", {"plain": look("plain", BLUE, "o"), "bayesian": look("Bayesian", VERMILLION, "s")})
 
 
 def _victim(network: str, victim: str) -> str:
@@ -43,7 +60,7 @@ def _membership(dataset: str) -> list[Row]:
 
 MEMBERSHIP: Rows = {
     **{f"{DATASET_NAMES[dataset]}: membership accuracy (%)": _membership(dataset) for dataset in DATASETS},
-    "Means over networks (Table 2)": [
+    "Means over networks (his Table 2)": [
         _beside(
             f"{dataset}/{victim}/membership", "text", "coded", label=f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
         )
@@ -74,7 +91,7 @@ EVASION: Rows = {
         f"{DATASET_NAMES[dataset]}, {ATTACK_NAMES[attack]}: success (%)": _evasion(dataset, attack)
         for dataset, attack in product(DATASETS, ATTACKS)
     },
-    "Means over victims (Table 3)": [
+    "Means over victims (his Table 3)": [
         _beside(
             f"{dataset}/{attack}",
             "text_reduced=reduced",

@@ -1,4 +1,4 @@
-"""What the Galinkin chapter shows of membership: what leaks, what could explain his accuracies, and how they arise."""
+"""Membership in the Galinkin chapter: what follows from his own way to count, and what leaks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from statistics import NormalDist
 from experiments import published
 from experiments.address import reading
 from experiments.judging import by_number
-from experiments.papers.galinkin.readings import NETWORKS, VICTIMS
+from experiments.papers.galinkin.readings import NETWORKS
 from experiments.records import Store
 from lib import data
+from lib.metrics import Interval
+from report.figures.curves import Curves
+from report.figures.looks import BLUE, INK, OPEN, VERMILLION, Looks, look
+from report.figures.scatter import Point
 from report.names import DATASET_NAMES, NETWORK_NAMES
-from report.numbers import NOT_RUN, percent
+from report.numbers import percent
 from report.papers.galinkin import DATASETS, PAPER
-from report.tables import Panels, Table, panels_at, records_at, row, table
+from report.tables import Table, records_at, row, table
 
 # The share of members among all training and test images.
 MEMBERS = {name: data.SIZES[name][0] / sum(data.SIZES[name]) for name in DATASETS}
@@ -24,96 +28,66 @@ OVERFITTED = (
     "cifar10/lenet5/plain/membership"  # whose area is the one that the paper prints (section 4), in whole percent
 )
 PRINTED_AREA = 64.0
-# What of a Bayesian victim's answers the attack network sees.
-POSTERIORS = {
-    "dropout off": "off",
-    "one draw": "one_draw",
-    "mean of T draws": "text",
-    "mean, and spread over the draws": "spread",
+PRINTED = {
+    name: row.value
+    for name, row in published.load(PAPER).items()
+    if name.endswith("/membership") and name.count("/") == 3
 }
+# Which procedure judges tells the mark; the victim the colour and, for a reader without colours, whether the mark is filled.
+COUNTED = Looks(
+    "victim",
+    {
+        "text/plain": look("as written, plain", BLUE, "o"),
+        "text/bayesian": look("as written, Bayesian", VERMILLION, "o", **OPEN),
+        "coded/plain": look("as coded, plain", BLUE, "s"),
+        "coded/bayesian": look("as coded, Bayesian", VERMILLION, "s", **OPEN),
+        "printed": look("the paper, if nothing is told", INK, "x", markeredgewidth=1.6),
+    },
+)
+# What of a Bayesian victim's answers the attack network sees: readings.
+POSTERIORS = {
+    "off": "dropout off",
+    "one_draw": "one draw",
+    "text": "mean of T draws",
+    "spread": "mean, and spread over the draws",
+}
+# --- the count ------------------------------------------------------------------------------------------------------------
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
+def counted(store: Store) -> dict[str, list[Point]]:
+    """The code's accuracy against how often "member" is said, a mark a record, in percent; his where nothing is told.
 
-
-def posterior_table(store: Store) -> Table:
-    """Membership of Bayesian victims by what the attack network sees of their answers."""
-    rows = [
-        row(
-            f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES[network]}",
-            words,
-            at=f"{name}:{dataset}/{network}/bayesian/membership",
-        )
-        for dataset, network, (words, name) in product(DATASETS, NETWORKS, POSTERIORS.items())
-    ]
-    columns = {
-        "Accuracy": "{at}",
-        "AUC": "{at}?auc",
-        "Advantage": "{at}?advantage",
-        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
-        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
-    }
-    return table(store, PAPER, "Victim,The attack sees", rows, columns)
-
-
-# --- figures --------------------------------------------------------------------------------------------------------------
-
-
-def roc_panels(store: Store) -> Panels:
-    """The ROC of membership inference as written, four victims a data set as in his Figures 2 and 3."""
-    addresses = {
-        DATASET_NAMES[dataset]: {
-            (network, victim == "bayesian"): f"text:{dataset}/{network}/{victim}/membership"
-            for network, victim in product(NETWORKS, VICTIMS)
-        }
-        for dataset in DATASETS
-    }
-    return panels_at(store, PAPER, addresses, empty=True)
-
-
-def counted_panels(store: Store) -> Panels:
-    """The records of both networks, by procedure and whether the victim is Bayesian, one panel a data set."""
-    addresses = {
-        DATASET_NAMES[dataset]: {
-            (name, victim == "bayesian"): f"{at}:{dataset}/{victim}/membership"
-            for victim, (name, at) in product(VICTIMS, {"written": "text", "coded": "coded"}.items())
-        }
-        for dataset in DATASETS
-    }
-    return panels_at(store, PAPER, addresses, empty=True)
-
-
-def members_by_panel() -> dict[str, float]:
-    """The share of members among all judged images, by title of a panel."""
-    return {DATASET_NAMES[name]: share for name, share in MEMBERS.items()}
-
-
-def printed_by_panel() -> dict[str, list[tuple[float, float]]]:
-    """His accuracies, each after the rate of "member" that gives it without telling anything apart, by title of a panel."""
-    return {
-        DATASET_NAMES[dataset]: [
-            (equal_rates(dataset, row.value), row.value)
-            for name, row in accuracies().items()
-            if name.startswith(f"{dataset}/")
+    An attack that cannot tell members from others lies on `nothing_told`; a record stands above it by 2 w (1 - w) (TPR - FPR).
+    """
+    found = {}
+    for dataset, w in MEMBERS.items():
+        pairs = [
+            (key, one.measurements["tpr"], one.measurements["fpr"])
+            for key in COUNTED
+            if key != "printed"
+            for one in records_at(store, PAPER, "{0}:{dataset}/{1}/membership".format(*key.split("/"), dataset=dataset))
         ]
-        for dataset in DATASETS
-    }
+        points = [(key, w * tpr + (1 - w) * fpr, w * tpr + (1 - w) * (100 - fpr)) for key, tpr, fpr in pairs]
+        printed = [value for name, value in PRINTED.items() if name.startswith(dataset)]
+        points += [("printed", equal_rates(dataset, value), value) for value in printed]
+        found[DATASET_NAMES[dataset]] = [Point(key, Interval(x, x, x, 1), Interval(y, y, y, 1)) for key, x, y in points]
+    return found
 
 
-def _watched_loss(store: Store, dataset: str) -> str:
-    """What early stopping watched of a ResNet-18 with dropout off."""
-    kept = records_at(store, PAPER, f"off:{dataset}/resnet18/bayesian/membership")
-    losses = next((record.curves["watched_loss"] for record in kept if "watched_loss" in record.curves), [])
-    return ", ".join(f"{loss:.1f}" for loss in losses) or NOT_RUN
+def nothing_told() -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
+    """Where an attack lies that cannot tell members from others, by title of a panel: from never to always saying "member"."""
+    # a = w r + (1 - w) (1 - r)
+    return {DATASET_NAMES[name]: ((0, 100), (100 * (1 - w), 100 * w)) for name, w in MEMBERS.items()}
 
 
-# --- what follows from his numbers ----------------------------------------------------------------------------------------
-
-
-def accuracies() -> dict[str, published.Published]:
-    """His accuracies of membership inference, one a victim, by their published ids."""
-    printed = published.load(PAPER)
-    return {name: row for name, row in printed.items() if name.endswith("/membership") and name.count("/") == 3}
+def counted_data(found: Mapping[str, list[Point]]) -> Table:
+    """The numbers behind the figure of the count, one line a mark."""
+    rows = [
+        [title, COUNTED[one.key]["label"], f"{one.x.mean:.6g}", f"{one.y.mean:.6g}"]
+        for title, points in found.items()
+        for one in points
+    ]
+    return Table(["panel", "victim", "says_member", "accuracy_as_coded"], rows)
 
 
 def equal_rates(dataset: str, accuracy: float) -> float:
@@ -140,12 +114,8 @@ def honest_area(accuracy: float) -> float:
     return 100 * normal.cdf(2**0.5 * normal.inv_cdf(accuracy / 100))
 
 
-def _equal_rates(_: Store, name: str) -> str:
-    return percent(equal_rates(name.split("/")[0], accuracies()[name].value))
-
-
 def _implied(_: Store, rounded: float) -> str:
-    return f"{implied_signal('cifar10', accuracies()[OVERFITTED].value, PRINTED_AREA + rounded):.1f}"
+    return f"{implied_signal('cifar10', PRINTED[OVERFITTED], PRINTED_AREA + rounded):.1f}"
 
 
 def _as_coded(store: Store) -> list[bool]:
@@ -157,9 +127,56 @@ def _as_coded(store: Store) -> list[bool]:
 DERIVED: Mapping[str, Callable[[Store], str]] = {
     "coded_recorded": lambda store: str(len(_as_coded(store))),
     "coded_within": lambda store: str(sum(_as_coded(store))),
-    "honest_area": lambda _: percent(honest_area(accuracies()[OVERFITTED].value)),
+    "honest_area": lambda _: percent(honest_area(PRINTED[OVERFITTED])),
     "implied_signal_low": partial(_implied, rounded=0.5),
     "implied_signal_high": partial(_implied, rounded=-0.5),
-    "watched_loss/mnist": partial(_watched_loss, dataset="mnist"),
-    **{f"equal_rates/{name.removesuffix('/membership')}": partial(_equal_rates, name=name) for name in accuracies()},
+    "equal_rates": lambda _: percent(equal_rates("mnist", PRINTED["mnist/lenet5/plain/membership"])),
 }
+
+
+# --- what leaks -----------------------------------------------------------------------------------------------------------
+
+# Marks of different networks do not hide each other.
+ROC_LOOKS = Looks(
+    "network",
+    {
+        "lenet5/plain": look("LeNet-5", BLUE, "o", "-", markerfacecolor=BLUE, markevery=(0.0, 0.12)),
+        "lenet5/bayesian": look("LeNet-5 with dropout", VERMILLION, "o", "-", **OPEN, markevery=(0.03, 0.12)),
+        "resnet18/plain": look("ResNet-18", BLUE, "s", "--", markerfacecolor=BLUE, markevery=(0.06, 0.12)),
+        "resnet18/bayesian": look("ResNet-18 with dropout", VERMILLION, "s", "--", **OPEN, markevery=(0.09, 0.12)),
+    },
+)
+# As in his Figures 2 and 3: members that are found against others that are taken for members, as the threshold moves.
+ROC = Curves(
+    lines={
+        DATASET_NAMES[dataset]: {key: f"text:{dataset}/{key}/membership" for key in ROC_LOOKS} for dataset in DATASETS
+    },
+    x="fpr",
+    y="tpr",
+    looks=ROC_LOOKS,
+    highest=1,
+    compared="chance",
+    xlabel="false-positive rate (of others)",
+    ylabel="true-positive rate (of members)",
+    settings={"across": 5},
+)
+
+
+def posterior_table(store: Store) -> Table:
+    """Membership of Bayesian victims by what the attack network sees of their answers."""
+    rows = [
+        row(
+            f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES[network]}",
+            words,
+            at=f"{name}:{dataset}/{network}/bayesian/membership",
+        )
+        for dataset, network, (name, words) in product(DATASETS, NETWORKS, POSTERIORS.items())
+    ]
+    columns = {
+        "Accuracy": "{at}",
+        "AUC": "{at}?auc",
+        "Advantage": "{at}?advantage",
+        "TPR at 1 % FPR": "{at}?tpr_at_1pct",
+        "TPR at 0.1 % FPR": "{at}?tpr_at_01pct",
+    }
+    return table(store, PAPER, "Victim,The attack sees", rows, columns)

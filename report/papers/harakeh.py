@@ -1,16 +1,29 @@
-"""What the Harakeh chapter sets beside each other: the rows of its forest plots, as addresses."""
+"""What the Harakeh chapter shows, as addresses: the rows of its forest plots, the lines of its curves, and how they look."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import product
 
+from experiments import published
+from experiments.address import reading
 from experiments.papers import harakeh
+from experiments.papers.harakeh.readings import TEXT
 from lib.uncertainty import ESTIMATORS
+from report.figures import looks
+from report.figures.curves import Curves
+from report.figures.looks import BLUE, GREEN, GREY, VERMILLION, Looks, look
+from report.figures.panels import TO_100
+from report.figures.sliders import Slider
 from report.forests import Row, Rows
+from report.names import DATASET_NAMES
 from report.specifications import Question, Way
 
 PAPER = "harakeh"
+PRINTED = published.load(PAPER)
 WORDS = {"none": "plain", "epistemic": "epistemic (dropout)", "aleatoric": "aleatoric"}
+READINGS = ("text", "reduced")  # whose records stand for a number on the first page: the first that has any
 # The victims that faced every attack, and how their addresses begin.
 VICTIMS = {
     "MNIST, text's network": "text:mnist",
@@ -19,6 +32,21 @@ VICTIMS = {
     "CIFAR-10, tutorial's, reduced": "reduced:cifar10",
 }
 LEFT, FOOLED = "accuracy left (%)", "fooling rate (%)"
+# The forms of an attack on a random network; the names are those of readings.
+FORMS = Looks(
+    "form",
+    {
+        "text": look("ours: mean of ten draws", BLUE, "o"),
+        "one_draw": look("ours: one draw", VERMILLION, "s"),
+        "expectation": look("ours: expectation", GREEN, "^"),
+    },
+)
+FORMS_AND_PLAIN = Looks("form", {"plain": look("plain network", GREY, "x"), **FORMS})
+NETWORKS = Looks(
+    "network",
+    {"text": look("ours: text's network", BLUE, "o"), "tutorial": look("ours: tutorial's network", VERMILLION, "s")},
+)
+
 ATTACKED = {
     f"MNIST, FGSM: {LEFT}": ("mnist/fgsm/{0}/adversarial_accuracy", ("text", "one_draw", "expectation")),
     f"MNIST, CW: {FOOLED}": ("mnist/cw/{0}/fooling_rate", ("text", "one_draw", "expectation")),
@@ -52,6 +80,7 @@ def _attacked(pattern: str, readings: Sequence[str]) -> list[Row]:
 
 
 ANSWER: Rows = {title: _attacked(*cells) for title, cells in ATTACKED.items()}
+EXAMPLE = {title: group for title, group in ANSWER.items() if "CW" in title}, FORMS  # of how to read a figure
 
 MEASURED = {  # title of a group: attack, and what is measured under it
     f"PGD, one step: {LEFT}": ("pgd", "adversarial_accuracy", "steps=1"),
@@ -63,11 +92,10 @@ MEASURED = {  # title of a group: attack, and what is measured under it
 
 def _by_form(victim: str, attack: str, quantity: str, steps: str) -> Row:
     at = f"{VICTIMS[victim]}/{attack}/{{}}/{quantity}"
-    forms = {
-        {"mean": "text"}.get(form, form): f"{at.format('epistemic')}?{'&'.join(filter(None, (steps, f'form={form}')))}"
-        for form in harakeh.FORMS
-    }
-    return Row(victim, {"plain": at.format("none") + (f"?{steps}" if steps else ""), **forms})
+    found = {"plain": at.format("none") + (f"?{steps}" if steps else "")}
+    for form in harakeh.FORMS:
+        found[{"mean": "text"}.get(form, form)] = f"{at.format('epistemic')}?{steps and f'{steps}&'}form={form}"
+    return Row(victim, found)
 
 
 FORMS_BY_NETWORK: Rows = {
@@ -89,8 +117,6 @@ CIFAR10: Rows = {
         ("Accuracy left by FGSM (%)", "adversarial_accuracy", ("fgsm-drop", "fgsm-epistemic-gain", "fgsm-aleatoric-no-gain")),
     )
 }  # fmt: skip
-
-
 CLEAN: Rows = {
     "MNIST: clean accuracy of each row (%)": [
         Row(
@@ -124,9 +150,53 @@ def victims_by_attack() -> dict[str, list[Row]]:
 
 
 def _by_estimator(victim: str, attack: str, quantity: str) -> Row:
-    estimators = estimators_of(victim)
-    return Row(victim, {one: f"{VICTIMS[victim]}/{attack}/{one}/{quantity}" for one in estimators})
+    return Row(victim, {one: f"{VICTIMS[victim]}/{attack}/{one}/{quantity}" for one in estimators_of(victim)})
 
+
+# Data set and reading of each panel of accuracies, by its title.
+PANELS = {
+    f"{DATASET_NAMES[dataset]}, {reading(PAPER, name).title}": (dataset, name)
+    for dataset, name in product(TEXT, ("text", "tutorial"))
+}
+CURVE = Curves(
+    lines={
+        title: {estimator: f"{name}:{dataset}/fgsm/{estimator}" for estimator in ESTIMATORS}
+        for title, (dataset, name) in PANELS.items()
+    },
+    x="epsilon",
+    y="accuracy",
+    looks=looks.ESTIMATORS,
+    # At the tutorial's budget: he does not state his.
+    printed={
+        title: {one: (0.3, PRINTED[f"{dataset}/fgsm/{one}/adversarial_accuracy"].value) for one in ESTIMATORS}
+        for title, (dataset, _) in PANELS.items()
+    },
+    xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])",
+    ylabel="accuracy (%)",
+    settings={"ylim": TO_100},
+)
+BUDGET = Slider(
+    label="Budget ε of FGSM (ℓ∞, images in [0, 1])",
+    told="Test images still answered right, where the attack follows the mean of ten draws.",
+    x=CURVE.x,
+    y=CURVE.y,
+    looks=CURVE.looks,
+    start=0.15,
+)
+# The loss that PGD reaches against its number of steps: an attack that is strong enough rises, and levels off.
+LOSS = Curves(
+    lines={
+        victim: {estimator: f"{at}/pgd/{estimator}" for estimator in estimators_of(victim)}
+        for victim, at in VICTIMS.items()
+    },
+    x="steps",
+    y="loss",
+    looks=looks.ESTIMATORS,
+    highest=math.inf,
+    xlabel="steps of the attack (logarithmic)",
+    ylabel="loss of the true label (nats)",
+    settings={"xscale": "log"},
+)
 
 # What dropout does to the fooling rate, in every way in which it was asked.
 QUESTION = Question(

@@ -1,147 +1,73 @@
-"""The curves and small tables of the Harakeh chapter: records by panel and line, and the data behind them."""
+"""What scores of uncertainty tell in the Harakeh chapter, what open settings do, and whether the attacks were adequate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from itertools import product
-from typing import Any
+from math import inf
+from typing import NamedTuple
 
-from torch import Tensor
-
-from experiments import published
-from experiments.address import reading
 from experiments.papers import harakeh
-from experiments.papers.harakeh.readings import TEXT
 from experiments.papers.harakeh.victims import OF_ESTIMATOR
 from experiments.records import Record, Store
 from lib.uncertainty import ESTIMATORS
+from lib.uncertainty.scores import UNCERTAINTY_SCORES
+from report.figures import looks
+from report.figures.curves import Curves
+from report.figures.looks import OPEN, Looks
+from report.figures.panels import TO_100
 from report.names import DATASET_NAMES, SCORE_NAMES
 from report.numbers import NOT_RUN, over_seeds
 from report.papers.harakeh import PAPER, VICTIMS, WORDS, estimators_of
-from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at, row, table
+from report.tables import Table, row, table
+from report.text import literal
 
-# --- curves ---------------------------------------------------------------------------------------------------------------
-
-
-def _networks() -> dict[str, tuple[str, str]]:
-    """Data set and reading of each panel of accuracies, by its title."""
-    return {
-        f"{DATASET_NAMES[dataset]}, {reading(PAPER, name).title}": (dataset, name)
-        for dataset, name in product(TEXT, ("text", "tutorial"))
-    }
-
-
-def panels(store: Store) -> Panels:
-    """The FGSM records of each network that has any: by title, then estimator, then seeds."""
-    addresses = {
-        title: {estimator: f"{name}:{dataset}/fgsm/{estimator}" for estimator in ESTIMATORS}
-        for title, (dataset, name) in _networks().items()
-    }
-    return panels_at(store, PAPER, addresses)
-
-
-def published_points() -> dict[str, dict[str, float]]:
-    """The paper's accuracies under FGSM at 0.3 for each panel's data set, by estimator."""
-    printed = published.load(PAPER)
-    return {
-        title: {e: printed[f"{dataset}/fgsm/{e}/adversarial_accuracy"].value for e in ESTIMATORS}
-        for title, (dataset, _) in _networks().items()
-    }
-
-
-def curves_table(found: Panels) -> Table:
-    """The numbers behind the figure of the curves, one line an epsilon and seed."""
-    return data_behind(found, "panel,uncertainty,seed,epsilon,accuracy_percent", _points("epsilon", "accuracy"))
-
-
-def loss_panels(store: Store) -> Panels:
-    """The records of PGD that carry the loss against its steps, by victim that has any, then by estimator."""
-    addresses = {
-        victim: {estimator: f"{address}/pgd/{estimator}" for estimator in estimators_of(victim)}
-        for victim, address in VICTIMS.items()
-    }
-    return panels_at(store, PAPER, addresses)
-
-
-def curves_data(found: Panels, x: str, y: str) -> Table:
-    """The numbers behind a figure of curves, one line a point; `y` names a curve, "{score}" in it the score of its line."""
-    head = f"panel,uncertainty,score,seed,{x},{y.format(score='').rstrip('_')}"
-    return data_behind(found, head, _points(x, y), words=lambda key: (key, "") if isinstance(key, str) else key)
-
-
-def _points(x: str, y: str) -> Callable[..., list[Sequence[str]]]:
-    """What gives the points of the curve `y` over `x`, the name of the curve left out."""
-
-    def points(record: Record, key: Any) -> list[Sequence[str]]:
-        score = "" if isinstance(key, str) else key[1]
-        return [line[1:] for line in points_of(record, x, [y.format(score=score)], places=".4f")]
-
-    return points
-
-
-# --- rejection ------------------------------------------------------------------------------------------------------------
-
+# Entropy has filled marks and any other score open ones.
+JUDGED = Looks(
+    "estimator and score",
+    {
+        (name, score): one | {"label": f"{one['label'].split(' (')[0]}: {said}"} | ({} if score == "entropy" else OPEN)
+        for (name, one), (score, said) in product(looks.ESTIMATORS.items(), SCORE_NAMES.items())
+    },
+    every=product(looks.ESTIMATORS, UNCERTAINTY_SCORES),
+)
+# Attacks by how well the scores of one victim tell them from clean images: PGD, and that of an attacker who knows the score.
+SCORED = "MNIST, fully connected"
+JUDGED_AT = f"{VICTIMS[SCORED]}/{{attack}}/{{{{estimator}}}}/auroc_{{{{score}}}}"
 DETECTED = {
-    "PGD, one step": "{victim}/pgd/{estimator}/auroc_{score}?steps=1",
-    "PGD": "{victim}/pgd/{estimator}/auroc_{score}",
-    "CW": "{victim}/cw/{estimator}/auroc_{score}",
-    "JSMA": "{victim}/jsma/{estimator}/auroc_{score}",
-    "PGD that knows the score": "{victim}/aware/{estimator}/auroc_{score}",
+    "PGD, one step": JUDGED_AT.format(attack="pgd") + "?steps=1",
+    **{name: JUDGED_AT.format(attack=name.lower()) for name in ("PGD", "CW", "JSMA")},
+    "PGD that knows the score": JUDGED_AT.format(attack="aware"),
 }
+# Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected.
+REJECTION = Curves(
+    lines={
+        title: {
+            (estimator, score): at.format(estimator=estimator, score=score)
+            for estimator in estimators_of(SCORED)
+            for score in OF_ESTIMATOR[estimator]
+        }
+        for title, at in DETECTED.items()
+        if "PGD" in title
+    },
+    x="rejected",
+    y="kept_{1}",
+    scale=100,
+    looks=JUDGED,
+    xlabel="images rejected (%)",
+    ylabel="accuracy on the rest (%)",
+    settings={"across": 3, "xlim": TO_100, "ylim": TO_100},
+)
 
 
 def detection_table(store: Store) -> Table:
-    """AUROC in percent of each score for each attack, of the first victim that was judged; 50 is chance."""
-    victim = first_judged(store)
+    """AUROC in percent of each score for each attack; 50 is chance."""
     rows = [
-        row(
-            WORDS.get(estimator, estimator),
-            SCORE_NAMES[score],
-            victim=VICTIMS[victim],
-            estimator=estimator,
-            score=score,
-        )
+        row(WORDS[estimator], SCORE_NAMES[score], estimator=estimator, score=score)
         for estimator in ESTIMATORS
         for score in OF_ESTIMATOR[estimator]
     ]
     return table(store, PAPER, "Network,Score", rows, DETECTED)
-
-
-def rejection_panels(store: Store) -> Panels:
-    """The records by attack within a budget, then by estimator and score."""
-    victim = first_judged(store)
-    addresses = {
-        title: {
-            (estimator, score): pattern.format(victim=VICTIMS[victim], estimator=estimator, score=score)
-            for estimator in estimators_of(victim)
-            for score in OF_ESTIMATOR[estimator]
-        }
-        for title, pattern in DETECTED.items()
-        if "PGD" in title
-    }
-    return panels_at(store, PAPER, addresses, empty=True)
-
-
-def first_judged(store: Store) -> str:
-    """The first of `VICTIMS` whose detection has been measured; the first of all where none has."""
-    return next((victim for victim in VICTIMS if _judged(store, victim)), next(iter(VICTIMS)))
-
-
-def _judged(store: Store, victim: str) -> list[Record]:
-    return records_at(store, PAPER, f"{VICTIMS[victim]}/pgd/epistemic/auroc_entropy")
-
-
-def _judged_victim(store: Store) -> str:
-    """Whose detection is shown, and over how many seeds."""
-    victim = first_judged(store)
-    seeds = len(_judged(store, victim))
-    return f"{victim}, ×{seeds}" if seeds else NOT_RUN
-
-
-DERIVED: Mapping[str, Callable[[Store], str]] = {"judged_victim": _judged_victim}
-
-
-# --- what else ------------------------------------------------------------------------------------------------------------
 
 
 def deviations_table(store: Store) -> Table:
@@ -149,22 +75,105 @@ def deviations_table(store: Store) -> Table:
     pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for one in harakeh.deviations("reduced"):
         done = pairs.setdefault((one.title, one.measurement.replace("_", " ")), [])
-        both = [
-            record.measurements[one.measurement] for cell in (one.usual, one.changed) if (record := store.get(cell))
-        ]
-        done += [(both[0], both[1])] if len(both) == 2 else []
-    rows = []
-    for words, done in pairs.items():
-        columns = [a for a, _ in done], [b for _, b in done], [b - a for a, b in done]
-        rows.append([*words, *map(over_seeds, columns)])
+        usual, changed = (store.get(cell) for cell in (one.usual, one.changed))
+        if usual and changed:
+            done.append((usual.measurements[one.measurement], changed.measurements[one.measurement]))
+    rows = [
+        [*words, *map(over_seeds, ([a for a, _ in done], [b for _, b in done], [b - a for a, b in done]))]
+        for words, done in pairs.items()
+    ]
     return Table(["Setting", "Measured (%)", "As in the rows", "Changed", "Effect"], rows)
 
 
-def pixels_table(images: Mapping[str, Tensor]) -> Table:
-    """The pixels behind a figure of images, one line an image."""
-    rows = [
-        [name, str(i), " ".join(f"{pixel:.3f}" for pixel in image.flatten().tolist())]
-        for name, batch in images.items()
-        for i, image in enumerate(batch)
-    ]
-    return Table(["victim", "image", "pixels_row_by_row"], rows)
+# --- checks of the attacks ------------------------------------------------------------------------------------------------
+
+
+class Check(NamedTuple):
+    """What has to hold of every record of some attacks."""
+
+    words: str
+    attacks: str
+    number: Callable[[Record], float]  # of a record that has it
+    low: float
+    high: float = inf
+
+
+def _measured(name: str, less: str = "") -> Callable[[Record], float]:
+    return lambda record: record.measurements[name] - (record.measurements[less] if less else 0)
+
+
+CHECKS = [
+    Check(
+        "FGSM at ε = 0 leaves the clean accuracy: difference, points",
+        "fgsm",
+        lambda one: abs(
+            one.curves["accuracy"][one.curves["epsilon"].index(0.0)] - one.measurements["accuracy"],
+        ),
+        0,
+        2.5,
+    ),
+    Check("FGSM images whose gradient vanished, %", "fgsm", _measured("unmoved"), 0, 1),
+    Check("PGD: images whose whole gradient is zero, %", "pgd", _measured("zero_gradients"), 0, 1),
+    Check(
+        "PGD: loss after the last of its steps less that after the first, nats",
+        "pgd",
+        lambda one: one.curves["loss"][-1] - one.curves["loss"][0],
+        0,
+    ),
+    Check(
+        "FGSM, PGD: largest change less the budget",
+        "fgsm pgd aware",
+        lambda one: one.measurements["largest_perturbation"] - float(one.config["epsilon"]),
+        -1,
+        1e-5,
+    ),
+    Check("CW, JSMA: distance outside the range of images", "cw jsma", _measured("outside"), 0, 0),
+    Check(
+        "black box less white box: accuracy left, points",
+        "black_box",
+        _measured("black_box_accuracy", less="white_box_accuracy"),
+        0,
+    ),
+    Check("untrained network: accuracy, %", "pgd", _measured("untrained_accuracy"), 0, 25),
+]
+
+
+def checks_table(store: Store) -> Table:
+    """Each check, the worst number among the records it covers, and whether it holds."""
+    kept = [r for some in (store, store.superseded) for r in some.all(PAPER) if r.config["profile"] != "smoke"]
+    rows = []
+    for words, attacks, number, low, high in CHECKS:
+        found = [(_or_nothing(number, one), one) for one in kept if one.config["attack"] in attacks.split()]
+        values = [(value, one) for value, one in found if value is not None]
+        if not values:
+            rows.append([words, "0", *["–"] * 3, NOT_RUN])
+            continue
+        value, record = (min if high == inf else max)(values, key=lambda pair: pair[0])
+        asked = f"{low:g} to {high:g}" if high < inf else f"at least {low:g}"
+        rows.append(
+            [
+                words,
+                str(len(values)),
+                f"{value:.2f}",
+                asked,
+                _whose(record),
+                "yes" if low <= value <= high else "**no**",
+            ]
+        )
+    return Table(["Check", "Records", "Worst value", "Must be", "Found in", "Holds"], rows)
+
+
+def _or_nothing(number: Callable[[Record], float], record: Record) -> float | None:
+    """A number of a record; older records do not have every one."""
+    try:
+        return number(record)
+    except (KeyError, ValueError, IndexError):
+        return None
+
+
+def _whose(record: Record) -> str:
+    """The victim of a record, in words."""
+    config = record.config
+    network, tutorial = config["network"].removesuffix("_tutorial"), config["network"].endswith("_tutorial")
+    whose = network.replace("_", " ") + (" (tutorial’s)" if tutorial else "")
+    return literal(f"{DATASET_NAMES[config['dataset']]}, {whose}, {config['estimator']}")

@@ -11,6 +11,7 @@ from report.names import DATASET_NAMES, QUANTITY_NAMES
 from report.specifications import Question, Way
 
 PAPER = "song"
+READINGS = ("text", "reduced")  # whose records stand for a number on the first page: the first that has any
 INPUTS = ("benign", "adversarial")
 # The scale that a data set is shown at: Yale Face was run at the paper's alone, the others wait for a GPU.
 SCALES = {"yale": "text", "fashion_mnist": "reduced", "cifar10": "reduced"}

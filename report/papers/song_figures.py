@@ -15,7 +15,7 @@ from experiments.papers.song.readings import TRAININGS as TRAINED
 from experiments.records import Record
 from lib.errors import check_choice
 from lib.metrics import mean_interval
-from report.figures.curves import membership_rates
+from report.figures.curves import Curves, curves
 from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.figures.sliders import Slider
@@ -70,7 +70,18 @@ ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
 
 
 # Members that are found against others that are taken for members, as the threshold moves.
-roc = partial(membership_rates, x="fpr_{1}", y="tpr_{1}", looks=SEEN, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+RATES = Curves(
+    lines={},
+    x="fpr_{1}",
+    y="tpr_{1}",
+    looks=SEEN,
+    highest=1,
+    compared="chance",
+    xlabel="false-positive rate (of others)",
+    ylabel="true-positive rate (of members)",
+    settings={"across": 5},
+)
+roc = partial(curves, one=RATES)
 
 THRESHOLD = Slider(
     label="Others that the threshold takes for members (%)",

@@ -17,8 +17,8 @@ from lib.metrics import mean_interval
 from report.figures.looks import BLUE, GREEN, Looks, look
 from report.figures.sliders import Slider, element, rows
 from report.figures.theme import DARK
-from report.papers import galinkin_figures, galinkin_tables, harakeh_figures, harakeh_tables, song_figures, song_panels
-from report.tables import Panels
+from report.papers import galinkin_noise, harakeh, song_figures, song_panels
+from report.tables import Panels, panels_at
 
 LOOKS = Looks("line", {"a": look("first", BLUE, "o"), "b": look("second", GREEN, "o")})
 SMALL = Slider(label="Budget", told="Right.", x="budget", y="right", looks=LOOKS, start=0.24)
@@ -29,16 +29,19 @@ def record(**curves: Sequence[float]) -> Record:
 
 
 SHOWN: Mapping[str, tuple[Callable[[Store], Panels], Slider]] = {
-    "harakeh": (harakeh_tables.panels, harakeh_figures.BUDGET),
+    "harakeh": (lambda store: panels_at(store, "harakeh", harakeh.CURVE.lines), harakeh.BUDGET),
     "galinkin": (
-        lambda store: galinkin_tables.evasion_panels(store, attack="hop_skip_jump"),
-        galinkin_figures.WITHIN["linf"],
+        lambda store: panels_at(store, "galinkin", galinkin_noise.LIMITS.lines),
+        galinkin_noise.WITHIN["linf"],
     ),
     "galinkin, boundary": (
-        lambda store: galinkin_tables.evasion_panels(store, attack="boundary"),
-        galinkin_figures.WITHIN["l2"],
+        lambda store: panels_at(store, "galinkin", galinkin_noise.LIMITS_BOUNDARY.lines),
+        galinkin_noise.WITHIN["l2"],
     ),
-    "galinkin, answers": (galinkin_tables.noise_panels, galinkin_figures.ANSWERS_SPENT),
+    "galinkin, answers": (
+        lambda store: panels_at(store, "galinkin", galinkin_noise.ANSWERS.lines),
+        galinkin_noise.ANSWERS_SPENT,
+    ),
     "song": (
         lambda store: song_panels.rates_by_threshold(song_panels.victims(store)),
         song_figures.THRESHOLD,
