@@ -16,31 +16,25 @@ import numpy as np
 import pytest
 import torch
 from facts import FACTS, facts
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from PIL import Image
 
 from experiments import claims, costs, papers, published
 from experiments.contrasts import Measured
 from experiments.find import row as cells_of
 from experiments.papers import harakeh
-from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM, MNIST_EPSILONS
+from experiments.papers.harakeh.fgsm import FGSM
 from experiments.records import Record, Result, Store
 from experiments.rules import Part
 from experiments.verdicts import judge
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
 from report import benchmark_page, claims_page, forests, numbers, site, status_page
-from report.figures.looks import ESTIMATORS as ESTIMATOR_LOOKS
+from report.figures import curves as figures
+from report.figures.images import image_rows
 from report.numbers import NOT_RUN
 from report.papers import harakeh as pages
-from report.papers import harakeh_checks
 from report.papers import harakeh_tables as shown
-from report.papers.harakeh_figures import accuracy_against_epsilon, image_pairs
 from report.prose import quote, verdicts
-from report.tables import Panels, Table, interval_at
+from report.tables import Table, interval_at, panels_at
 
 PRINTED = published.load("harakeh")
 CLOSE = claims.tolerances("harakeh")
@@ -94,7 +88,7 @@ def every_table(store: Store) -> dict[str, Table]:
         "answer": forests.data(pages.ANSWER, forests.lines(store, "harakeh", pages.ANSWER)),
         "claims": claims_page.claims_table(store, "harakeh"),
         "grid": status_page.grid_table(store),
-        "curves": shown.curves_table(shown.panels(store)),
+        "curves": figures.data(panels_at(store, "harakeh", pages.CURVE.lines), pages.CURVE),
     }
 
 
@@ -183,124 +177,15 @@ def curves(store: Store) -> Store:
     return store
 
 
-def test_panels_are_the_networks_with_records(curves: Store) -> None:
-    found = shown.panels(curves)
-    assert list(found) == ["MNIST, text's network", "CIFAR-10, text's network"]
-    counts = [{estimator: len(records) for estimator, records in lines.items()} for lines in found.values()]
-    assert counts == [
-        {"none": 3, "epistemic": 3, "aleatoric": 3},
-        {"none": 1, "epistemic": 1, "aleatoric": 0},
-    ]
-
-
-def test_the_curves_table_holds_every_point(curves: Store) -> None:
-    found = shown.curves_table(shown.panels(curves))
-    assert found.head == ["panel", "uncertainty", "seed", "epsilon", "accuracy_percent"]
-    assert len(found.rows) == 9 * len(MNIST_EPSILONS) + 2 * len(CIFAR_EPSILONS)
-    assert ["MNIST, text's network", "epistemic", "2", "0.15", "62.0000"] in found.rows
-    assert ["CIFAR-10, text's network", "none", "0", "0.00392157", "97.0000"] in found.rows
-
-
-def drawn(panels: Panels) -> Figure:
-    made = accuracy_against_epsilon(panels, published=shown.published_points())
-    plt.close(made)
-    return made
-
-
-def curves_of(figure: Figure) -> list[dict[str, Line2D]]:
-    """The labelled lines of each panel."""
-    return [
-        {str(line.get_label()): line for line in axis.lines if not str(line.get_label()).startswith("_")}
-        for axis in figure.axes
-    ]
-
-
-def test_the_figure_draws_a_line_for_each_estimator(curves: Store) -> None:
-    mnist, cifar = curves_of(drawn(shown.panels(curves)))
-    assert list(mnist) == [ESTIMATOR_LOOKS[estimator]["label"] for estimator in ESTIMATORS]
-    assert list(cifar) == [ESTIMATOR_LOOKS["none"]["label"], ESTIMATOR_LOOKS["epistemic"]["label"]]
-    for line in mnist.values():  # means over seeds 0, 1, 2
-        assert list(line.get_xdata()) == list(MNIST_EPSILONS)
-        np.testing.assert_allclose(np.asarray(line.get_ydata(), float), [91.0 - 10 * i for i in range(7)])
-    assert len({line.get_color() for line in mnist.values()}) == 3
-    assert len({line.get_marker() for line in mnist.values()}) == 3
-    assert len({line.get_linestyle() for line in mnist.values()}) == 3
-
-
-def test_the_figure_has_a_band_only_over_seeds(curves: Store) -> None:
-    mnist, cifar = drawn(shown.panels(curves)).axes
-    bands = [band for band in mnist.collections if isinstance(band, PolyCollection)]
-    assert len(bands) == 3 and not cifar.collections
-    heights = bands[0].get_paths()[0].vertices[:, 1]
-    assert heights.max() == pytest.approx(91 + 2.4841, abs=1e-3)  # 4.3027 * 1 / sqrt(3)
-
-
-def test_the_bands_stay_within_0_and_100(store: Store) -> None:
-    for cell, ends in zip(cells(dataset="mnist", network="basic_cnn", estimator="none"), (0.0, 3.0), strict=False):
-        put(store, cell, curve=[100.0 - ends, *([ends] * 6)])
-    (axis,) = drawn(shown.panels(store)).axes
-    (band,) = (band.get_paths()[0].vertices[:, 1] for band in axis.collections)
-    assert band.min() == 0 and band.max() == 100
-
-
-def test_the_papers_numbers_are_open_marks_at_their_epsilon(curves: Store) -> None:
-    for axis, dataset in zip(drawn(shown.panels(curves)).axes, ("mnist", "cifar10"), strict=True):
-        marks = [
-            line for line in axis.lines if to_hex(line.get_markerfacecolor()) == "#ffffff" and len(line.get_xdata())
-        ]
-        for estimator, mark in zip(ESTIMATORS, marks, strict=True):
-            assert list(mark.get_xdata()) == [0.3]
-            assert list(mark.get_ydata()) == [PRINTED[f"{dataset}/fgsm/{estimator}/adversarial_accuracy"].value]
-            assert mark.get_linestyle() == "None" and mark.get_marker() == ESTIMATOR_LOOKS[estimator]["marker"]
-
-
-def test_the_figures_axes_say_what_and_in_which_unit(curves: Store) -> None:
-    figure = drawn(shown.panels(curves))
-    assert figure.axes[0].get_ylabel() == "accuracy (%)"
-    for axis, title in zip(figure.axes, shown.panels(curves), strict=True):
-        assert r"\epsilon" in axis.get_xlabel() and "[0, 1]" in axis.get_xlabel()
-        assert axis.get_title() == title
-        low, high = axis.get_ylim()
-        assert low <= 0 and high >= 100
-
-
-@pytest.mark.parametrize("first", list(ESTIMATORS))
-def test_the_legend_names_every_line_whichever_panel_has_it(store: Store, first: str) -> None:
-    put(store, cells(dataset="mnist", network="basic_cnn", estimator=first)[0])
-    for cell in cells(dataset="cifar10", network="fully_convolutional", seed=0):
-        put(store, cell)
-    (legend,) = drawn(shown.panels(store)).legends
-    names = [ESTIMATOR_LOOKS[estimator]["label"] for estimator in ESTIMATORS]
-    assert [text.get_text() for text in legend.get_texts()] == [*names, "paper"]
-
-
-@pytest.mark.parametrize("kind", ["curves", "images"])
-def test_figures_are_opaque_white(curves: Store, kind: str) -> None:
-    images = torch.rand(3, 1, 4, 4)
-    made = drawn(shown.panels(curves)) if kind == "curves" else image_pairs(images, {"none": images})
-    plt.close(made)
-    file = io.BytesIO()
-    made.savefig(file)
-    pixels = np.asarray(Image.open(file).convert("RGBA"))
-    assert pixels[..., 3].min() == 255
-    assert {tuple(pixels[y, x]) for y in (0, -1) for x in (0, -1)} == {(255, 255, 255, 255)}
-
-
-def test_image_pairs_has_a_row_for_the_clean_images_and_each_victim() -> None:
+def test_rows_of_images_share_one_scale() -> None:
     images = torch.linspace(0, 1, 2 * 16).reshape(2, 1, 4, 4)
-    made = image_pairs(images, {"none": images * 0, "epistemic": 1 - images})
+    made = image_rows({"clean": images, "none": images * 0, "epistemic": 1 - images})
     plt.close(made)
     labels = [axis.get_ylabel() for axis in made.axes if axis.get_ylabel()]
     assert labels == ["clean", "none", "epistemic"]
     shown = [axis.images[0] for axis in made.axes]
     assert len(shown) == 6 and all(image.get_clim() == (0, 1) for image in shown)  # one scale, or nothing compares
     np.testing.assert_allclose(np.asarray(shown[5].get_array()).squeeze(), (1 - images)[1, 0].numpy())
-
-
-def test_pixels_table_holds_each_image_row_by_row() -> None:
-    images = torch.tensor([[[[0.0, 0.5], [1.0, 0.25]]]])
-    found = shown.pixels_table({"none": images})
-    assert list(found.rows) == [["none", "0", "0.000 0.500 1.000 0.250"]]
 
 
 def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_path: Path) -> None:
@@ -422,23 +307,21 @@ def put_row(
         store.put(cell, Result({**values, "test_points": 1000.0}, {}), FACTS)
 
 
-TEXT = {"dataset": "mnist", "network": "basic_cnn"}
+TEXT, DENSE = ({"dataset": "mnist", "network": network} for network in ("basic_cnn", "fully_connected"))
 
 
 def test_the_tables_beyond_his_say_not_run_or_quote_the_records(store: Store) -> None:
     for make in (shown.detection_table, shown.deviations_table):
         texts = {text for row in make(store).rows for text in row[-1:]}
         assert texts == {NOT_RUN}, make
-    assert shown.DERIVED["judged_victim"](store) == NOT_RUN
     pgd = {"attack": "pgd", "form": "mean", "steps": 20}
-    put_row(store, {"adversarial_accuracy": 7.0, "auroc_entropy": 80.0}, **TEXT, estimator="epistemic", **pgd)
-    put_row(store, {"auroc_entropy": 80.0}, seeds=1, **TEXT, estimator="none", attack="cw", form="mean")
+    put_row(store, {"adversarial_accuracy": 7.0, "auroc_entropy": 80.0}, **DENSE, estimator="epistemic", **pgd)
+    put_row(store, {"auroc_entropy": 80.0}, seeds=1, **DENSE, estimator="none", attack="cw", form="mean")
     rows = {tuple(row[:2]): row[2:] for row in shown.detection_table(store).rows}
     assert rows["plain", "entropy"] == [NOT_RUN, NOT_RUN, "80.0, one seed", NOT_RUN, NOT_RUN]
     assert (
         rows["epistemic (dropout)", "entropy"][1] == "80.5 [74.1, 86.9] ×2"
     )  # 12.706 s / sqrt(2) with s = 1 / sqrt(2)
-    assert shown.DERIVED["judged_victim"](store) == "MNIST, text's network, ×2"
 
 
 def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
@@ -457,12 +340,12 @@ def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str
     box = {"black_box_accuracy": 10.0, "white_box_accuracy": 5.0}
     put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
     put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
-    (row,) = [row for row in harakeh_checks.checks_table(store).rows if row[0].startswith("black box less white box")]
-    assert row[1:] == ["2", f"{10 - white:.2f}", "0 to 100", "MNIST, basic cnn, aleatoric", holds]
+    (row,) = [row for row in shown.checks_table(store).rows if row[0].startswith("black box less white box")]
+    assert row[1:] == ["2", f"{10 - white:.2f}", "at least 0", "MNIST, basic cnn, aleatoric", holds]
 
 
 def test_checks_without_records_are_not_run(store: Store) -> None:
-    assert {row[-1] for row in harakeh_checks.checks_table(store).rows} == {NOT_RUN}
+    assert {row[-1] for row in shown.checks_table(store).rows} == {NOT_RUN}
 
 
 # --- percentages over seeds -------------------------------------------------------------------------------------------
