@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
-    """How to call `attack`, a function or a `functools.partial` of one, for budgets in `norm`.
+    """How to call `attack`, a function, or what `functools.partial` or `functools.wraps` makes of one, for budgets in `norm`.
 
     Raises:
         BadValue: it is not to be called; cannot bound `norm`; is targeted; or needs a setting that it has not got.
@@ -49,10 +49,11 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
         raise BadValue(f"attacks: expected functions, got {attack!r} for {name!r}")
     function: Any = attack
     given: dict[str, Any] = {}
-    while isinstance(function, partial):
-        function, given = function.func, function.keywords | given
-    decides = function in DECISION_ATTACKS.values()
     known = {one: NORMS_OF[key] for key, one in ATTACKS.items()} | {one: (*NORMS,) for one in DECISION_ATTACKS.values()}
+    while function not in known and (isinstance(function, partial) or hasattr(function, "__wrapped__")):
+        given = (function.keywords if isinstance(function, partial) else {}) | given
+        function = function.func if isinstance(function, partial) else function.__wrapped__
+    decides = function in DECISION_ATTACKS.values()
     norms = (given["norm"],) if "norm" in given else known.get(function, (norm,))
     if norm not in norms:
         raise BadValue(f"attacks: expected ones that bound {norm}, got {name!r}, which bounds {' or '.join(norms)}")

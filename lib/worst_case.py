@@ -61,8 +61,8 @@ def evaluate(
         victim: images to logits or log-probabilities, or a `Look`, by which attacks see the random victim inside it.
         data: images and labels: a `Split`, a pair of tensors, or a DataLoader, which is read once, whole. If it shuffles, there
             is no going on from a `state`.
-        attacks: by name, those of `evasion.ATTACKS` and `evasion.DECISION_ATTACKS`, `functools.partial`s of them, or functions of
-            your own, `attack(victim, x, y, epsilon=, generator=)`; one without `epsilon` runs once.
+        attacks: by name, those of `evasion.ATTACKS` and `evasion.DECISION_ATTACKS`, what `functools.partial` or `functools.wraps`
+            makes of one, or functions of your own, `attack(victim, x, y, epsilon=, generator=)`; one without `epsilon` runs once.
         epsilons: budgets, in the units of the images.
         norm: that of the budgets: "linf", "l2" or "l0" (the number of features changed).
         draws: how many fresh random passes through the network make up one judgement of a random victim, by their mean, or by

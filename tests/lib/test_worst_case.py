@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,28 @@ def test_a_decision_attack_succeeds_where_its_distance_fits(norm: str) -> None:
     assert not (found.success[0] & (smallest > torch.tensor([[0.1], [0.3], [0.6]]))).any()
     assert found.success[0].any() and (found.success[0, 1:] >= found.success[0, :-1]).all()
     assert found.passes["walk"].backward == 0 < found.passes["walk"].forward
+
+
+def test_what_is_put_around_an_attack_is_called_as_that_attack() -> None:
+    """Boundary's own `epsilon` is the length of a step, and no budget; what one name wraps may look at the victim otherwise."""
+    victim = halfspace()
+    x, y = problem(12, victim)
+    attacks = {"walk": partial(evasion.boundary, iterations=5), "pgd": partial(evasion.pgd, steps=2)}
+
+    def around(attack: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(attack)
+        def inner(victim: nn.Module, *images: Tensor, **settings: Any) -> Any:
+            return attack(victim, *images, **settings)
+
+        return inner
+
+    usual: dict[str, Any] = {"norm": "l2", "epsilons": (0.1, 0.3, 0.6)}
+    found = run(victim, (x, y), {name: around(attack) for name, attack in attacks.items()}, **usual)
+    assert found.to_dict() == run(victim, (x, y), attacks, **usual).to_dict()
+    with pytest.raises(BadValue, match=r"^attacks: 'walk': iterations: "):
+        run(victim, (x, y), {"walk": around(partial(evasion.boundary, iterations=-1))}, **usual)
+    with pytest.raises(BadValue, match=r"^attacks: expected ones that bound l2, got 'fgsm', which bounds linf$"):
+        run(victim, (x, y), {"fgsm": around(evasion.fgsm)}, **usual)
 
 
 def test_the_worst_case_is_taken_image_by_image() -> None:

@@ -7,12 +7,22 @@ from typing import Any
 
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, NEW, WAITS, Grid, Pairs, wanted
+from experiments.papers.at_once.evasion import Evasion
 from experiments.papers.at_once.membership import LabelOnly, Leak
+from experiments.papers.at_once.uncertainty import Calibration
 from experiments.papers.at_once.victims import KINDS, Cell
 from lib.errors import check_choice
 
 SEEDS = 3
 EPSILON = {"mnist": 0.1, "cifar10": 8 / 255}
+# The budgets of each norm: that of the measurements, and those of the curves.
+BUDGETS: dict[str, dict[str, tuple[float, tuple[float, ...]]]] = {
+    "mnist": {"linf": (EPSILON["mnist"], (0.05, 0.1, 0.2, 0.3)), "l2": (1.5, (0.5, 1.0, 1.5, 3.0))},
+    "cifar10": {
+        "linf": (EPSILON["cifar10"], (2 / 255, 4 / 255, 8 / 255, 16 / 255)),
+        "l2": (0.5, (0.25, 0.5, 1.0, 2.0)),
+    },
+}
 
 # The victims of a data set, whatever their kind.
 VICTIMS: dict[str, dict[str, dict[str, Any]]] = {
@@ -41,6 +51,25 @@ LABEL_ONLY: dict[str, dict[str, Any]] = {
     "reduced": {},
     "smoke": {"judged": 5, "iterations": 2, "budget": 200},
 }
+EVASION: dict[str, dict[str, Any]] = {
+    "paper": {"test_size": 1000, "steps": 100, "restarts": 5, "queries": 5000, "budget": 20_000},
+    "reduced": {},
+    "smoke": {
+        "test_size": 8,
+        "steps": 2,
+        "restarts": 1,
+        "targets": 2,
+        "queries": 3,
+        "iterations": 2,
+        "budget": 50,
+        "judges": 3,
+    },
+}
+CALIBRATION: dict[str, dict[str, Any]] = {
+    "paper": {"test_size": 10_000, "attacked": 1000, "steps": 100},
+    "reduced": {},
+    "smoke": {"test_size": 40, "attacked": 5, "steps": 2, "judges": 3},
+}  # fmt: skip
 
 
 def variants(profile: str) -> list[dict[str, Any]]:
@@ -68,8 +97,17 @@ def _tables(profile: str) -> Pairs:
         cells: list[Cell] = [
             Leak(**one, epsilon=one["train_epsilon"], **LEAK[profile]),
             LabelOnly(**one, **LABEL_ONLY[profile]),
+            Calibration(**one, epsilon=one["train_epsilon"], **CALIBRATION[profile]),
+            *_evasion(one),
         ]
         yield from wanted(WAITS if profile == "paper" else NEW, *cells, seeds=SEEDS)
+
+
+def _evasion(one: dict[str, Any]) -> list[Cell]:
+    """All attacks of each norm."""
+    norms = BUDGETS[one["dataset"].removeprefix("digits_as_")].items()
+    budgets: list[dict[str, Any]] = [{"norm": norm, "epsilon": at, "epsilons": all_} for norm, (at, all_) in norms]
+    return [Evasion(**one, **budget, **EVASION[one["profile"]]) for budget in budgets]
 
 
 def _others(profile: str) -> Pairs:

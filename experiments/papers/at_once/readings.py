@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from experiments.papers.at_once.evasion import ATTACKS
 from experiments.papers.at_once.grid import FEWER, VICTIMS
+from experiments.papers.at_once.shifts import SHIFTS
 from experiments.papers.at_once.victims import KINDS
 from experiments.reading import Reading, Source
 from lib.errors import BadValue, check_choice
+from lib.uncertainty import UNCERTAINTY_SCORES
 
 DATASETS = ("mnist", "cifar10")
 READINGS = (Reading("text", "at `reduced`", ("reduced",)), Reading("wide", "wider networks, all data", ("paper",)))
@@ -41,6 +44,19 @@ def _rated(*scores: str) -> set[str]:
     return {"_".join(pair) for pair in product(scores, RATES)}
 
 
+IMAGES = ("wrong", *SHIFTS, "adversarial", "aware")
+OF_SCORE = {f"{what}_{images}" for what, images in product(("auroc", "rejected"), IMAGES)} | {
+    "evades_adversarial",
+    "evades_aware",
+}
+JUDGED = ("", *(f"_{name}" for name in (*SHIFTS, "adversarial", *(f"aware_{score}" for score in UNCERTAINTY_SCORES))))
+CALIBRATED = {"_".join(pair) for pair in product(OF_SCORE, UNCERTAINTY_SCORES)} | {
+    f"{what}{images}" for what, images in product(("accuracy", "ece", "nll"), JUDGED)
+}
+EVADED = {f"accuracy_{name}" for lines in ATTACKS.values() for name in lines} | {
+    "worst_case", "worst_case_naive", "only_black_box", "answers_at_random", "answers_probabilities", "warnings", "epsilon",
+}  # fmt: skip
+
 # What each experiment measures; of what several do, the first is meant.
 MEASURES: dict[str, set[str]] = {
     "label_only": {"train_distance", "others_distance", "unreached", *_rated("label_only")},
@@ -48,6 +64,8 @@ MEASURES: dict[str, set[str]] = {
         "train_accuracy", "others_accuracy", "test_accuracy", "adv_train_accuracy", "adv_others_accuracy",
         *_rated(*LOOKS, *(f"adv_{name}" for name in LOOKS), *SHADOWED),
     },
+    "calibration": CALIBRATED,
+    "evasion": EVADED,
 }  # fmt: skip
 MEASURED = frozenset.union(*map(frozenset, MEASURES.values()))
 
