@@ -9,7 +9,7 @@ from experiments.address import reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
 from report.figures.looks import BLUE, GREEN, OPEN, VERMILLION, Looks, look
 from report.forests import Row, Rows
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, VICTIM_NAMES
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES
 from report.specifications import Question, Way
 
 PAPER = "galinkin"
@@ -115,6 +115,32 @@ def _accuracy(dataset: str, network: str, victim: str) -> Row:
 
 ACCURACY: Rows = {
     f"{DATASET_NAMES[dataset]}: test accuracy (%)": [_accuracy(dataset, *one) for one in product(NETWORKS, VICTIMS)]
+    for dataset in DATASETS
+}
+
+# A LeNet-5 that is trained until it has the accuracy that he prints, and what nobody's attack would have had of it.
+CONTROLLED = Looks(
+    "measured",
+    {
+        "matched": look("ours: at his accuracy", BLUE, "o"),
+        "noise": look("noise of the same size", VERMILLION, "s"),
+        "nothing": look("no attack", GREEN, "^"),
+    },
+)
+
+
+def _controlled(dataset: str, quantity: str, victim: str) -> Row:
+    id_ = f"{dataset}/lenet5/{victim}/{quantity}"
+    found = {"matched": f"matched:{id_}"}
+    if quantity in ATTACKS:
+        found |= {"noise": f"matched:{id_}?success_noise", "nothing": f"matched:{id_}?success_no_attack"}
+    return Row(f"{QUANTITY_NAMES[quantity]}, {VICTIM_NAMES[victim]}", found, id_)
+
+
+MATCHED: Rows = {
+    f"{DATASET_NAMES[dataset]}, LeNet-5 (%)": [
+        _controlled(dataset, *one) for one in product(("accuracy", "membership", *ATTACKS), VICTIMS)
+    ]
     for dataset in DATASETS
 }
 
