@@ -15,8 +15,11 @@ laplace-torch 0.3 has the same, but pins an alpha of asdfghjkl and brings along 
 need, forty packages against this page. A test compares it with the Gauss-Newton matrix of autograd's Jacobians.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..data import Points, gather
 from ..errors import BadValue, check_number
@@ -26,6 +29,7 @@ from .victims import RandomVictim
 
 AT_ONCE = 1000  # images
 ROUNDS = 100  # at most, of the evidence's fixed point
+PRIORS = tuple(10 ** (step / 4) for step in range(-8, 21))  # precisions from 0.01 to 100,000
 
 
 class LastLayerLaplace(RandomVictim):
@@ -36,10 +40,13 @@ class LastLayerLaplace(RandomVictim):
         points: what it was trained on.
         generator, draws, precision: as of any random victim.
         prior: the precision of the Gaussian prior of the head's weights, biases included. None: that of the largest evidence, by
-            MacKay's fixed point.
+            MacKay's fixed point; a network that has learnt its points by heart has next to no curvature there, so that this
+            prior is weak and costs accuracy.
+        held_out: images and labels of the same kind, not trained on: with them, the prior is the one of `PRIORS` whose answers,
+            in MacKay's approximation, have the least negative log-likelihood there.
 
     Raises:
-        BadValue: a head of another kind, a prior that is not above 0, no points.
+        BadValue: a head of another kind, a prior that is not above 0, no points, a prior and what it is chosen by.
     """
 
     basis: Tensor
@@ -54,33 +61,39 @@ class LastLayerLaplace(RandomVictim):
         generator: torch.Generator,
         draws: int = 10,
         prior: float | None = None,
+        held_out: Points | None = None,
         precision: str = "float32",
     ) -> None:
         super().__init__(network, generator=generator, draws=draws, precision=precision)
         if not isinstance(network.head, nn.Linear):
             raise BadValue(f"network: expected a head of one dense layer, got {type(network.head).__name__}")
+        if prior is not None and held_out is not None:
+            raise BadValue(f"prior: expected none beside images to choose it by, got {prior!r}")
         features, curvature = self._factors(points)
         (a, basis), (b, rotation) = map(torch.linalg.eigh, (features, curvature))
         self.register_buffer("basis", basis.float())  # U (d, d)
         self.register_buffer("rotation", rotation.float())  # V (k, k)
         self.register_buffer("curvature", torch.outer(a.clamp_min(0), b.clamp_min(0)).float())  # a_j b_c (d, k)
-        self.prior = self._evident() if prior is None else check_number("prior", prior, low=1e-12, high=1e12)
+        if held_out is not None:
+            self.prior = self._likeliest(held_out)
+        else:
+            self.prior = self._evident() if prior is None else check_number("prior", prior, low=1e-12, high=1e12)
 
     def sample(self, x: Tensor, draws: int) -> Tensor:
         """The logits of `draws` fresh heads: (draws, n, k)."""
         features = self._features(x)
         logits: Tensor = self.network.head(features[:, :-1])
         noise = torch.randn((draws, *logits.shape), generator=self.generator, device=x.device)
-        return logits + (noise * self._variance(features).sqrt()) @ self.rotation.T
+        return logits + (noise * self._variance(features, self.prior).sqrt()) @ self.rotation.T
 
     def covariance(self, x: Tensor) -> Tensor:
         """That of the logits of each image: (n, k, k)."""
         # V diag(s(x)) V^T
-        return self.rotation * self._variance(self._features(x))[:, None, :] @ self.rotation.T
+        return self.rotation * self._variance(self._features(x), self.prior)[:, None, :] @ self.rotation.T
 
-    def _variance(self, features: Tensor) -> Tensor:
+    def _variance(self, features: Tensor, prior: float) -> Tensor:
         """s (n, k), of the logits along the eigenvectors V."""
-        return (features @ self.basis).square() @ (1 / (self.curvature + self.prior))
+        return (features @ self.basis).square() @ (1 / (self.curvature + prior))
 
     def _features(self, x: Tensor) -> Tensor:
         """phi, with 1 for the bias: (n, d)."""
@@ -92,16 +105,17 @@ class LastLayerLaplace(RandomVictim):
     @torch.no_grad()
     def _factors(self, points: Points) -> tuple[Tensor, Tensor]:
         """sum_i phi_i phi_i^T (d, d) and 1/n sum_i L_i (k, k), in float64."""
+        features, labels = self._all_features(points, "points: expected what the network was trained on")
+        p, phi = self.network.head(features[:, :-1]).softmax(1).double(), features.double()
+        return phi.T @ phi, (p.sum(0).diag() - p.T @ p) / len(labels)
+
+    def _all_features(self, points: Points, expected: str) -> tuple[Tensor, Tensor]:
+        """phi (n, d) of all images, and their labels."""
         split = gather(points)
         if len(split) == 0:
-            raise BadValue("points: expected what the network was trained on, got none")
-        outer, curved = torch.zeros(()).double(), torch.zeros(()).double()
-        for batch in torch.split(torch.arange(len(split), device=split.labels.device), AT_ONCE):
-            phi = self._features(split.take(batch)[0])
-            p = self.network.head(phi[:, :-1]).softmax(1).double()
-            outer = outer.to(phi.device) + phi.double().T @ phi.double()
-            curved = curved.to(phi.device) + p.sum(0).diag() - p.T @ p
-        return outer, curved / len(split)
+            raise BadValue(f"{expected}, got none")
+        batches = torch.split(torch.arange(len(split), device=split.labels.device), AT_ONCE)
+        return torch.cat([self._features(split.take(batch)[0]) for batch in batches]), split.labels
 
     def _evident(self) -> float:
         """The prior precision at which MacKay's fixed point of the evidence comes to rest."""
@@ -115,3 +129,14 @@ class LastLayerLaplace(RandomVictim):
             if abs(prior - before) <= 1e-6 * before:
                 break
         return max(prior, 1e-12)
+
+    @torch.no_grad()
+    def _likeliest(self, held_out: Points) -> float:
+        """The prior precision of the likeliest labels of images that were held out."""
+        features, labels = self._all_features(held_out, "held_out: expected one image or more")
+        logits, losses = self.network.head(features[:, :-1]), []
+        for prior in PRIORS:
+            variance = self._variance(features, prior) @ self.rotation.square().T
+            # E softmax f ~ softmax(f / sqrt(1 + pi/8 var f))  (MacKay 1992; Gibbs 1998)
+            losses.append(float(F.cross_entropy(logits / (1 + math.pi / 8 * variance).sqrt(), labels)))
+        return PRIORS[losses.index(min(losses))]

@@ -16,6 +16,7 @@ from lib.errors import BadValue
 from lib.layers import Flatten
 from lib.models import Network, Parts
 from lib.uncertainty import LastLayerLaplace, scores_of
+from lib.uncertainty.laplace import PRIORS
 
 FEATURES, CLASSES = 4, 3
 
@@ -107,6 +108,21 @@ def test_the_prior_is_that_of_the_largest_evidence() -> None:
     assert all(best > evidence(victim.prior * factor) for factor in (0.5, 0.9, 1.1, 2.0))
 
 
+def test_the_prior_is_that_of_the_likeliest_labels_of_images_that_are_held_out() -> None:
+    held_out = points(60)
+    chosen = laplace(40, held_out=held_out).prior
+    victims = {prior: laplace(40, prior=prior) for prior in PRIORS}
+
+    def loss(victim: LastLayerLaplace) -> float:
+        with torch.no_grad():
+            variance = victim.covariance(held_out.images).diagonal(dim1=1, dim2=2)
+            logits = victim.network(held_out.images) / (1 + torch.pi / 8 * variance).sqrt()
+        return float(F.nll_loss(logits.log_softmax(1), held_out.labels))
+
+    losses = {prior: loss(victim) for prior, victim in victims.items()}
+    assert losses[chosen] == pytest.approx(min(losses.values()), abs=1e-6)
+
+
 def test_gradients_go_through_the_mean_and_through_the_variance() -> None:
     victim, x, step = laplace(40, prior=0.5), points(1).images.clone(), 1e-2
 
@@ -137,6 +153,8 @@ def test_a_prior_without_end_leaves_the_network_itself_and_draws_follow_the_gene
         ({"network": network(nn.Identity)}, "network: expected a head of one dense layer, got Identity"),
         ({"points": points(0)}, "points: expected what the network was trained on, got none"),
         ({"prior": 0.0}, "prior: expected"),
+        ({"prior": 1.0, "held_out": points(5)}, "prior: expected none beside images to choose it by, got 1.0"),
+        ({"held_out": points(0)}, "held_out: expected one image or more, got none"),
         ({"draws": 0}, "draws: expected"),
         ({"generator": 7}, "generator: expected"),
     ],

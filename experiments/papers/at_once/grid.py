@@ -27,11 +27,11 @@ BUDGETS: dict[str, dict[str, tuple[float, tuple[float, ...]]]] = {
 # The victims of a data set, whatever their kind.
 VICTIMS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
-        "mnist": {"network": "small_cnn", "width": 64, "train_size": 30_000},
-        "cifar10": {"network": "small_resnet", "width": 64, "train_size": 25_000},
+        "mnist": {"network": "small_cnn", "width": 64, "train_size": 25_000},
+        "cifar10": {"network": "small_resnet", "width": 64, "train_size": 24_000},
     },
     "reduced": {
-        "mnist": {"network": "small_cnn", "width": 16, "train_size": 1000},
+        "mnist": {"network": "small_cnn", "width": 16, "train_size": 1000, "batch_size": 64, "epochs": 50, "robust_epochs": 50},
         "cifar10": {"network": "small_resnet", "width": 16, "train_size": 2000},
     },
     "smoke": {
@@ -45,7 +45,11 @@ SMOKE = ("plain", "dropout", "laplace", "robust_ensemble")  # the kinds that tel
 FEWER = (2, 5)  # by how much the members of other victims are fewer
 
 # What profiles leave out of the experiments.
-LEAK: dict[str, dict[str, Any]] = {"paper": {}, "reduced": {}, "smoke": {"shadows": 2, "attack_steps": 2}}
+LEAK: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "reduced": {"attack_steps": 5},
+    "smoke": {"shadows": 2, "attack_steps": 2},
+}
 LABEL_ONLY: dict[str, dict[str, Any]] = {
     "paper": {"judged": 1000},
     "reduced": {},

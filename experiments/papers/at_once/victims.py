@@ -24,6 +24,8 @@ from lib.models import Network
 from lib.training import RobustConfig, TrainingConfig
 from lib.uncertainty import Deterministic, Ensemble, Heteroscedastic, LastLayerLaplace, MonteCarloDropout, Victim
 
+HELD_OUT = 500  # images
+
 
 class Kind(NamedTuple):
     """What tells one kind of victim from another: how it answers, and whose trained networks it is made of."""
@@ -155,6 +157,7 @@ class Cell(Common):
         settings: dict[str, Any] = {"generator": generator, "draws": self.draws}
         if made is LastLayerLaplace:
             settings["points"] = halves(self, bench.dataset)[0].to(bench.device)
+            settings["held_out"] = held_out(self, bench.dataset).to(bench.device)
         return made(networks[0], **settings), noted
 
     def shadow(self, i: int) -> Self:
@@ -173,6 +176,13 @@ def pool(cell: Cell, dataset: data.Dataset) -> Split:
     """The 2n images of members and others: of fewer members, the first of those of more."""
     chosen = data.partition(len(dataset.train), {"pool": 2 * cell.train_size}, seed=0)["pool"]
     return dataset.train.subset(chosen)
+
+
+def held_out(cell: Cell, dataset: data.Dataset) -> Split:
+    """Images outside of the pool, by which a setting may be chosen that is not trained."""
+    n = len(dataset.train)
+    sizes = {"pool": 2 * cell.train_size, "held out": min(HELD_OUT, n - 2 * cell.train_size)}
+    return dataset.train.subset(data.partition(n, sizes, seed=0)["held out"])
 
 
 def inside(cell: Cell) -> Tensor:
