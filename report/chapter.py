@@ -33,7 +33,7 @@ from report.figures.sliders import Slider
 from report.figures.specification import specification
 from report.figures.theme import svg
 from report.forests import Rows, data, lines
-from report.specifications import Question, estimates, printed
+from report.specifications import Question, answers, estimates, printed
 from report.tables import Panels, Table, panels_at
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
@@ -172,9 +172,9 @@ class Chapter:
 
     def specification(self, name: str, question: Question) -> None:
         """Glue the specification curve of a question, and save the numbers behind it for download."""
-        found, band = estimates(self.store, self.paper, question), printed(self.paper, question)
-        figure = specification(found, printed=band, ylabel=question.ylabel)
-        self.figure(name, figure, specifications.data(self.store, self.paper, question))
+        found = answers(self.store, self.paper, question)
+        figure = specification(estimates(found), printed=printed(self.paper, question), ylabel=question.ylabel)
+        self.figure(name, figure, specifications.data(found))
 
     def save(self, name: str, content: str) -> None:
         """Save the file `name` for readers to download, where the book is being built."""

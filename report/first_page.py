@@ -2,50 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import coverage, papers, published
 from experiments.address import reading
 from experiments.judging import by_number
 from experiments.records import Store
-from experiments.verdicts import Verdict
 from lib.metrics import Interval
-from report.figures.agreement import Pair
-from report.figures.bars import stacked
 from report.figures.forest import forest
+from report.figures.heat import Square, heat
+from report.figures.looks import BLUE, GREY, OPEN, ORANGE, REFERENCE, VERMILLION, Looks, look
+from report.figures.panels import TO_100
+from report.figures.scatter import Point, scatter
 from report.forests import lines
 from report.names import PAPER_NAMES, part_of_paper
 from report.numbers import in_columns
 from report.papers import chapter
 from report.tables import Table
 
-
-def panels(store: Store) -> dict[str, list[Pair]]:
-    """Each paper's numbers beside ours, by the name of its author; what has no record is left out."""
-    return {PAPER_NAMES[paper]: _pairs(store, paper) for paper in papers.REPLICATED}
-
-
-def _pairs(store: Store, paper: str) -> list[Pair]:
-    found: dict[str, tuple[str, Verdict]] = {}
-    for name in chapter(paper).READINGS:
-        for id_, one in by_number(store, paper, reading(paper, name)).items():
-            found.setdefault(id_, (name, one))
-    return [_pair(printed, *found[printed.id]) for printed in published.load(paper).values() if printed.id in found]
+BAND = 5.0  # points on either side of the line: the tolerance of most numbers
+SMALL = ", at a smaller scale"  # ends the key of a mark that is open
+FILLED = {
+    "replicated": look("within the declared tolerance", BLUE, "o"),
+    "not replicated": look("outside", VERMILLION, "s"),
+    "inconclusive": look("interval meets both", ORANGE, "D"),
+    "one seed": look("one seed: no verdict", GREY, "^"),
+}
+MARKS = Looks("word", FILLED | {word + SMALL: one | OPEN | {"label": "_"} for word, one in FILLED.items()})
 
 
-def _pair(printed: published.Published, name: str, found: Verdict) -> Pair:
-    mean = found.estimate or 0.0
-    low, high = (mean if end is None else end for end in (found.low, found.high))
-    interval = Interval(mean, low, high, found.seeds)
-    return Pair(printed.id, printed.low, printed.high, interval, found.word, full="reduced" not in name)
+def pairs(store: Store) -> dict[str, dict[str, Point]]:
+    """Each published number across and ours up, by the name of its author and its id; what has no record is left out."""
+    return {PAPER_NAMES[paper]: dict(_pairs(store, paper)) for paper in papers.REPLICATED}
+
+
+def _pairs(store: Store, paper: str) -> Iterator[tuple[str, Point]]:
+    """The record of a number is of the first of the chapter's `READINGS` that has any."""
+    found = [(name, by_number(store, paper, reading(paper, name))) for name in chapter(paper).READINGS]
+    for id_, one in published.load(paper).items():
+        name, verdict = next(((name, some[id_]) for name, some in found if id_ in some), ("", None))
+        if verdict is not None:
+            mean = verdict.estimate or 0.0
+            low, high = (mean if end is None else end for end in (verdict.low, verdict.high))
+            printed = Interval((one.low + one.high) / 2, one.low, one.high, 1 + (one.low < one.high))
+            key = verdict.word + SMALL * ("reduced" in name)
+            yield id_, Point(key, printed, Interval(mean, low, high, verdict.seeds))
+
+
+def agreement(found: Mapping[str, Mapping[str, Point]]) -> Figure:
+    """A square panel a paper: on the dotted line the two are equal; open marks are smaller than the paper's scale."""
+    panels = {f"{title} ({len(points)} numbers)": list(points.values()) for title, points in found.items()}
+    entries = [look("open: smaller than the paper's scale", GREY, "o", **OPEN), {"label": "equal", **REFERENCE}]
+    entries.append({"label": f"within {BAND:g} points", "color": GREY, "alpha": 0.3, "linewidth": 6})
+    return scatter(
+        panels,
+        MARKS,
+        wide=3.6,
+        then=_draw_band,
+        legend=entries,
+        xlabel="printed in the paper (%)",
+        ylabel="measured here (%)",
+        xlim=TO_100,
+        ylim=TO_100,
+        aspect="equal",
+    )
+
+
+def _draw_band(axis: Axes) -> None:
+    low, high = ([end + aside for end in TO_100] for aside in (-BAND, BAND))
+    axis.plot(TO_100, TO_100, **REFERENCE)
+    axis.fill_between(TO_100, low, high, color=GREY, alpha=0.15, lw=0)
+
+
+def data(found: Mapping[str, Mapping[str, Point]]) -> Table:
+    """The numbers behind the picture, one line a published number."""
+    rows = [
+        [title, id_, f"{one.x.low:g}", f"{one.x.high:g}", *in_columns(one.y), one.key]
+        for title, points in found.items()
+        for id_, one in points.items()
+    ]
+    return Table("paper,id,printed_low,printed_high,ours,low,high,seeds,mark".split(","), rows)
 
 
 def covered(store: Store) -> Figure:
     """How many numbers of each published table have which counterpart."""
-    rows = {part_of_paper(row): [row.counts[column] for column in coverage.COLUMNS] for row in coverage.rows(store)}
-    return stacked(rows, coverage.COLUMNS, xlabel="published numbers")
+    squares = {
+        (part_of_paper(row), column): Square(
+            str(row.counts[column] or ""), 0.9 * row.counts[column] / row.counts.total()
+        )
+        for row in coverage.rows(store)
+        for column in coverage.COLUMNS
+    }
+    return heat({"Published numbers": squares})
 
 
 def example(store: Store) -> Figure:
@@ -53,21 +104,3 @@ def example(store: Store) -> Figure:
     one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
     rows, looks = one.EXAMPLE
     return forest(lines(store, one.PAPER, rows), looks, xlabel="percent")
-
-
-def data(found: Mapping[str, Sequence[Pair]]) -> Table:
-    """The numbers behind the picture, one line a published number."""
-    rows = [
-        [
-            paper,
-            one.id,
-            f"{one.low:g}",
-            f"{one.high:g}",
-            *in_columns(one.ours),
-            "yes" if one.full else "no",
-            one.mark,
-        ]
-        for paper, pairs in found.items()
-        for one in pairs
-    ]
-    return Table("paper,id,printed_low,printed_high,ours,low,high,seeds,at_the_papers_scale,mark".split(","), rows)

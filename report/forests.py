@@ -10,11 +10,9 @@ from experiments import published
 from experiments.address import parse
 from experiments.judging import verdict
 from experiments.records import Store
-from lib.metrics import Interval
-from report import tables
 from report.figures.forest import Line
 from report.numbers import in_columns
-from report.tables import Table, values_at
+from report.tables import Table, interval_at, values_at
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,6 @@ def _runs(store: Store, paper: str, row: Row) -> dict[str, tuple[float, float]]:
         if all(ends):
             found[key] = (min(ends[0]), max(ends[1]))
     return found
-
-
-def interval_at(store: Store, paper: str, address: str) -> Interval | None:
-    """Mean and 95 % interval; of one seed the number alone."""
-    found = tables.interval_at(store, paper, address)
-    return Interval(found.mean, found.mean, found.mean, 1) if found and found.n == 1 else found
 
 
 def data(rows: Rows, found: Mapping[str, Sequence[Line]]) -> Table:

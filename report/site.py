@@ -29,7 +29,6 @@ from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
 from report import benchmark_page, claims_page, first_page, prose, status_page
 from report.chapter import DOWNLOADS, parameters
-from report.figures.agreement import agreement
 from report.figures.heat import heat
 from report.figures.theme import svg
 from report.place import check_writable, held, replace
@@ -198,8 +197,8 @@ def write_pages(store: Store, folder: Path) -> None:
     recorded = status_page.recorded(store)
     (folder / "recorded.md").write_text(FIGURE.format(alt=status_page.finding(recorded)))
     (folder / "recorded.svg").write_text(svg(heat(status_page.squares(recorded))))
-    found = first_page.panels(store)
-    (folder / "first.svg").write_text(svg(agreement(found)))
+    found = first_page.pairs(store)
+    (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
     (folder / "example.svg").write_text(svg(first_page.example(store)))
     (folder / "first.csv").write_text(first_page.data(found).csv())

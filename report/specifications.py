@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from experiments import published
 from experiments.records import Store
+from lib.metrics import Interval
 from report.figures.specification import Estimate
-from report.forests import interval_at
 from report.numbers import in_columns
-from report.tables import Table
+from report.tables import Table, interval_at
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,13 @@ class Question:
     printed: Sequence[tuple[str, str]] = ()
 
 
-def estimates(store: Store, paper: str, question: Question) -> list[Estimate]:
-    """What each way gives; those without records are left out."""
-    found = [(way, interval_at(store, paper, way.address)) for way in question.ways]
+def answers(store: Store, paper: str, question: Question) -> list[tuple[Way, Interval | None]]:
+    """Every way with what it gives; None without records."""
+    return [(way, interval_at(store, paper, way.address)) for way in question.ways]
+
+
+def estimates(found: Sequence[tuple[Way, Interval | None]]) -> list[Estimate]:
+    """What each way gives, as marks of the figure; those without records are left out."""
     return [Estimate(way.choices, interval) for way, interval in found if interval is not None]
 
 
@@ -45,10 +49,7 @@ def printed(paper: str, question: Question) -> tuple[float, float] | None:
     return min(a.low - b.high for a, b in pairs), max(a.high - b.low for a, b in pairs)
 
 
-def data(store: Store, paper: str, question: Question) -> Table:
+def data(found: Sequence[tuple[Way, Interval | None]]) -> Table:
     """The numbers behind the curve, one line a way to ask."""
-    rows = [
-        [*way.choices.values(), *in_columns(interval_at(store, paper, way.address)), way.address]
-        for way in question.ways
-    ]
-    return Table([*question.ways[0].choices, "points", "low", "high", "seeds", "address"], rows)
+    rows = [[*way.choices.values(), *in_columns(interval), way.address] for way, interval in found]
+    return Table([*found[0][0].choices, "points", "low", "high", "seeds", "address"], rows)

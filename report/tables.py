@@ -10,7 +10,6 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from experiments.address import parse, resolve
@@ -94,24 +93,19 @@ def across(store: Store, paper: str, address: str) -> str:
 
 
 def interval_at(store: Store, paper: str, address: str) -> Interval | None:
-    """Mean and 95 % interval over seeds; of a percentage in which no two seeds differ, over the distinct images."""
+    """Mean and 95 % interval over seeds; of a percentage in which no two seeds differ, over the distinct images.
+
+    Of one seed the number alone.
+    """
     values = values_at(store, paper, address)
-    if not values or " - " in address:
-        return mean_interval(values) if values else None
+    if len(values) < 2:
+        return Interval(values[0], values[0], values[0], 1) if values else None
+    if " - " in address:
+        return mean_interval(values)
     points = resolve(store, parse(address, paper)).points
-    if len(values) > 1 and points and 0 <= min(values) == max(values) <= 100:
+    if points and 0 <= min(values) == max(values) <= 100:
         return Measured(tuple(values), tuple(range(len(values))), points).interval
     return mean_interval(values).within(0, 100)
-
-
-def mean_as(paper: str, address: str, places: str, *, missing: str = NOT_RUN) -> Column:
-    """A column of plain means, without their seeds."""
-
-    def cell(store: Store, one: Row) -> str:
-        values = values_at(store, paper, address.format_map(one.names))
-        return format(fmean(values), places) if values else missing
-
-    return cell
 
 
 def values_at(store: Store, paper: str, address: str) -> list[float]:

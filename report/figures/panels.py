@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from experiments.records import Record
-from lib.metrics import mean_interval
 from report.figures.looks import INK, WHITE, Look, Looks, style
 from report.tables import Panels
 
@@ -71,20 +70,3 @@ def held(panels: Panels, looks: Looks) -> list[Any]:
     """
     found = {key for lines in panels.values() for key, records in lines.items() if looks[key] and records}
     return [key for key in looks if key in found]
-
-
-def name_places(axis: Axes, names: Iterable[str]) -> None:
-    """Make the horizontal axis one of things in no order: their names stand at 0, 1 and so on."""
-    names = list(names)
-    axis.set_xlim(-0.6, max(1, len(names)) - 0.4)
-    axis.set_xticks(range(len(names)), names, fontsize=8)
-    axis.grid(visible=False, axis="x")
-
-
-def draw_mean(axis: Axes, at: float, values: Sequence[float], look: Look) -> float:
-    """The mean of percentages as a mark, and its 95 % interval where there are at least two of them; returns the mean."""
-    interval = mean_interval(values).within(0, 100)
-    if interval.n > 1:
-        axis.plot([at, at], [interval.low, interval.high], color=look["color"], marker="_", ms=8, lw=1.3)
-    axis.plot([at], [interval.mean], **{**look, "linestyle": "none", "markersize": 6})
-    return interval.mean

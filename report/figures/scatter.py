@@ -41,6 +41,8 @@ def scatter(
     compared: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     then: Callable[[Axes], None] = lambda axis: None,
     legend: Sequence[Look] = (),
+    wide: float = 4.6,
+    ylabel: str = "",
     **settings: Any,
 ) -> Figure:
     """A panel a title, side by side.
@@ -50,10 +52,14 @@ def scatter(
         looks: of the marks, by key.
         compared: title of a panel, then where the dotted line goes that its marks are compared with, across and up.
         then: draws what the marks are compared with; `legend` has the entries for that.
+        wide: inches of a panel.
+        ylabel: stands at the first panel.
         settings: of every panel, as `Axes.set` takes them.
     """
     with style():
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(wide * len(panels), wide + 1.0), sharey=True, squeeze=False
+        )
         figure.set_layout_engine("constrained", h_pad=0.08)
         for axis, (title, points) in zip(axes.flat, panels.items(), strict=True):
             axis.set(title=title, **settings)
@@ -63,9 +69,12 @@ def scatter(
                 _draw(axis, point, looks[point.key])
             if not points:
                 axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color=INK)
+        axes[0, 0].set_ylabel(ylabel)
         shown = {point.key for points in panels.values() for point in points}
-        entries = [*(one for key, one in looks.items() if key in shown), *legend]
-        figure.legend(handles=[Line2D([], [], **one) for one in entries], loc="outside lower center", ncols=4)
+        # What has no name of its own is told by another entry.
+        entries = [one for key, one in looks.items() if key in shown and one["label"] != "_"]
+        handles = [Line2D([], [], **one) for one in (*entries, *legend)]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, round(wide * len(panels) / 2.3)))
     return figure
 
 

@@ -14,17 +14,18 @@ from matplotlib.colors import to_hex
 from experiments import published
 from experiments.papers import harakeh as cells
 from experiments.records import Record, Result, Store
-from lib.errors import BadValue
 from lib.metrics import Interval, mean_interval
-from report.figures.agreement import BAND, MARKS, Pair, agreement
 from report.figures.forest import Line, forest
 from report.figures.looks import BLUE, VERMILLION, Looks, look
+from report.figures.scatter import Point
 from report.figures.specification import specification
+from report.first_page import BAND, MARKS, SMALL, agreement
+from report.first_page import data as data_of
 from report.forests import Row, data, lines
 from report.papers import galinkin, harakeh, song
 from report.reproduce import commands
+from report.specifications import answers, estimates, printed
 from report.specifications import data as ways
-from report.specifications import estimates, printed
 
 LOOKS = Looks("form", {"a": look("a", BLUE, "o"), "b": look("b", VERMILLION, "s")})
 CW = "mnist/cw/epistemic/fooling_rate"
@@ -143,32 +144,49 @@ def test_commands_count_each_record_once_and_add_their_time(store: Store) -> Non
 
 
 def test_pairs_stand_at_the_printed_number_and_ours() -> None:
-    pairs = [
-        Pair("x", 30, 37, Interval(60, 50, 70, 3), "not replicated", full=True),
-        Pair("y", 99, 99, Interval(99, 98, 101, 5), "replicated", full=False),
-    ]
-    figure = agreement({"One": pairs, "Two": []})
+    one, two, three, five = (
+        Interval(*found) for found in ((33.5, 30, 37, 2), (60, 50, 70, 3), (99, 99, 99, 1), (99, 98, 99.5, 5))
+    )
+    points = {"x": Point("not replicated", one, two), "y": Point("replicated" + SMALL, three, five)}
+    figure = agreement({"One": points, "Two": {}})
     left, right = figure.axes
     plt.close(figure)
     assert [axis.get_title() for axis in (left, right)] == ["One (2 numbers)", "Two (0 numbers)"]
-    points = {
+    drawn = {
         (float(line.get_xdata()[0]), float(line.get_ydata()[0]), to_hex(line.get_markerfacecolor()))
         for line in left.lines
-        if line.get_marker() != "None"
+        if line.get_marker() != "None" and len(line.get_xdata())
     }
-    assert points == {(33.5, 60, to_hex(MARKS["not replicated"]["color"])), (99, 99, "#ffffff")}
+    assert drawn == {(33.5, 60, to_hex(MARKS["not replicated"]["color"])), (99, 99, "#ffffff")}
     ends = [tuple(map(float, line.get_ydata())) for line in left.lines if len(line.get_xdata()) == 2]
-    assert (50, 70) in ends and (98, 100) in ends  # no percentage is above 100
-    assert len(right.lines) == 1 and BAND == 5
-    with pytest.raises(BadValue, match="mark: expected one of"):
-        Pair("x", 1, 1, Interval(1, 1, 1, 1), "fine", full=True)
+    assert (50, 70) in ends and (98, 99.5) in ends and BAND == 5
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["outside", "open: smaller than the paper's scale", "equal", "within 5 points"]
+    assert data_of({"One": points}).rows[0] == [
+        "One",
+        "x",
+        "30",
+        "37",
+        "60.000",
+        "50.000",
+        "70.000",
+        "3",
+        "not replicated",
+    ]
+
+
+def test_every_word_of_a_number_has_a_mark() -> None:
+    assert set(MARKS) == {
+        word + end for word in ("replicated", "not replicated", "inconclusive", "one seed") for end in ("", SMALL)
+    }
 
 
 @pytest.mark.parametrize("paper", list(CHAPTERS))
 def test_every_way_to_ask_a_question_is_of_cells_that_exist(paper: str, store: Store) -> None:
     question = CHAPTERS[paper].QUESTION
-    assert estimates(store, paper, question) == []
-    assert {row[-2] for row in ways(store, paper, question).rows} == {"0"}
+    found = answers(store, paper, question)
+    assert estimates(found) == []
+    assert {row[-2] for row in ways(found).rows} == {"0"}
     assert len({tuple(way.choices.values()) for way in question.ways}) == len(question.ways)
     low, high = printed(paper, question)
     assert low < high
@@ -183,7 +201,7 @@ def test_a_specification_curve_is_sorted_and_marks_its_choices(store: Store) -> 
     put(store, [60.0, 70.0, 80.0], form="mean")
     put(store, [50.0, 51.0], form="one_draw")
     put(store, [99.0, 99.0, 99.0], estimator="none", form="mean")
-    found = estimates(store, "harakeh", harakeh.QUESTION)
+    found = estimates(answers(store, "harakeh", harakeh.QUESTION))
     assert [one.found.n for one in found] == [2, 3] and found[1].found == mean_interval([-39.0, -29.0, -19.0])
     figure = specification(found, printed=(-70, -62), ylabel="points")
     above, below = figure.axes
