@@ -24,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test faults smoke runs lab lint gate audit lock clean distclean force
+.PHONY: help book pdf test faults smoke runs lab lint gate audit lock clean distclean force
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -32,6 +32,9 @@ help: ## this list
 
 book: $(READY) ## build the book into _build/html from the committed results
 	$(PY) -m report book
+
+pdf: $(READY) ## build the book, and print it to one PDF by headless Chromium, which its first page then offers
+	$(PY) -m report book --pdf
 
 test: $(READY) ## run the tests (ARGS="..." goes to pytest)
 	$(PY) -m pytest $(ARGS)

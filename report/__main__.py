@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from experiments import papers
 from experiments.command_line import Parser, obey, place, word
 from report import site
-from report.place import OURS
+from report.place import OURS, BuildFailed
 
 
 def chapter(options: argparse.Namespace) -> int:
@@ -26,7 +26,8 @@ def book(options: argparse.Namespace) -> int:
     """Build the site and say where it is."""
     smoke = options.profile == "smoke"
     folder = options.output or OURS / ("smoke" if smoke else "")
-    print(f"the book: {site.build(folder, profile=options.profile, compute='all' if smoke else 'never')}")
+    compute = "all" if smoke else "never"
+    print(f"the book: {site.build(folder, profile=options.profile, compute=compute, pdf=options.pdf)}")
     return 0
 
 
@@ -46,6 +47,7 @@ def parser() -> Parser:
     sub.add_argument(
         "--profile", type=word, default="paper", help="smoke also computes that profile's cells (default: paper)"
     )
+    sub.add_argument("--pdf", action="store_true", help="print it to one PDF as well, by headless Chromium")
     sub.add_argument("--output", type=place, help="folder to build in, empty or of an earlier build (default: _build)")
     return top
 
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         return obey(parser(), arguments)
-    except site.BuildFailed as error:
+    except BuildFailed as error:
         print(error, file=sys.stderr)
         return 1
 

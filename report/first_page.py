@@ -12,6 +12,7 @@ from experiments.address import reading
 from experiments.judging import by_number
 from experiments.records import Store
 from lib.metrics import Interval
+from report import forests
 from report.figures.forest import forest
 from report.figures.heat import Square, heat
 from report.figures.looks import BLUE, GREY, OPEN, ORANGE, REFERENCE, VERMILLION, Looks, look
@@ -99,8 +100,9 @@ def covered(store: Store) -> Figure:
     return heat({"Published numbers": squares})
 
 
-def example(store: Store) -> Figure:
-    """Some lines of a chapter's forest plot, for the page on how to read one."""
+def example(store: Store) -> tuple[Figure, Table]:
+    """Some lines of a chapter's forest plot, for the page on how to read one, and the numbers behind them."""
     one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
     rows, looks = one.EXAMPLE
-    return forest(lines(store, one.PAPER, rows), looks, xlabel="percent")
+    found = lines(store, one.PAPER, rows)
+    return forest(found, looks, xlabel="percent"), forests.data(rows, found)

@@ -19,6 +19,10 @@ OURS = ROOT / "_build"  # where builds go unless told otherwise
 MARK = ".book"  # says that a folder is a build's, and is locked while one is at work there
 
 
+class BuildFailed(RuntimeError):
+    """A chapter did not execute, or Jupyter Book or the browser that prints found something to complain about."""
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[int]:
     """Hold `folder` for one build, after any that is at work there; yields the lock, which a child that inherits it keeps.

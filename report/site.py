@@ -27,13 +27,15 @@ from experiments.records import ROOT, Store
 from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
 from lib.training.checkpoints import write_atomically
-from report import benchmark_page, claims_page, first_page, prose, status_page
+from report import benchmark_page, claims_page, first_page, printed, prose, status_page
 from report.chapter import DOWNLOADS, parameters
+from report.citation import bibtex
 from report.figures.heat import heat
 from report.figures.theme import svg
-from report.place import check_writable, held, replace
+from report.place import BuildFailed, check_writable, held, replace
 from report.tables import Table
 
+PDF_LINK = f'<a class="reference download" href="../{printed.PDF}">The whole book as one PDF</a>.'
 # A figure whose description is computed, in words, with its picture.
 FIGURE = """```{{figure}} generated/recorded.svg
 :name: figure-recorded
@@ -42,10 +44,6 @@ FIGURE = """```{{figure}} generated/recorded.svg
 Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
 Line by line, with devices, commits and dates: {{download}}`data <generated/grid.csv>`, the smaller profile `reduced` included.
 ```"""
-
-
-class BuildFailed(RuntimeError):
-    """A chapter did not execute, or Jupyter Book found something to complain about."""
 
 
 def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
@@ -111,13 +109,14 @@ def _presentable(notebook: Any, chapter: str) -> Any:
     return notebook
 
 
-def build(output: Path, *, profile: str = "paper", compute: str = "never") -> Path:
+def build(output: Path, *, profile: str = "paper", compute: str = "never", pdf: bool = False) -> Path:
     """Execute every chapter and build the site; returns the path of its first page.
 
     Args:
         output: folder to build in; the site is in its `html`.
         profile: of the chapters. `smoke` also computes that profile's cells, for a test of everything.
         compute: "never" for the book, which only reads records.
+        pdf: print the pages to one file as well, which the first page then offers, where there is a browser.
 
     Raises:
         BadValue: a bad parameter, or a folder that cannot be built in, also as it holds what no build made.
@@ -126,14 +125,17 @@ def build(output: Path, *, profile: str = "paper", compute: str = "never") -> Pa
     folder = output.resolve()
     given = {"profile": profile, "compute": compute, "device": "cpu", "seed_count": 1 if profile == "smoke" else 5}
     parameters(given)
+    executable = printed.browser() if pdf else None
+    if pdf and executable is None:
+        print(f"no PDF: none of {', '.join(printed.BROWSERS)} is on the PATH", file=sys.stderr, flush=True)
     with held(folder) as lock:
-        _build(folder, given, lock=lock)
+        _build(folder, given, lock=lock, executable=executable)
     return folder / "html" / "index.html"
 
 
-def _build(folder: Path, given: Mapping[str, Any], *, lock: int) -> None:
+def _build(folder: Path, given: Mapping[str, Any], *, lock: int, executable: str | None) -> None:
     source, new = folder / "source", folder / "html.new"
-    _assemble(source)
+    _assemble(source, pdf=executable is not None)
     write_pages(Store(), source / "book" / "generated")
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
@@ -150,10 +152,19 @@ def _build(folder: Path, given: Mapping[str, Any], *, lock: int) -> None:
         raise BuildFailed(f"jupyter-book: {(done.stdout + done.stderr)[-4000:]}")
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(folder / "_build" / "html", new)
+    if executable:
+        printed.print_book(new, _pages(), executable=executable)
     replace(folder / "html", new)
 
 
-def _assemble(source: Path) -> None:
+def _pages() -> list[str]:
+    """The pages of the book, in its order."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = [contents["root"], *(entry["file"] for part in contents["parts"] for entry in part["chapters"])]
+    return [f"{file}.html" for file in files]
+
+
+def _assemble(source: Path, *, pdf: bool = False) -> None:
     """Copy the committed prose and settings into `source`; what an earlier build left of them goes."""
     for name in ("book", "notebooks"):
         shutil.rmtree(source / name, ignore_errors=True)
@@ -165,8 +176,15 @@ def _assemble(source: Path) -> None:
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     for page in (source / "book").glob("*.md"):
         page.write_text(prose.fill(page.read_text(), Store(), where=page.name))
-    first = source / "book" / "index.md"  # MyST substitutes nothing inside a block of code
-    first.write_text(first.read_text().replace("{{repository}}", config["repository"]["url"]))
+    first = source / "book" / "index.md"
+    said = {"repository": config["repository"]["url"], "citation": bibtex(config), "pdf": PDF_LINK if pdf else ""}
+    text = first.read_text()
+    for word, words in said.items():  # in a block of code MyST substitutes nothing
+        text = text.replace(f"{{{{{word}}}}}", words)
+    first.write_text(text)
+    (downloads := source / "notebooks" / "downloads").mkdir(parents=True)
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):  # as committed, beside what will be executed
+        shutil.copy(notebook, downloads)
 
 
 # What stands on a page, with its caption, or is only downloaded.
@@ -200,7 +218,9 @@ def write_pages(store: Store, folder: Path) -> None:
     found = first_page.pairs(store)
     (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
-    (folder / "example.svg").write_text(svg(first_page.example(store)))
+    example, behind = first_page.example(store)
+    (folder / "example.svg").write_text(svg(example))
+    (folder / "example.csv").write_text(behind.csv())
     (folder / "first.csv").write_text(first_page.data(found).csv())
 
 

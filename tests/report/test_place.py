@@ -150,7 +150,7 @@ def test_a_build_that_fails_keeps_the_old_site(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "site" / "html").mkdir(parents=True)
     (tmp_path / "site" / MARK).touch()
     (tmp_path / "site" / "html" / "index.html").write_text(build_of["index.html"])
-    monkeypatch.setattr(site, "_assemble", lambda source: (_ for _ in ()).throw(BuildFailed("planted")))
+    monkeypatch.setattr(site, "_assemble", lambda source, **_: (_ for _ in ()).throw(BuildFailed("planted")))
     with pytest.raises(BuildFailed, match="planted"):
         build(tmp_path / "site")
     assert (tmp_path / "site" / "html" / "index.html").read_text() == "old"

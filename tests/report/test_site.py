@@ -32,13 +32,13 @@ from experiments import claims, papers, published, verification
 from experiments.address import parse
 from experiments.judging import verdict
 from experiments.records import Store, read
-from report import benchmark_page, claims_page, status_page, tables
+from report import benchmark_page, claims_page, printed, status_page, tables
 from report.papers import harakeh_tables
 from report.prose import TOKEN, fill
 
 LIMIT = 120.0 * len(papers.NAMES)  # seconds of processor time, of which a busy machine takes more than an idle one
 FORK = "somebody/fork"
-COPIED = ("lib", "experiments", "report", "book", "notebooks", "results", "_config.yml", "_toc.yml")
+COPIED = ("lib", "experiments", "report", "book", "notebooks", "results", "_config.yml", "_toc.yml", "CITATION.cff")
 CHAPTER = "notebooks/harakeh.html"
 EXPECTED = scan.chapters(ROOT / "_toc.yml")
 
@@ -90,7 +90,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         "DATA_DIR": str(top / "no-data"),
         "GITHUB_REPOSITORY": FORK,
     }
-    command = [sys.executable, "-m", "report", "book", "--profile", "smoke", "--output", str(folder)]
+    command = [sys.executable, "-m", "report", "book", "--pdf", "--profile", "smoke", "--output", str(folder)]
     spent, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -243,17 +243,59 @@ def test_the_search_page_knows_every_page(site: Site) -> None:
 
 def test_downloads_are_whole_tables(site: Site) -> None:
     found = {path.name: path for page in site.pages() for _, path in scan.downloads(page)}
-    assert {"harakeh-answer.csv", "harakeh-curve.csv", "harakeh-claims.csv", "harakeh-grid.csv"} <= found.keys()
-    for name, path in found.items():
-        assert path.suffix == ".csv" and scan.bad_csv(path) == [], name
+    assert {"harakeh-answer.csv", "harakeh-curve.csv", "harakeh-claims.csv", "grid.csv"} <= found.keys()
+    tables = {name: path for name, path in found.items() if path.suffix not in (".ipynb", ".pdf")}
+    assert {
+        name: scan.bad_csv(path) for name, path in tables.items() if path.suffix != ".csv" or scan.bad_csv(path)
+    } == {}
 
 
-def test_every_figure_and_table_of_a_chapter_offers_its_data(site: Site) -> None:
-    for name in (name for name in EXPECTED if name.startswith("notebooks/")):
-        page = site.page(name)
+def test_every_figure_and_table_offers_its_data(site: Site) -> None:
+    """But for the drawings of how a paper's parts go together, which show no numbers."""
+    for page in (site.page(name) for name in EXPECTED):
         offered = {path.stem for _, path in scan.downloads(page)}
-        for item in [*page.article.find_all("figure"), *page.article.select("table:has(caption)")]:
-            assert str(item["id"]).partition("-")[2] in offered
+        for item in page.article.select("figure:not(:has(img[src$='figure1.svg'])), table:has(caption)"):
+            assert item.select("figcaption a.download") or str(item["id"]).partition("-")[2] in offered, item["id"]
+
+
+@pytest.mark.parametrize("chapter", papers.NAMES)
+def test_a_chapter_offers_its_notebook_as_committed_and_as_executed(site: Site, chapter: str) -> None:
+    page = site.page(f"notebooks/{chapter}.html")
+    found = {link: path.read_bytes() for link, path in scan.downloads(page) if path.name == f"{chapter}.ipynb"}
+    executed = (site.folder / "source" / "notebooks" / f"{chapter}.ipynb").read_bytes()
+    assert set(found.values()) == {(site.project / "notebooks" / f"{chapter}.ipynb").read_bytes(), executed}
+
+
+def test_the_first_page_says_how_to_cite(site: Site) -> None:
+    told, cited = site.page("book/index.html").article.get_text(), yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    for word in (cited["title"], cited["version"], cited["authors"][0]["name"], f"https://github.com/{FORK}"):
+        assert f"{{{word}}}" in told
+
+
+def outline(pdf: bytes) -> list[str]:
+    """The titles of a PDF's outline, in the order of its file."""
+    found = re.findall(rb"/Title (?:\(((?:\\.|[^()\\])*)\)|<([0-9A-Fa-f]+)>)", pdf)
+    return [
+        bytes.fromhex(coded.decode()).decode("utf-16") if coded else re.sub(rb"\\(.)", rb"\1", plain).decode("latin-1")
+        for plain, coded in found
+    ]
+
+
+@pytest.mark.browser
+def test_the_pdf_has_all_pages_and_leads_to_no_file(site: Site) -> None:
+    (path,) = [path for _, path in scan.downloads(site.page("book/index.html")) if path.suffix == ".pdf"]
+    assert path == site.html / printed.PDF
+    content, heads = path.read_bytes(), [site.page(name).article.find("h1") for name in EXPECTED]
+    titles = [head.get_text().removesuffix("#") for head in heads if head is not None]
+    found = [letters(title) for title in outline(content)]
+    assert [title for title in map(letters, titles) if title not in found] == []
+    assert sorted(map(found.index, map(letters, titles))) == [*map(found.index, map(letters, titles))]
+    assert b"file://" not in content and len(re.findall(rb"/Type /Page\b", content)) > 2 * len(EXPECTED)
+
+
+@pytest.mark.skipif(printed.browser() is not None, reason="there is a browser")
+def test_without_a_browser_no_pdf_is_offered(site: Site) -> None:
+    assert "no PDF: none of" in site.stderr and printed.PDF not in (site.html / "book" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -620,7 +662,7 @@ def numbers(told: str) -> list[float]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("chapter", papers.NAMES)
+@pytest.mark.parametrize("chapter", papers.REPLICATED)
 def test_a_slider_says_what_its_rows_hold(site: Site, browser: Browser, chapter: str) -> None:
     """From a file, by the keyboard alone, and for those who listen; each of the chapter's sliders."""
     page = site.page(f"notebooks/{chapter}.html")
@@ -663,7 +705,7 @@ def test_a_slider_says_what_its_rows_hold(site: Site, browser: Browser, chapter:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("chapter", papers.NAMES)
+@pytest.mark.parametrize("chapter", papers.REPLICATED)
 def test_without_scripts_the_figure_above_a_slider_stands_alone(site: Site, browser: Browser, chapter: str) -> None:
     browser.open((site.html / f"notebooks/{chapter}.html").as_uri(), scripts=False)
     assert browser.ask("document.querySelectorAll('.slider ul, .slider input').length") == 0
