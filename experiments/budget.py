@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lib.training.snapshots import OutOfTime
 
-class OutOfTime(BaseException):  # no Exception: what runs, such as torch.compile, must not make another one of it
-    """The budget ended while a cell was computed; its training goes on from its last snapshot the next time."""
+SAVING = 0.05  # the part of a budget, its last, in which a training no longer goes on but is saved
 
 
 class Budget:
@@ -18,6 +18,7 @@ class Budget:
 
     def __init__(self, seconds: float | None) -> None:
         self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self.until = self._end - SAVING * (seconds or 0.0)  # when a training is to stop by itself
 
     def affords(self, price: float) -> bool:
         """Whether what takes `price` seconds ends before the budget does; once it is over, it affords nothing."""

@@ -146,7 +146,6 @@ class Common:
 
     VICTIM: ClassVar[tuple[str, ...]]  # the fields that trained weights depend on; who shares them, shares a checkpoint
     TITLES: ClassVar[tuple[str, ...]] = ()  # what the pages call its attacks
-    OF_SEED: ClassVar[tuple[str, ...]] = ("seed",)  # the settings in which the cells of one row differ
     RESUMES: ClassVar[bool] = False  # whether a cell is mostly training: interrupted, it goes on the next time
     NOTED: ClassVar[tuple[str, ...]] = ()  # what is recorded of its victim's training besides seconds: see `run.NOTES`
 
@@ -168,6 +167,11 @@ class Common:
         for name, most in {"train_size": train, "test_size": test, "curve_size": test, "loss_size": test}.items():
             if getattr(self, name, 0) > most:
                 raise BadValue(f"{name}: expected at most {most}, the images that there are, got {getattr(self, name)}")
+
+    @property
+    def of_seed(self) -> tuple[str, ...]:
+        """The settings in which the cells of one row differ."""
+        return ("seed",)
 
     def available(self) -> tuple[int, int]:
         """How many images there are to train on, and to test on."""
@@ -194,6 +198,14 @@ class Common:
     def work(self) -> float:
         """The same of training and attack together: what a cell's cost is proportional to."""
         raise NotImplementedError
+
+    def measured_in(self) -> int:
+        """In how many parts, about alike, of which a run that goes on need not measure any twice."""
+        return 1
+
+    def trainings(self) -> list[Self]:
+        """The cells whose networks this one needs."""
+        return [self]
 
     def architecture(self) -> dict[str, Any]:
         """What `models.build` needs besides the network's name and the shape of the data."""

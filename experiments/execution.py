@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from experiments import provenance
-from experiments.budget import Budget, OutOfTime
+from experiments.budget import Budget
 from experiments.executors import Halted, InProcess
 from experiments.records import Record, Result, Store
 from experiments.reservations import VOID, Reservations
@@ -28,6 +28,7 @@ from experiments.run import result_of
 from lib import data
 from lib.errors import BadValue
 from lib.training.checkpoints import sweep
+from lib.training.snapshots import OutOfTime
 
 LOOK = 1.0  # seconds between looks at what other processes compute
 
@@ -124,7 +125,8 @@ def run(
 
     With a `budget` in seconds, a cell is started only if its price fits into what is left, and none is started after that;
     a cell without a price is started as long as anything is left. A cell that is mostly training (`RESUMES`) is started
-    whatever its price where it is computed in this process, and stopped when the time is up: it goes on the next time.
+    whatever its price where it is computed in this process. When the time is nearly up it leaves a snapshot, from which it goes
+    on the next time, and stops.
 
     A cell that another process computes is not computed here, unless it fails or ends there. When nothing else is left,
     `waits` is told, now and then, for how many. A record that has come meanwhile is left alone, unless all are made `anew`.
@@ -187,8 +189,9 @@ class _Run:
             if self.store.path(cell).exists() and not self.anew:
                 self._settle(cell, None)
                 return True
+            job = replace(self.job, until=self.time_left.until) if resumes else self.job
             with self.time_left.alarm() if resumes else nullcontext():
-                future = self.executor.submit(compute, cell, self.job)
+                future = self.executor.submit(compute, cell, job)
             self.in_hand[future] = cell
         except (OutOfTime, Halted) as error:
             self._settle(cell, error)

@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from experiments.budget import OutOfTime
+from lib.training.snapshots import OutOfTime
 
 
 class Halted(RuntimeError):

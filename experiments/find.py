@@ -54,7 +54,7 @@ def row(paper: str, profile: str, /, **settings: Any) -> tuple[Any, ...]:
 def _row(paper: str, profile: str, settings: frozenset[tuple[str, Hashable]]) -> tuple[Any, ...]:
     missing = object()
     for cells in _rows(paper, profile):
-        if all(getattr(cells[0], name, missing) == value for name, value in settings):
+        if any(all(getattr(cell, name, missing) == value for name, value in settings) for cell in cells):
             return cells
     return ()
 
@@ -65,7 +65,7 @@ def _rows(paper: str, profile: str) -> list[tuple[Any, ...]]:
     rows: dict[Hashable, list[Any]] = {}
     module = papers.get(paper)
     for cell in dict.fromkeys([*module.main(profile), *module.grid(profile)]):
-        shared = tuple(getattr(cell, one.name) for one in fields(cell) if one.name not in cell.OF_SEED)
+        shared = tuple(getattr(cell, one.name) for one in fields(cell) if one.name not in cell.of_seed)
         rows.setdefault((type(cell), shared), []).append(cell)
     return [tuple(sorted(cells, key=lambda cell: int(cell.seed))) for cells in rows.values()]
 
@@ -73,7 +73,7 @@ def _rows(paper: str, profile: str) -> list[tuple[Any, ...]]:
 @cache
 def _values(paper: str, name: str) -> set[Any]:
     """Every value that the cells of a paper have of one setting, in any profile."""
-    cells = (cells[0] for profile in PROFILES for cells in _rows(paper, profile))
+    cells = [cell for profile in PROFILES for cells in _rows(paper, profile) for cell in cells]
     return {getattr(cell, name) for cell in cells if hasattr(cell, name) and not callable(getattr(cell, name))}
 
 

@@ -72,7 +72,7 @@ def sealed(content: Mapping[str, Any]) -> bytes:
     return (json.dumps({**content, "sha256": digest(content)}, indent=1, allow_nan=False) + "\n").encode()
 
 
-def unsealed(content: bytes, make: Callable[[dict[str, Any]], T], *, name: str, kind: str) -> T:
+def unsealed(content: bytes, make: Callable[[dict[str, Any]], T], *, name: str, kind: str, repair: str = REPAIR) -> T:
     """What `make` makes of content that is as `sealed` wrote it.
 
     Raises:
@@ -84,9 +84,9 @@ def unsealed(content: bytes, make: Callable[[dict[str, Any]], T], *, name: str, 
         whole = stated == digest(found)
         made = make(found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadValue(f"{name}: not {kind} ({error}); {REPAIR}") from error
+        raise BadValue(f"{name}: not {kind} ({error}); {repair}") from error
     if not whole:
-        raise BadValue(f"{name}: damaged, its checksum does not match; {REPAIR}")
+        raise BadValue(f"{name}: damaged, its checksum does not match; {repair}")
     return made
 
 

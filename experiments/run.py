@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from experiments.cell import Common, Result
 from experiments.records import key_of
 from lib import data
 from lib.data import Dataset, Split
+from lib.errors import BadValue
 from lib.models import Network
 from lib.training import checkpoints
 
@@ -28,8 +31,10 @@ class Job:
     cache: Path | None = None  # of trained networks; None keeps none
     fresh: bool = False  # train even what is cached
     progress: bool = False
+    until: float = math.inf  # the `time.monotonic()` at which a training is to leave a snapshot and stop
 
 
+MEASURED = ".measured"  # the suffix of a part of a measurement in the cache
 # What can be recorded of the notes of a training. Older notes do not say whether it was compiled.
 NOTES: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
     "training_loss": lambda notes: notes["losses"][-1],
@@ -50,6 +55,8 @@ class Bench:
         self.attacked: float | None = (
             None  # seconds inside `attacking`; None where an experiment does not say what is inside
         )
+        self.earlier = 0.0  # seconds that parts of the measurement took in earlier runs
+        self.parts: list[Path] = []  # their files
 
     def test(self, size: int = 0) -> Split:
         """The first `size` test images on the device; all of them for 0."""
@@ -71,14 +78,43 @@ class Bench:
         start, network = time.perf_counter(), cell.untrained(self.dataset)
 
         def train(_: nn.Module, snapshot: Path | None) -> dict[str, Any]:
-            return cell.train(network, self.dataset, device=self.device, snapshot=snapshot, progress=self.progress)
+            usual = {"device": self.device, "snapshot": snapshot, "progress": self.progress}
+            return cell.train(network, self.dataset, **usual, **({"until": self.job.until} if cell.RESUMES else {}))
 
-        key = key_of(cell.trained_as(), only=cell.VICTIM)
-        notes = checkpoints.trained(network, key, train, cache=self.job.cache, fresh=self.job.fresh)
+        notes = checkpoints.trained(network, weights_of(cell), train, cache=self.job.cache, fresh=self.job.fresh)
         network = network.to(self.device).eval()
         self.training_seconds += notes["seconds"]
         self.waited += time.perf_counter() - start
         return network, notes
+
+    def part(self, cell: Common, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """What `make` makes, a part of a long measurement of `cell`: kept until all is measured, so that a run goes on after it.
+
+        Raises:
+            BadValue: what an earlier run kept is damaged.
+        """
+        if self.job.cache is None or self.job.fresh:
+            return make()
+        path, start = self.job.cache / f"{key_of(cell)}.{name}{MEASURED}", time.perf_counter()
+        self.parts.append(path)
+        if path.exists():
+            try:
+                kept, told = checkpoints.read_tensors(path)
+            except (OSError, ValueError) as error:
+                raise BadValue(f"{path}: cannot be read ({error}); delete it to measure again") from error
+            self.earlier += told["seconds"]
+            return {name: tensor.to(self.device) for name, tensor in kept.items()}
+        made = make()
+        try:
+            checkpoints.write_tensors(path, made, {"seconds": round(time.perf_counter() - start, 2)})
+        except OSError as error:
+            warnings.warn(f"{path}: cannot be kept ({error})", checkpoints.NotKept, stacklevel=2)
+        return made
+
+
+def weights_of(cell: Common) -> str:
+    """The key under which the trained network of `cell` is cached."""
+    return key_of(cell.trained_as(), only=cell.VICTIM)
 
 
 def result_of(cell: Common, job: Job | None = None) -> Result:
@@ -96,6 +132,9 @@ def result_of(cell: Common, job: Job | None = None) -> Result:
     found = cell.measure(bench, victim)
     after_training = time.perf_counter() - start - bench.waited
     seconds = after_training if bench.attacked is None else bench.attacked
+    seconds += bench.earlier
+    for path in bench.parts:
+        path.unlink(missing_ok=True)
     usual = {name: value for name in cell.NOTED if (value := NOTES[name](bench.notes)) is not None}
     usual |= {"training_seconds": bench.training_seconds, "attack_seconds": round(seconds, 2)}
     return Result({**found.measurements, **usual}, found.curves)

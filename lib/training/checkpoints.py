@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ..errors import BadValue
 
-SUFFIX = ".safetensors"
+SUFFIX, SNAPSHOT = ".safetensors", ".snapshot"  # of a trained network, and of one that is being trained
 COPIES = 4  # of the weights: a checkpoint, and a snapshot with the optimiser's two moments
 
 
@@ -61,7 +61,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         OSError: there is no such file, or it cannot be read.
         ValueError: it is not as `write_tensors` wrote it.
     """
-    content = path.read_bytes()  # at once: another process may replace the file
+    return tensors_of(path.read_bytes())  # at once: another process may replace the file
+
+
+def tensors_of(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same of a file's content; one that is not as `write_tensors` wrote it is a `ValueError`."""
     try:
         tensors = from_bytes(content)
         stated = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
@@ -142,7 +146,7 @@ def trained(
             return load_weights(network, path)
     if path is not None:
         check_room(path.parent, COPIES * sum(value.nbytes for value in network.state_dict().values()))
-    snapshot = None if path is None or fresh else path.with_suffix(".snapshot")
+    snapshot = None if path is None or fresh else path.with_suffix(SNAPSHOT)
     notes = train(network, snapshot)
     if path is not None:
         try:

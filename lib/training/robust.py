@@ -8,6 +8,7 @@ was not; on a GPU, whose kernels may add in any order, but for rounding. Batch n
 adversarial or not, in the attack as in the step (Madry's code).
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from ..progress import track
 from ..uncertainty import PRECISIONS
 from .batches import check_run
 from .natural import AUGMENTATIONS, check_finite
-from .snapshots import History, resume, save
+from .snapshots import History, OutOfTime, resume, save
 
 Observe = Callable[[int], dict[str, float]]
 LOSSES = ("sum", "mean")
@@ -99,6 +100,7 @@ def fit_robust(
     device: str | torch.device = "cpu",
     snapshot: Path | None = None,
     every: float = 60.0,
+    until: float = math.inf,
     observe: Observe | None = None,
     observations: int = 10,
     compiled: bool = False,
@@ -111,6 +113,7 @@ def fit_robust(
         split: as of `fit`, its images in [0, 1]; what is left of an epoch is dropped.
         seed: of the order of the batches, of augmentation, of the attack's starts and of the masks of dropout.
         every: seconds between snapshots.
+        until: the `time.monotonic()` after which no step begins but the first: what is done is kept in `snapshot`.
         observe: called `observations` times, evenly, with the number of steps done; the network is then not training.
         observations: how often.
         compiled: by `torch.compile`; see `can_compile`.
@@ -118,6 +121,7 @@ def fit_robust(
     Raises:
         BadValue: as of `fit`; a heteroscedastic network; a batch larger than the split; no observations.
         TrainingFailed: the loss is not finite; checked at the first step and at every observation.
+        OutOfTime: it is later than `until`.
     """
     if isinstance(network, Network) and network.noise is not None:
         raise BadValue("network: expected one head, for the second of a heteroscedastic one would stay untrained")
@@ -150,10 +154,13 @@ def fit_robust(
                 state.observed.append({"step": float(done), **observe(done)})
                 network.train()
         now = time.perf_counter()
-        if snapshot is not None and now - saved > every and done < config.steps:
+        late = done < config.steps and time.monotonic() > until
+        if snapshot is not None and (late or now - saved > every) and done < config.steps:
             state.step, state.seconds, state.total = done, before + now - start, total.item()
             save(snapshot, network, run.optimizer, state)
             saved = now
+        if late:
+            raise OutOfTime(f"stopped after {done} of {config.steps} steps")
     network.eval()
     return History(state.losses, state.observed, round(before + time.perf_counter() - start, 2))
 

@@ -12,6 +12,10 @@ from ..errors import BadValue
 from .checkpoints import NotKept, read_tensors, write_tensors
 
 
+class OutOfTime(BaseException):  # no Exception: what runs, such as torch.compile, must not make another one of it
+    """The time is up; a training goes on from its last snapshot the next time."""
+
+
 @dataclass
 class History:
     """What a run leaves besides its weights: mean losses, between observations or of epochs, what was observed, seconds spent."""

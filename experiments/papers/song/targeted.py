@@ -7,6 +7,7 @@ many points of each class as its settings say, members and others alike.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from statistics import fmean
 from typing import Literal
 
@@ -23,6 +24,7 @@ from lib.errors import BadValue
 from lib.membership import best_threshold, by_threshold, log_odds
 from lib.models import Network
 
+INPUTS = ("benign", "untargeted", "targeted")
 METHODS = ("confidence_benign", "model_benign", "confidence_untargeted", "model_untargeted", "model_targeted")
 
 
@@ -43,6 +45,10 @@ class Targeted(Cell):
         looked_at = 2 * self.classes * (self.known + self.judged) if self.judged else sum(points(self))
         return self.training_work() + looked_at * targets * 2.0 * self.eval_steps
 
+    def measured_in(self) -> int:
+        """Class by class."""
+        return self.classes
+
     def check(self, dataset: data.Dataset) -> None:
         """Whether every class has points to know and to judge."""
         if self.classes > len(dataset.classes):
@@ -55,8 +61,8 @@ class Targeted(Cell):
         sides, classes = sides_of(self, bench.dataset), len(bench.dataset.classes)
         by_class = []
         for c in range(self.classes):
-            kept = {name: of_class(self, side, c, name=name) for name, side in sides.items()}
-            looks = {name: looks_at(self, victim, side, bench.device, classes) for name, side in kept.items()}
+            found = bench.part(self, f"class{c}", partial(looks_of, self, victim, sides, bench.device, c, classes))
+            looks = {side: {inputs: found[f"{side}/{inputs}"] for inputs in INPUTS} for side in sides}
             by_class.append(by_methods(looks, known=self.known, seed=self.seed, label=c))
         measured = {f"{method}/class{c}": value for c, told in enumerate(by_class) for method, value in told.items()}
         measured |= {method: fmean(told[method] for told in by_class) for method in by_class[0]}
@@ -94,6 +100,15 @@ def of_class(config: Targeted, side: Split, c: int, *, name: str) -> Split:
     return side.subset(indices[order[:count].to(indices.device)])
 
 
+def looks_of(
+    config: Targeted, network: Network, sides: Mapping[str, Split], device: str, c: int, classes: int
+) -> dict[str, Tensor]:
+    """What `looks_at` finds of the points of class c, by "side/inputs"."""
+    kept = {name: of_class(config, side, c, name=name) for name, side in sides.items()}
+    looks = {name: looks_at(config, network, side, device, classes) for name, side in kept.items()}
+    return {f"{name}/{inputs}": found for name, look in looks.items() for inputs, found in look.items()}
+
+
 def looks_at(config: Targeted, network: Network, side: Split, device: str, classes: int) -> dict[str, Tensor]:
     """Log-probabilities of each point's image and untargeted example (n, k), and of its targeted ones (n, (k - 1) k)."""
     attack, side = attack_of(config), side.to(device)
@@ -115,7 +130,7 @@ def by_methods(looks: Mapping[str, Mapping[str, Tensor]], *, known: int, seed: i
     Models see probabilities, as the paper has it; those called "_log" see log-probabilities, which do not saturate.
     """
     told = {}
-    for inputs in ("benign", "untargeted", "targeted"):
+    for inputs in INPUTS:
         member, nonmember = looks["train"][inputs], looks["test"][inputs]
         for suffix, scale in (("", torch.exp), ("_log", torch.clone)):
             sides = [scale(side) for side in (member, nonmember)]

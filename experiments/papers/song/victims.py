@@ -24,6 +24,7 @@ from lib.uncertainty import Deterministic
 # Images at once. On a CPU a larger batch is slower: its activations outgrow what the allocator keeps.
 BATCH = {"cpu": 100, "cuda": 1000}
 LONG = 1_000_000  # images through the network, from where compiling saves more time than it takes
+SPLITS = {seed: f"yale_split_{seed}" for seed in (3, 4)}  # faces drawn apart anew, for seeds after the first three
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
 Attack = Callable[
     ..., Tensor
@@ -40,7 +41,6 @@ class Cell(Common):
     """
 
     VICTIM = (*"paper dataset network seed width train_size part train_epsilon version observations".split(), *TRAINING)
-    OF_SEED = ("seed", "part")  # where not all images are trained on, each seed has a part of its own
     RESUMES = True
     NOTED = ("training_compiled",)
 
@@ -73,6 +73,11 @@ class Cell(Common):
         training_config(self)
         if self.part and not self.train_size:
             raise BadValue(f"part: expected 0 where all images are trained on, got {self.part}")
+
+    @property
+    def of_seed(self) -> tuple[str, ...]:
+        """Where not all images are trained on, each seed has a part of its own; and some seeds have a split of their own."""
+        return ("seed", "part", "dataset") if self.dataset in SPLITS.values() else ("seed", "part")
 
     @property
     def estimator(self) -> str:
