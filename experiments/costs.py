@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments import papers
 from experiments.records import Record, settings
+from lib.sources import DRAWS
 
 
 def cost(record: Record) -> float:
@@ -99,5 +100,6 @@ def _stopped(cell: Any, epochs: float) -> Any:
 
 def _kinds(cell: Any) -> list[tuple[Any, ...]]:
     itself = tuple(value for name, value in settings(cell).items() if name != "seed")
-    one = (cell.network, getattr(cell, "width", 0), cell.dataset)  # some networks have one width only
+    faces = "yale" if cell.dataset in DRAWS else cell.dataset  # however they are drawn apart
+    one = (cell.network, getattr(cell, "width", 0), faces)  # some networks have one width only
     return [itself, (*one, cell.estimator, cell.attack), (*one, cell.estimator), one]

@@ -30,14 +30,13 @@ CLASSES = {
     "yale": sources.SUBJECTS,
 }
 DIGITS = {f"digits_as_{name}": name for name in SHAPES}
-NAMES = (*SHAPES, "yale_as_coded", *DIGITS)
+NAMES = (*SHAPES, "yale_as_coded", "yale_split_3", "yale_split_4", *DIGITS)
 # Images of the training and of the test set.
 SIZES = {
     "mnist": (60_000, 10_000),
     "fashion_mnist": (60_000, 10_000),
     "cifar10": (50_000, 10_000),
-    "yale": (1900, 514),
-    "yale_as_coded": (1900, 514),
+    **dict.fromkeys(sources.DRAWS, (1900, 514)),
     **dict.fromkeys(DIGITS, (1437, 360)),
 }
 
@@ -48,6 +47,8 @@ CHECKSUMS = {
     "cifar10": "ad1a54dfad01caa9ded6376715754acc6cff75cfd4035deecefc743f754ce5bb",
     "yale": "4ec1f94548b6a0ce543b083d92b2a37dacc933471393c49194b1799ec470549d",
     "yale_as_coded": "db83d338cfab673f9f6354bf1d631ceae18ede3710a6b37b6920c4dfbe82a862",
+    "yale_split_3": "1d4cbac9493b48a8ee628e31980d91451b679ba3d5acc2bd26cedfd5c1b511ee",
+    "yale_split_4": "2de364ba6e2789260b5b861ea6c092ff2c1333fac1f860db8710404c0eb880a0",
     "digits_as_mnist": "bfda28831dbd0c3c88f762b3783b16479c5e57ca64cff7dd1dcd30ab1094403e",
     "digits_as_fashion_mnist": "bfda28831dbd0c3c88f762b3783b16479c5e57ca64cff7dd1dcd30ab1094403e",
     "digits_as_cifar10": "2222dc7e1f182ebae7ee36b22d077e7e39fd32dc950a4f5506a8ff77cc697f9c",
@@ -155,7 +156,7 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
     """The data set `name`, read from `root` and checked against its published contents.
 
     What is missing is downloaded by torchvision, except Yale, which has to be placed by hand. `yale_as_coded` has the same faces,
-    drawn apart as by the code of Song et al. if their file has them by name.
+    drawn apart as by the code of Song et al. if their file has them by name; `yale_split_3` and `yale_split_4` are further draws.
 
     Raises:
         BadValue: unknown name; a missing, truncated or altered file. The message names the file and what to do.

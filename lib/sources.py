@@ -3,6 +3,8 @@
 A pair is images (n, c, h, w) uint8 and labels (n,) int64; all readers but the digits' give one to train on and one to test.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +59,9 @@ def _present(name: str, root: Path) -> bool:
     return not missing
 
 
-def _our_draw(sizes: list[int]) -> list[list[int]]:
+def _our_draw(sizes: list[int], name: str = "yale split") -> list[list[int]]:
     """An order of the images of each subject."""
-    return [torch.randperm(n, generator=seeds.generator(i, "yale split")).tolist() for i, n in enumerate(sizes)]
+    return [torch.randperm(n, generator=seeds.generator(i, name)).tolist() for i, n in enumerate(sizes)]
 
 
 def _coded_draw(sizes: list[int]) -> list[list[int]]:
@@ -68,7 +70,12 @@ def _coded_draw(sizes: list[int]) -> list[list[int]]:
     return [drawn.permutation(n).tolist() for n in sizes]
 
 
-DRAWS = {"yale": _our_draw, "yale_as_coded": _coded_draw}
+DRAWS: dict[str, Callable[[list[int]], list[list[int]]]] = {
+    "yale": _our_draw,
+    "yale_as_coded": _coded_draw,
+    "yale_split_3": partial(_our_draw, name="yale split 3"),
+    "yale_split_4": partial(_our_draw, name="yale split 4"),
+}
 
 
 def yale(name: str, root: Path) -> tuple[Pair, Pair]:

@@ -11,6 +11,8 @@ DATASET_NAMES = {
     "cifar10": "CIFAR-10",
     "yale": "Yale Face",
     "yale_as_coded": "Yale Face, drawn as coded",
+    "yale_split_3": "Yale Face, drawn again",
+    "yale_split_4": "Yale Face, drawn once more",
 }
 ATTACK_NAMES = {
     attack: title

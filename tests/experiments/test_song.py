@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from experiments import papers
+from experiments.find import row
 from experiments.papers import song
 from experiments.papers.song import Cell, Targeted, Threshold, adversarial, targeted, threshold, victims
+from experiments.papers.song.compiled import Compiled
 from experiments.papers.song.victims import Attack, pgd_of
 from experiments.records import key_of, settings
-from experiments.run import Bench, Job, result_of
+from experiments.run import Bench, Job, result_of, weights_of
 from lib import data, membership
 from lib.data import Dataset, Split
 from lib.errors import BadValue
@@ -28,7 +30,7 @@ from lib.models import Network
 from lib.training.robust import RobustConfig
 from lib.training.snapshots import History
 
-KINDS = list(papers.kinds("song"))
+KINDS: list[type[Cell]] = [Threshold, Targeted]
 PROFILES = pytest.mark.parametrize("profile", song.PROFILES)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
 
@@ -124,6 +126,25 @@ def test_checkpoints_follow_the_victim_and_nothing_else(kind: type[Cell]) -> Non
 def test_keys_of_records_do_not_change(cell: Callable[[], Cell], key: str) -> None:
     """Faces, natural, seed 0; and Table 2's victim of seed 0."""
     assert key_of(cell()) == key
+
+
+def test_the_compiled_control_differs_in_its_weights_alone() -> None:
+    assert set(papers.kinds("song")) == {*KINDS, Compiled}
+    (control,) = [cell for cell in song.grid("paper") if isinstance(cell, Compiled)]
+    usual = Threshold(**{name: value for name, value in asdict(control).items() if name != "attack"})
+    assert usual == song.main("paper")[0] and usual.work() == control.work()
+    assert weights_of(control) != weights_of(usual) == key_of(usual, only=Cell.VICTIM)
+
+
+def test_the_seeds_after_the_first_three_have_faces_drawn_anew() -> None:
+    """One row, whose seeds differ in their faces as well, apart from the row of the first three."""
+    for training in (0.0, 8 / 255):
+        found = row("song", "paper", dataset="yale_split_4", train_epsilon=training)
+        assert [(cell.seed, cell.dataset) for cell in found] == [(3, "yale_split_3"), (4, "yale_split_4")]
+        assert {replace(cell, seed=0, dataset="yale") for cell in found} == {
+            replace(row("song", "paper", dataset="yale", train_epsilon=training)[0])
+        }
+        assert {cell.dataset for cell in row("song", "paper", dataset="yale", train_epsilon=training)} == {"yale"}
 
 
 @EACH
@@ -257,7 +278,13 @@ def test_the_cells_of_the_paper_have_its_settings() -> None:
     assert len(suspects) == len(song.SUSPECTS)
     for cell in suspects:
         assert sum(getattr(cell, name) != value for name, value in usual.items()) == 1 and cell.estimator == "natural"
-    cells = [cell for cell in cells if cell not in suspects]
+    cells = [cell for cell in cells if cell not in suspects and not isinstance(cell, Compiled)]
+    for cell in [
+        cell for cell in cells if cell.dataset in victims.SPLITS.values()
+    ]:  # but for the faces as seeds 0 to 2
+        assert cell == replace(cell, dataset=victims.SPLITS[cell.seed])
+        assert replace(cell, seed=0, dataset="yale") in cells
+        cells.remove(cell)
     for cell in cells:
         expected = {**FROM_THE_PAPER[cell.dataset], "eval_steps": 20, "train_size": 0, "part": 0, "judged": 0}
         found = asdict(cell)
@@ -358,7 +385,11 @@ def test_a_deviation_changes_the_loss_the_members_the_budget_or_a_suspect_of_a_m
     fitting = set(song.fitting(profile))
     assert fitting <= set(found) and len(fitting) == (9 if profile == "reduced" else 0)
     assert {(cell.dataset, cell.train_size) for cell in fitting} <= {("cifar10", 400)}
-    for cell in set(found) - by_loss - suspects - fewer - fitting:
+    splits = {cell for cell in found if "split" in cell.dataset}
+    assert len(splits) == (4 if profile == "paper" else 0)
+    controls = {cell for cell in found if isinstance(cell, Compiled)}
+    assert len(controls) == (profile == "paper")
+    for cell in set(found) - by_loss - suspects - fewer - fitting - splits - controls:
         assert isinstance(cell, Threshold) and profile != "paper" and cell in song.other_budgets(profile)
         part = cell.train_epsilon / cell.epsilon
         assert part in (pytest.approx(0.25), pytest.approx(0.5))

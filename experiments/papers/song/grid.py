@@ -8,9 +8,10 @@ from typing import Any
 
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
+from experiments.papers.song.compiled import Compiled
 from experiments.papers.song.targeted import Targeted
 from experiments.papers.song.threshold import Threshold
-from experiments.papers.song.victims import Cell
+from experiments.papers.song.victims import SPLITS, Cell
 from lib.errors import check_choice
 
 SEEDS = 3
@@ -111,6 +112,11 @@ def _others(profile: str) -> Pairs:
     yield from _seeds(CHANGED, *(replace(one, attack_loss="cross_entropy") for one in alone))
     if profile == "paper":
         yield from _seeds(CHANGED, *(replace(alone[0], **change) for change in SUSPECTS.values()), seeds=1)
+        yield CHANGED, Compiled(**variants(profile)[0])
+        for seed, split in SPLITS.items():
+            yield from (
+                ("more seeds", replace(one, seed=seed, dataset=split)) for one in alone if one.dataset == "yale"
+            )
     yield from _fewer_members(profile)
     yield from _fitting(profile)
     yield from _other_budgets(profile)

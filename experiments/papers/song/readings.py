@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.papers.song.grid import EPSILON, FITTING, SUSPECTS, fewer_members
 from experiments.papers.song.targeted import METHODS
+from experiments.papers.song.victims import SPLITS
 from experiments.reading import Reading, Source
 from lib.errors import BadValue
 
@@ -36,6 +37,8 @@ READINGS = (
     Reading("reduced", "`reduced`", ("reduced",)),
     _beside("few", {cell.dataset: {"train_size": cell.train_size} for cell in fewer_members("reduced")}, "reduced"),
     _beside("fitting", {"cifar10": {"train_size": FITTING}}, "reduced"),
+    _beside("splits", {"yale": {"dataset": SPLITS[3]}}, "paper"),  # and the others of its row
+    _beside("compiled", {"yale": {"attack": "threshold_compiled"}}, "paper"),
     _beside("quarter", _budget(0.25), "reduced"),
     _beside("half", _budget(0.5), "reduced"),
     *(
