@@ -18,7 +18,7 @@ from experiments.papers.song.readings import DATASETS, TRAININGS
 from experiments.records import Record, Store
 from report.names import QUANTITY_NAMES
 from report.numbers import NOT_RUN, percent
-from report.papers import song_fit
+from report.papers import song_fit, song_gap
 from report.papers.song import INPUTS, PAPER, SCALES
 from report.papers.song_tables import printed_gap_attack, title
 from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at, values_at
@@ -145,6 +145,7 @@ DERIVED: Mapping[str, Callable[[Store], str]] = {
         f"{side}_test_accuracy": partial(_brightness, measurement=f"{side}_test_accuracy") for side in ("dark", "light")
     },
     **{f"outcome/{dataset}": partial(song_fit.outcome, dataset=dataset) for dataset in song_fit.DATASETS},
+    **{f"at_equal_gap/{at.partition(':')[2]}": partial(song_gap.difference, at=at) for at in song_gap.ENDS},
     "outcome/fitting": partial(song_fit.outcome, dataset="cifar10", reading="fitting"),
     **{f"printed_gap/{'/'.join(one)}": partial(_printed_gap, one=one) for one in product(DATASETS, TRAININGS, INPUTS)},
 }

@@ -19,7 +19,7 @@ from experiments.papers.song import METHODS, Targeted, Threshold
 from experiments.papers.song.threshold import BINS
 from experiments.records import Result, Store
 from lib.errors import BadValue
-from report.papers import song_figures, song_fit, song_panels, song_tables
+from report.papers import song_figures, song_fit, song_gap, song_panels, song_tables
 from report.papers.song import ADVERSARIES_TRIED, INPUTS
 from report.prose import quote
 from report.tables import values_at
@@ -83,7 +83,11 @@ def test_every_published_number_finds_its_measurement(full: Store) -> None:
 def test_each_suspect_stands_beside_every_seed_of_the_victim_as_trained(full: Store) -> None:
     rows = {row[0]: row[1:] for row in song_tables.suspects_table(full).rows}
     assert list(rows)[:3] == [f"as trained, seed {seed}" for seed in range(3)]
-    assert list(rows)[3:] == [f"{name}, seed 0" for name in song.SUSPECTS]
+    assert list(rows)[3:] == [
+        *(f"{name}, seed 0" for name in (*song.SUSPECTS, "compiled")),
+        "other faces, seed 3",
+        "other faces, seed 4",
+    ]
     assert rows["as trained, seed 0"] == [
         "60.0",
         "98.2",
@@ -261,3 +265,44 @@ def test_without_records_a_figure_says_so(draw: str) -> None:
     said = [text.get_text() for axis in figure.axes for text in axis.texts]
     assert said and set(said) == {"not run yet"}
     assert figure.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
+
+
+# --- at an equal gap --------------------------------------------------------------------------------------------------
+
+
+def on_the_way(cell: Threshold, gaps: list[float], above: float) -> Result:
+    """A victim whose inference is `above` the gap attack's on its way, whatever its gap."""
+    found = thresholds(cell, 60.0)
+    curves = {
+        "trace_train_accuracy": [90.0] * len(gaps),
+        "trace_test_accuracy": [90.0 - gap for gap in gaps],
+        "trace_inference": [50 + gap / 2 + above for gap in gaps],
+    }
+    return Result(found.measurements, {**found.curves, **curves})
+
+
+@pytest.mark.parametrize(
+    ("robust", "ends", "told"),
+    [
+        ([8.0, 2.0, 6.0], "4–8", "3.0 [3.0, 3.0] ×2"),  # back and forth on its way
+        ([10.0, 12.0], "10–12", "3.0 [3.0, 3.0] ×2"),
+        ([10.0, 20.0], "10–12", "3.0 [3.0, 3.0] ×2"),
+        ([20.0, 30.0], "not run", "not run"),  # nothing in common
+    ],
+)
+def test_at_an_equal_gap_the_constant_between_two_paths_is_found(
+    store: Store, robust: list[float], ends: str, told: str
+) -> None:
+    assert {row[1] for row in song_gap.gap_table(store).rows} == {"not run"}
+    for cell in song.fewer_members("reduced"):
+        if cell.dataset == "cifar10" and cell.seed < 2:
+            path = (robust, 3.0) if cell.train_epsilon else ([4.0, 12.0], 0.0)
+            store.put(cell, on_the_way(cell, *path), FACTS)
+    rows = {row[0]: row[1:] for row in song_gap.gap_table(store).rows}
+    assert list(rows) == [
+        "Yale Face",
+        *(f"Fashion-MNIST, {part}" for part in ("`reduced`", "on a fifth")),
+        *(f"CIFAR-10, {part}" for part in ("`reduced`", "on a fifth", "on a tenth")),
+    ]
+    assert rows["CIFAR-10, on a fifth"][0] == ends and rows["CIFAR-10, on a fifth"][1].startswith(told)
+    assert rows["CIFAR-10, `reduced`"][:2] == ["not run", "not run"]
