@@ -41,9 +41,9 @@ function build(box, number) {
     range.setAttribute("aria-valuetext", at);
     panel.lines.forEach((line, i) => {
       const [mean, low, high] = line.values[range.value], item = list.children[i];
-      item.querySelector(".mean").style.width = `${mean}%`;
+      item.querySelector(".mean").style.width = `${mean ?? 0}%`;
+      item.querySelector(".interval").hidden = low === undefined;
       Object.assign(item.querySelector(".interval").style, { left: `${low}%`, width: `${high - low}%` });
-      item.querySelector(".interval").hidden = line.seeds === 1;
       item.querySelector(".words").textContent = words[i];
     });
     clearTimeout(speaking);  // once, where the reader has stopped
@@ -57,6 +57,7 @@ function build(box, number) {
 }
 
 function inWords({ seeds }, [mean, low, high]) {
+  if (mean === undefined) return "not measured here";
   return seeds === 1 ? `${mean.toFixed(1)} %, one seed` : `${mean.toFixed(1)} % [${low.toFixed(1)}, ${high.toFixed(1)}], ${seeds} seeds`;
 }
 

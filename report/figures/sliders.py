@@ -45,29 +45,35 @@ def rows(panels: Panels, slider: Slider) -> dict[str, Any]:
 
 
 def _panel(title: str, lines: Mapping[Any, Sequence[Record]], slider: Slider) -> dict[str, Any] | None:
-    """The points of a panel, and each line that has them; a panel without any is left out."""
+    """The points of the line that has the most, and what each line has there; a panel without any is left out."""
     found = {key: over_seeds(records, slider.x, slider.y) for key, records in lines.items()}
-    at = next((points for points, _ in found.values() if points), None)
-    if at is None:
+    at = max((points for points, _ in found.values()), key=len, default=[])
+    if not at:
         return None
     return {
         "title": title,
         "at": [float(f"{point:.4g}") for point in at],
         "start": min(range(len(at)), key=lambda i: abs(at[i] - slider.start)),
-        "lines": [_line(slider.looks[key], values) for key, (points, values) in found.items() if points == at],
+        "lines": [
+            _line(slider.looks[key], dict(zip(points, values, strict=True)), at)
+            for key, (points, values) in found.items()
+            if points
+        ],
     }
 
 
-def _line(look: Look, values: Sequence[Interval]) -> dict[str, Any]:
-    """Of one seed the number alone."""
-    numbers = [(one.mean, one.low, one.high) if one.n > 1 else (one.mean,) for one in values]
-    rounded = [[round(number, 2) for number in point] for point in numbers]
+def _line(look: Look, values: Mapping[float, Interval], at: Sequence[float]) -> dict[str, Any]:
+    """Of one seed the number alone; where the line has no point, nothing."""
     return {
         "name": look["label"],
         "colours": [look["color"], DARK[look["color"]]],
-        "seeds": values[0].n,
-        "values": rounded,
+        "seeds": next(iter(values.values())).n,
+        "values": [_numbers(values[point]) if point in values else [] for point in at],
     }
+
+
+def _numbers(found: Interval) -> list[float]:
+    return [round(number, 2) for number in (found.mean, found.low, found.high)[: 3 if found.n > 1 else 1]]
 
 
 def element(rows: Mapping[str, Any]) -> str:

@@ -15,7 +15,6 @@ from report.figures import looks
 from report.figures.curves import Curves
 from report.figures.looks import BLUE, GREEN, GREY, VERMILLION, Looks, look
 from report.figures.panels import TO_100
-from report.figures.sliders import Slider
 from report.forests import Row, Rows
 from report.names import DATASET_NAMES
 from report.specifications import Question, Way
@@ -174,14 +173,6 @@ CURVE = Curves(
     xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])",
     ylabel="accuracy (%)",
     settings={"ylim": TO_100},
-)
-BUDGET = Slider(
-    label="Budget ε of FGSM (ℓ∞, images in [0, 1])",
-    told="Test images still answered right, where the attack follows the mean of ten draws.",
-    x=CURVE.x,
-    y=CURVE.y,
-    looks=CURVE.looks,
-    start=0.15,
 )
 # The loss that PGD reaches against its number of steps: an attack that is strong enough rises, and levels off.
 LOSS = Curves(

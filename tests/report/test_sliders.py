@@ -17,8 +17,8 @@ from lib.metrics import mean_interval
 from report.figures.looks import BLUE, GREEN, Looks, look
 from report.figures.sliders import Slider, element, rows
 from report.figures.theme import DARK
-from report.papers import galinkin_noise, harakeh, song_figures, song_panels
-from report.tables import Panels, panels_at
+from report.papers import galinkin_noise, harakeh_budget, song_figures, song_panels
+from report.tables import Panels, panels_at, values_at
 
 LOOKS = Looks("line", {"a": look("first", BLUE, "o"), "b": look("second", GREEN, "o")})
 SMALL = Slider(label="Budget", told="Right.", x="budget", y="right", looks=LOOKS, start=0.24)
@@ -29,7 +29,7 @@ def record(**curves: Sequence[float]) -> Record:
 
 
 SHOWN: Mapping[str, tuple[Callable[[Store], Panels], Slider]] = {
-    "harakeh": (lambda store: panels_at(store, "harakeh", harakeh.CURVE.lines), harakeh.BUDGET),
+    "harakeh": (harakeh_budget.budget_panels, harakeh_budget.BUDGET),
     "galinkin": (
         lambda store: panels_at(store, "galinkin", galinkin_noise.LIMITS.lines),
         galinkin_noise.WITHIN["linf"],
@@ -61,8 +61,9 @@ def test_rows_are_what_the_records_hold(name: str) -> None:
         for line in shown[title]["lines"]:
             records = kept[line["name"]]
             assert line["seeds"] == len(records)
-            assert shown[title]["at"] == pytest.approx(records[0].curves[slider.x], rel=1e-3)
-            for i, (mean, *ends) in enumerate(line["values"]):
+            points = [found for found in zip(shown[title]["at"], line["values"], strict=True) if found[1]]
+            assert [at for at, _ in points] == pytest.approx(records[0].curves[slider.x], rel=1e-3)
+            for i, (_, (mean, *ends)) in enumerate(points):
                 values = [one.curves[slider.y][i] for one in records]
                 assert mean == pytest.approx(fmean(values), abs=0.005001)
                 interval = mean_interval(values).within(0, 100)
@@ -94,6 +95,21 @@ def test_one_seed_has_no_interval_and_an_empty_panel_no_place() -> None:
     assert first == {"name": "first", "colours": [BLUE, DARK[BLUE]], "seeds": 1, "values": [[90.0], [50.0], [10.0]]}
     assert second["values"][0] == [95.0, 31.47, 100.0]  # 95 ± 12.706 * 7.071 / sqrt(2), and no more than all
     assert rows({}, SMALL)["panels"] == []
+
+
+def test_a_line_has_nothing_where_it_was_not_measured() -> None:
+    short = record(budget=[0.3], right=[30.0])
+    whole = record(budget=[0.0, 0.1, 0.3], right=[100.0, 60.0, 0.0])
+    (panel,) = rows({"x": {"a": [short], "b": [whole]}}, SMALL)["panels"]
+    assert panel["at"] == [0.0, 0.1, 0.3]
+    assert [line["values"] for line in panel["lines"]] == [[[], [], [30.0]], [[100.0], [60.0], [0.0]]]
+
+
+def test_harakehs_one_draw_is_measured_at_the_published_budget() -> None:
+    panel = rows(harakeh_budget.budget_panels(Store()), harakeh_budget.BUDGET)["panels"][0]
+    (line,) = [one for one in panel["lines"] if "one draw" in one["name"]]
+    ours = values_at(Store(), "harakeh", "one_draw:mnist/fgsm/epistemic/adversarial_accuracy")
+    assert panel["at"][-1] == 0.3 and line["values"][-1][0] == pytest.approx(fmean(ours), abs=0.005001)
 
 
 def test_records_over_different_points_are_an_error() -> None:
