@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
 LONGEST_CELL = 18  # lines of code, as ruff lays them out
+LONGEST_SENTENCE = 35  # words
 
 BAD: list[tuple[str, Any]] = [
     ("seedcount", 5),  # unknown
@@ -422,6 +423,52 @@ def test_prose_types_no_result(path: Path) -> None:
     else:
         texts = [path.read_text(encoding="utf-8")]
     assert [number for text in texts for number in typed_results(text)] == []
+
+
+NOT_A_SENTENCE = [
+    r"^\|.*$",  # tables
+    r"^\s*(?:`{3,}|:{3,}).*$",  # the ends of fences
+    r"^:\w[\w-]*:.*$",  # their options
+    r"^\(.*\)=$",
+    r"(?s:\$\$.*?\$\$)(?: \([\w-]+\))?",
+]
+
+
+def sentences(markdown: str) -> list[str]:
+    """The sentences of a page; a number, a formula and a piece of code are a word each."""
+    for pattern in NOT_A_SENTENCE:
+        markdown = re.sub(pattern, "\n\n", markdown, flags=re.MULTILINE)
+    markdown = re.sub(r"\s*\{(?:download|cite:?\w*)\}`[^`]*`", "", markdown)
+    text = re.sub(r"\{\w+\}`[^`]*`|`[^`]*`|\$[^$]+\$", "N", markdown)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    parts = re.split(r"\n\s*\n|^\s*(?:\d+\.|[-#]+) ", text, flags=re.MULTILINE)
+    parts = [" ".join(part.replace("*", "").split()) for part in parts]
+    return [
+        one for part in parts for one in re.split(r"(?<=[.?!])[)\"”]*\s+(?=[A-Z“\"(])", part) if re.search(r"\w", one)
+    ]
+
+
+def words(sentence: str) -> int:
+    return len(re.findall(r"\w[\w'’-]*", sentence))
+
+
+def test_sentences_are_told_apart() -> None:
+    text = "**Yes.** It is {n}`a:b/c` of $x + y$ (as `a b` says). Why?\n\n:::{note}\n:class: tip\n1. One\n2. Two\n:::\n"
+    found = sentences(text)
+    assert found == ["Yes.", "It is N of N (as N says).", "Why?", "One", "Two"]
+    assert [words(one) for one in found] == [1, 8, 1, 1, 1]
+
+
+def test_sentences_are_short(notebook: Path) -> None:
+    found = [one for cell in cells_of(notebook, "markdown") for one in sentences(source(cell))]
+    assert [one for one in found if words(one) > LONGEST_SENTENCE] == []
+    assert sum(map(words, found)) / len(found) <= 20
+
+
+def test_the_papers_tables_are_not_taken_for_the_books(notebook: Path) -> None:
+    """Captions are numbered by the book, so that a number of the paper's says whose it is."""
+    text = " ".join(" ".join(source(cell) for cell in cells_of(notebook, "markdown")).split())
+    assert re.findall(r"(?<!his )(?<!His )(?<!their )(?<!Their )(?<!aper's )\b(?:Tables?|Figures?) \d", text) == []
 
 
 def test_pages_show_only_what_the_code_hands_them(notebook: Path) -> None:

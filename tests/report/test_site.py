@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import html
 import http.server
@@ -351,6 +352,25 @@ def test_the_tables_on_the_pages_are_those_of_the_committed_records(
     assert [[straight(cell) for cell in row] for row in scan.table_cells(table)] == expected
     (path,) = [path for _, path in scan.downloads(site.page(page)) if path.name == f"{stem}.csv"]
     assert path.read_text(encoding="utf-8") == made.csv()
+
+
+NOT_READ = "script, style, .cell, .math, a.headerlink, .caption-number"
+
+
+@pytest.mark.parametrize("name", papers.NAMES)
+def test_a_chapter_is_no_longer_than_a_reader_bears(site: Site, name: str) -> None:
+    """With everything unfolded: 2,500 words beside code, tables and formulas; six tables of seven columns, hardly any hole."""
+    article = copy.copy(site.page(f"notebooks/{name}.html").soup.find("article"))
+    for part in article.select(NOT_READ):
+        part.decompose()
+    tables = [scan.table_cells(table) for table in article.find_all("table")]
+    for table in article.find_all("table"):
+        table.decompose()
+    assert len(article.get_text(" ").split()) <= 2500
+    assert len(tables) <= 6 and max((len(row) for table in tables for row in table), default=0) <= 7
+    for table in tables:
+        cells = [cell for row in table[1:] for cell in row]
+        assert sum("not run" in cell for cell in cells) <= len(cells) / 10, table[0]
 
 
 SHOWN = {"accuracy", "adversarial_accuracy", "fooling_rate"}
