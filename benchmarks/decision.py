@@ -32,8 +32,7 @@ see benchmarks/precedent.py. Its code takes long, so it may be given the first -
     wins      share of the points returned that most of 50 fresh draws call adversarial, where they are
     returned  share of images for which there is a point
 
-Measured numbers stand with the claims they bear out, at the heads of lib/evasion/hop_skip_jump.py and lib/evasion/boundary.py;
-with --keep the rows go to results/benchmarks, from where the book shows them.
+With --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
 import time

@@ -16,8 +16,7 @@ A table has a row for every implementation that is installed:
     forward   images shown to the victim, and
     backward  images differentiated, for each image attacked
 
-Measured numbers stand with the claims they bear out, at the heads of lib/evasion/carlini_wagner.py and lib/evasion/saliency.py;
-with --keep the rows go to results/benchmarks, from where the book shows them.
+With --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
 import time

@@ -14,13 +14,24 @@ from concurrent.futures import Executor
 from functools import cache
 from typing import Any, get_args
 
-from experiments import carrying, clusters, costs, equivalence, execution, executors, grid, packing, papers, pieces
+from experiments import (
+    answers,
+    carrying,
+    clusters,
+    costs,
+    equivalence,
+    execution,
+    executors,
+    grid,
+    packing,
+    papers,
+    pieces,
+)
 from experiments import coverage as counterparts
 from experiments.address import parse
 from experiments.judging import told
 from experiments.records import Record, Store, key_of
 from experiments.selection import label, select_all
-from lib import membership
 from lib.errors import BadValue, check_choice, check_count, check_number
 from lib.training import checkpoints
 
@@ -197,5 +208,5 @@ def coverage(options: argparse.Namespace) -> int:
 
 def infer(options: argparse.Namespace) -> int:
     """Print what thresholds tell of membership in a file of answers, as one JSON object."""
-    print(json.dumps(membership.report(options.file), indent=1, allow_nan=False))
+    print(json.dumps(answers.report(options.file), indent=1, allow_nan=False))
     return 0

@@ -9,7 +9,6 @@ Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimat
 from . import (
     counting,
     data,
-    detection,
     errors,
     evaluation,
     evasion,
@@ -25,6 +24,6 @@ from .worst_case import evaluate
 
 __version__ = "0.1.0"
 __all__ = [
-    "counting", "data", "detection", "errors", "evaluate", "evaluation", "evasion", "judging", "membership", "metrics", "models",
+    "counting", "data", "errors", "evaluate", "evaluation", "evasion", "judging", "membership", "metrics", "models",
     "seeds", "training", "uncertainty",
 ]  # fmt: skip

@@ -1,4 +1,7 @@
-"""What is measured: accuracies in percent, calibration, and intervals over seeds or test points."""
+"""What is measured: accuracies in percent, calibration, and intervals over seeds or test points.
+
+A confidence that is no share of 1, no numbers at all, NaN and shapes that do not match are a `BadValue`.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,7 @@ def percent(which: Tensor) -> float:
 
 
 def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
-    """Student's t interval of the mean of `values`; with one value both ends are NaN, for one seed has no spread.
-
-    Raises:
-        BadValue: no values at all; a confidence that is no share of 1.
-    """
+    """Student's t interval of the mean of `values`; with one value both ends are NaN, for one seed has no spread."""
     confidence = check_confidence(confidence)
     n = len(values)
     if n == 0:
@@ -52,11 +51,7 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
 
 
 def proportion_interval(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927), as fractions of 1.
-
-    Raises:
-        BadValue: n < 1, or more successes than trials; a confidence that is no share of 1.
-    """
+    """Wilson's score interval of a proportion (Wilson 1927), as fractions of 1."""
     confidence = check_confidence(confidence)
     if n < 1 or not 0 <= successes <= n:
         raise BadValue(f"successes: expected 0 <= successes <= n with n >= 1, got {successes!r} of {n!r}")
@@ -76,21 +71,13 @@ def check_confidence(confidence: float) -> float:
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent.
-
-    Raises:
-        BadValue: shapes that do not match, or no rows; NaN among the scores.
-    """
+    """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent."""
     _check_rows("scores", scores, labels)
     return 100.0 * (scores.argmax(1) == labels).double().mean().item()
 
 
 def negative_log_likelihood(log_probabilities: Tensor, labels: Tensor) -> float:
-    """Mean over rows of minus the entry of `log_probabilities` (n, k) at `labels` (n,), in nats.
-
-    Raises:
-        BadValue: shapes that do not match, or no rows; NaN among the log-probabilities.
-    """
+    """Mean over rows of minus the entry of `log_probabilities` (n, k) at `labels` (n,), in nats."""
     _check_rows("log_probabilities", log_probabilities, labels)
     return -log_probabilities.double().gather(1, labels[:, None]).mean().item()
 
@@ -102,9 +89,6 @@ def expected_calibration_error(log_probabilities: Tensor, labels: Tensor, *, bin
         log_probabilities: (n, k); the confidence of a row is its largest probability, and the class that has it the answer.
         labels: (n,).
         bins: of equal width, each open below and closed above, into which confidences fall.
-
-    Raises:
-        BadValue: as of `negative_log_likelihood`; no bins.
     """
     _check_rows("log_probabilities", log_probabilities, labels)
     check_count("bins", bins)

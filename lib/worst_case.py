@@ -21,7 +21,7 @@ from . import seeds
 from .counting import Passes, counting
 from .data import Points, Split, gather
 from .errors import BadValue, VictimWarning, check_choice, check_count, check_flag, check_kind, check_number
-from .evaluation import Evaluation
+from .evaluation import Evaluation, fingerprint, resume
 from .evasion import Decided, Look
 from .evasion.checks import check_images, check_scores, extent
 from .evasion.decision import distances
@@ -30,7 +30,6 @@ from .evasion.pieces import images_at_once
 from .judging import judge
 from .planning import plan
 from .progress import track
-from .resumption import fingerprint, resume
 from .training.checkpoints import write_tensors
 from .uncertainty import Victim
 
@@ -104,16 +103,9 @@ class Job:
     """The work of one evaluation, in pieces, and what it has found."""
 
     def __init__(
-        self,
-        victim: nn.Module,
-        points: Split,
-        attacks: Mapping[str, Callable[..., Any]],
-        *,
-        epsilons: Sequence[float],
-        norm: str,
-        draws: int,
-        batch_size: int | None,
-    ) -> None:
+        self, victim: nn.Module, points: Split, attacks: Mapping[str, Callable[..., Any]], *,
+        epsilons: Sequence[float], norm: str, draws: int, batch_size: int | None,
+    ) -> None:  # fmt: skip
         check_kind("victim", victim, nn.Module, "a torch.nn.Module")
         check_kind("attacks", attacks, Mapping, "attacks by name")
         check_kind("epsilons", epsilons, Iterable, "budgets")

@@ -15,8 +15,7 @@ farther than epsilon times 1 + 1e-6.
 Many images are attacked in pieces, so that memory does not grow with their number; of a random victim, whose draws follow the
 pieces, `evasion.pieces` says how large they are.
 
-A random victim is wrapped in a `Look`, which says what the attack sees of it. The black-box attack trains a substitute on the
-victim's labels (`train_substitute`), which any of these then attacks.
+A random victim is wrapped in a `Look`, which says what the attack sees of it.
 
 `DECISION_ATTACKS` see labels only, count them, and report images for which no start was found: they return a `Decided`.
 """
@@ -35,7 +34,6 @@ from .gradient import fgsm, pgd
 from .hop_skip_jump import hop_skip_jump
 from .saliency import jsma
 from .square import square
-from .substitute import Oracle, SubstituteConfig, train_substitute
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {
     "fgsm": fgsm, "pgd": pgd, "apgd": apgd, "square": square, "pgd_aware": pgd_aware, "carlini_wagner": carlini_wagner,
@@ -47,6 +45,6 @@ NORMS_OF |= {"fgsm": ("linf",), "carlini_wagner": ("l2",), "jsma": ("l0",)}
 DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
 
 __all__ = [
-    "ATTACKS", "DECISION_ATTACKS", "FORMS", "NORMS_OF", "Decided", "Look", "Oracle", "SubstituteConfig",
-    "apgd", "boundary", "carlini_wagner", "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "square", "train_substitute",
+    "ATTACKS", "DECISION_ATTACKS", "FORMS", "NORMS_OF", "Decided", "Look", "apgd", "boundary", "carlini_wagner",
+    "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "square",
 ]  # fmt: skip

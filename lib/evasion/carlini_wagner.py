@@ -1,11 +1,6 @@
 """The l2 attack of Carlini and Wagner (2017), for a batch at once, each image on its own.
 
-Claim: on 64 MNIST images and one thread of a CPU (100 iterations, 1 search step, learning rate 0.2, constant 10) it takes about
-two thirds of the time of Foolbox 3.3.4's and a tenth of that of CleverHans 4.0.0's, which has to go image by image. All succeed
-on every image, at the same mean l2 norm but for rounding, which the iterations enlarge: 1.5963 untargeted and 2.3220 to the next
-digit, where Foolbox's is 1.5982 and 2.3213, CleverHans's 1.5961 and 2.3220 (a Xeon with AMX, shared with other jobs: processor
-time, median of 3 runs, 1 of CleverHans's).
-`python -m benchmarks.evasion` measures it.
+`python -m benchmarks.evasion` measures it beside Foolbox's, CleverHans's and ART's; the book has what came out.
 """
 
 import torch

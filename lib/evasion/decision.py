@@ -4,9 +4,7 @@ Every image has its own settings, random numbers and end, whichever others share
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -36,21 +34,6 @@ class Decided:
     calls: int  # of the victim, whatever the number of images
     trace_answers: Tensor  # (steps, n)
     trace_distance: Tensor  # (steps, n) of the closest point so far
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything as plain tensors, for `torch.save` or safetensors."""
-        return {field.name: torch.as_tensor(getattr(self, field.name)).contiguous() for field in fields(self)}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> "Decided":
-        """What `state` was made of; anything else is a `BadValue`."""
-        names = {field.name for field in fields(cls)}
-        if set(state) != names:
-            raise BadValue(
-                f"state: expected that of a Decided, with {', '.join(sorted(names))}, got {', '.join(state)}"
-            )
-        parts: dict[str, Any] = {**state, "calls": int(state["calls"])}
-        return cls(**parts)
 
 
 def distances(x: Tensor, point: Tensor, order: float = 2.0) -> Tensor:
@@ -92,19 +75,9 @@ def share_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -
 
 
 def begin(
-    victim: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    *,
-    generator: torch.Generator,
-    targeted: bool,
-    start_tries: int,
-    lead: int,
-    check_answers: int,
-    budget: int | Tensor | None,
-    ids: Tensor | None,
-    max_batch: int,
-) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:
+    victim: nn.Module, x: Tensor, y: Tensor, *, generator: torch.Generator, targeted: bool, start_tries: int,
+    lead: int, check_answers: int, budget: int | Tensor | None, ids: Tensor | None, max_batch: int,
+) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:  # fmt: skip
     """What every attack begins with, once its request is checked; a victim may be asked whether it contradicts itself.
 
     Returns:

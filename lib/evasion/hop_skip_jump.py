@@ -8,26 +8,11 @@ A random victim deceives every bisection of the plain attack, which ends where t
 until it is sure, wherever one answer decides; with `check_answers` a start and the last point must be clearly adversarial by so
 many fresh answers, for which a point on the boundary moves out as far as it must, and by `confirm_answers` that did not choose
 it. Noise also drowns what near points could tell of the direction, so `probe` is large. The one published precedent found is
-PopSkipJump (Simon-Gabriel, Sheikh and Krause 2021), for an image at a time, whose points lie where a vote is a toss-up; none of
-ART, Foolbox, CleverHans, torchattacks and SecML-Torch has one. `python -m benchmarks.decision --popskipjump` measures both.
+PopSkipJump (Simon-Gabriel, Sheikh and Krause 2021), for an image at a time, whose points lie where a vote is a toss-up.
+`python -m benchmarks.decision` measures it beside ART's and Foolbox's, with `--noisy` and `--popskipjump` on random victims.
 
 The victim should answer in float32. In bfloat16 pixels near 1 are 0.004 apart, which rounds away the probes: the direction is
 lost, and LeNet-5 on MNIST seems more than twice as far from its boundary.
-
-Claims, on MNIST, LeNet-5 and 10 iterations, measured on one thread of a Xeon with AMX, shared with other jobs, by `python -m
-benchmarks.decision` and with `--noisy`:
-
-1. 64 images take 524 calls of the victim, where ART 1.20.1 takes 12,872 and Foolbox 3.3.4 2,566. The median l_inf distance is
-   0.133 after 2,442 answers an image; Foolbox's 0.137 after 2,566, ART's 0.177 after 2,437. In l2 it is 1.78 after 2,387, and
-   Foolbox's, an image at a time, 1.75 after 2,467.
-2. Of the time 88% is the victim's (l_inf), and 97% if that is a ResNet-18 on 3x32x32.
-3. Where LeNet-5 answers by one draw of dropout 0.5, of 32 images the plain attack deceives 3% (l_inf) and none (l2) by most of
-   50 fresh draws, ART 3% in either, and with lead 5, 50 answers to a check that nothing confirms and probes of 10 (l_inf) and 1
-   it deceives 97% and all. That takes 5,236 and 4,420 answers an image, where the plain attack takes 2,083 and 2,225.
-4. On that victim, 6 images and one seed, by `--popskipjump`, the defaults come to a median l2 of 2.95, 2.21 and 2.16 after 20, 60
-   and 150 thousand answers, PopSkipJump to 3.59, 2.84 and 2.53 after 16, 48 and 136, along the rays to where 0.6 of the draws
-   are fooled. Of the points as returned all win a fresh vote, of PopSkipJump's a third to two thirds. They take an eighth of its
-   processor time at the smallest of these budgets, a quarter at the largest, where the victim's passes are most of either.
 """
 
 import math
@@ -189,16 +174,9 @@ def first_point(
 
 
 def hop(
-    oracle: DecisionOracle,
-    x: Tensor,
-    walk: Hops,
-    owner: Tensor,
-    evaluations: Tensor,
-    sources: list[torch.Generator],
-    order: float,
-    probe: float,
-    tolerance: float,
-) -> None:
+    oracle: DecisionOracle, x: Tensor, walk: Hops, owner: Tensor, evaluations: Tensor, sources: list[torch.Generator],
+    order: float, probe: float, tolerance: float,
+) -> None:  # fmt: skip
     """An iteration of the images `owner` (m,): a direction of as many `evaluations` (m,), a step along it, and the way back."""
     low, high = oracle.bounds
     at, away = walk.point[owner], walk.distance[owner]

@@ -50,12 +50,9 @@ def state_of(
 
 
 def restored(
-    kind: type[Kind],
-    state: Mapping[str, Tensor],
-    oracle: DecisionOracle,
-    sources: Sequence[torch.Generator],
+    kind: type[Kind], state: Mapping[str, Tensor], oracle: DecisionOracle, sources: Sequence[torch.Generator],
     request: Tensor,
-) -> Kind:
+) -> Kind:  # fmt: skip
     """The walk of a `state`, once counters and generators, also those of the victim, are put back to where it was taken.
 
     Raises:

@@ -5,10 +5,9 @@
     label_only(distances) -> (n,)                          by how far the decision is from changing (`label_only`)
     by_threshold(member, nonmember) -> Inference           what scores of members and of non-members tell (`threshold`, `roc`)
 
-Rates, accuracies and areas are fractions of 1. `archive` does all this for the answers of any network saved in an .npz file.
+Rates, accuracies and areas are fractions of 1.
 """
 
-from .archive import infer, read, report
 from .label_only import boundary_distances, label_only
 from .likelihood import lira, rmia
 from .roc import (
@@ -30,6 +29,6 @@ from .threshold import Inference, above_class, best_by_chance, by_threshold, cla
 __all__ = [
     "MEMBERSHIP_SCORES", "Curve", "Inference", "Shadows", "above_class", "advantage", "auc", "auc_interval",
     "balanced_accuracy", "best_by_chance", "best_threshold", "boundary_distances", "by_threshold", "class_thresholds",
-    "confidence", "correctness", "gap_attack", "infer", "label_only", "lira", "log_odds", "logits_of", "negative_entropy",
-    "negative_modified_entropy", "permuted", "read", "report", "rmia", "roc", "tpr_at_fpr", "tpr_interval", "train_shadows",
+    "confidence", "correctness", "gap_attack", "label_only", "lira", "log_odds", "logits_of", "negative_entropy",
+    "negative_modified_entropy", "permuted", "rmia", "roc", "tpr_at_fpr", "tpr_interval", "train_shadows",
 ]  # fmt: skip

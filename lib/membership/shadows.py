@@ -81,13 +81,9 @@ def train_shadows(
 
 
 def _fitted(
-    split: Split,
-    config: TrainingConfig,
-    seed: int,
-    device: str | torch.device,
-    network: nn.Module,
+    split: Split, config: TrainingConfig, seed: int, device: str | torch.device, network: nn.Module,
     snapshot: Path | None,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     return asdict(fit(network, split, config, seed=seed, device=device, snapshot=snapshot))
 
 

@@ -5,7 +5,8 @@ With F(x)_y the probability of the true label, in log-odds so that it does not s
     I_B(x, y) = 1{F(x)_y >= tau_B}          on the image: `by_threshold` of the `log_odds` of the answers to the images
     I_A(x, y) = 1{F(x_adv)_y >= tau_A}      on its adversarial example: of the answers to those
 
-Song et al. report the worst case: tau is the best for the very points on which it is judged.
+Song et al. report the worst case: tau is the best for the very points on which it is judged. Scores that are none, hold a NaN
+or do not match their labels are a `BadValue`.
 """
 
 import math
@@ -40,9 +41,6 @@ def by_threshold(member: Tensor, nonmember: Tensor, *, threshold: float | None =
 
     An adversary who does not know who is a member learns a threshold where he does, on the scores of a shadow network:
     `by_threshold(member, nonmember, threshold=best_threshold(shadow_member, shadow_nonmember)[0])`.
-
-    Raises:
-        BadValue: no scores on one side, or a NaN.
     """
     if threshold is None:
         threshold, accuracy = best_threshold(member, nonmember)
@@ -63,9 +61,6 @@ def best_by_chance(members: int, others: int, *, quantile: float | None = None) 
 
     The best threshold is chosen on the points that judge it, so it exceeds 1/2 even there: by half of the one-sided
     Kolmogorov-Smirnov statistic D, whose distribution for large numbers is P(D > d) = exp(-2 N d^2) with N = n m / (n + m).
-
-    Raises:
-        BadValue: a number below 1, or a quantile outside (0, 1).
     """
     n = check_count("members", members) * check_count("others", others) / (members + others)
     if quantile is None:
@@ -77,42 +72,25 @@ def best_by_chance(members: int, others: int, *, quantile: float | None = None) 
 def class_thresholds(
     member: Tensor, member_labels: Tensor, nonmember: Tensor, nonmember_labels: Tensor, *, classes: int
 ) -> Tensor:
-    """The best threshold of every class (classes,), from the scores and labels of points whose membership is known.
-
-    Raises:
-        BadValue: scores and labels that do not match; a class without members or without non-members.
-    """
+    """The best threshold of every class (classes,), of points whose membership is known; each class needs some of either."""
     _check_labels(member, member_labels, classes)
     _check_labels(nonmember, nonmember_labels, classes)
-    thresholds = torch.empty(classes, dtype=torch.float64)
-    for c in range(classes):
-        inside, outside = member[member_labels == c], nonmember[nonmember_labels == c]
+    groups = [(member[member_labels == c], nonmember[nonmember_labels == c]) for c in range(classes)]
+    for c, (inside, outside) in enumerate(groups):
         if len(inside) == 0 or len(outside) == 0:
             raise BadValue(f"class {c}: expected members and non-members, got {len(inside)} and {len(outside)}")
-        thresholds[c] = best_threshold(inside, outside)[0]
-    return thresholds
+    return torch.tensor([best_threshold(*both)[0] for both in groups], dtype=torch.float64)
 
 
 def above_class(scores: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
-    """By how much each score exceeds the threshold of its class: `by_threshold` of these at 0 is the class-dependent attack.
-
-    Raises:
-        BadValue: scores and labels that do not match, or a label without a threshold.
-    """
+    """By how much each score exceeds the threshold of its class: `by_threshold` of these at 0 is the class-dependent attack."""
     _check_labels(scores, labels, len(thresholds))
     scores, limits = scores.double(), thresholds.to(scores.device, torch.float64)[labels.long()]
     return torch.where(scores == limits, 0.0, scores - limits)  # inf - inf, too, is at the threshold
 
 
 def gap_attack(member: Tensor, member_labels: Tensor, nonmember: Tensor, nonmember_labels: Tensor) -> Inference:
-    """Call members what is classified rightly: the accuracy is a half plus half the gap of training to test accuracy.
-
-    Args:
-        member: logits or log-probabilities (n, k) of members.
-        member_labels: (n,).
-        nonmember: those of non-members (m, k).
-        nonmember_labels: (m,).
-    """
+    """Call members what is classified rightly, of answers (n, k): half plus half the gap of training to test accuracy."""
     return by_threshold(correctness(member, member_labels), correctness(nonmember, nonmember_labels), threshold=1.0)
 
 

@@ -22,14 +22,9 @@ def check_network(network: nn.Module) -> None:
 
 
 def check_run(
-    network: nn.Module,
-    points: Points,
-    *,
-    device: str | torch.device,
-    snapshot: Path | None,
-    progress: bool,
+    network: nn.Module, points: Points, *, device: str | torch.device, snapshot: Path | None, progress: bool,
     name: str = "split",
-) -> Split:
+) -> Split:  # fmt: skip
     """The points of a training, which errors call `name`, once it is known to be able to begin: `network` has answered one image.
 
     Raises:

@@ -81,7 +81,6 @@ def tensors_of(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:
     """Write the weights of `network` and `notes`."""
     write_tensors(path, network.state_dict(), notes)
-    path.with_suffix(".json").unlink(missing_ok=True)  # of an older checkpoint, see `_adopt`
 
 
 def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
@@ -99,19 +98,6 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     except RuntimeError as error:
         raise BadValue(f"checkpoint {path}: not of this network ({error}); delete it to train again") from error
     return notes
-
-
-def _adopt(path: Path) -> None:
-    """Make one file of an older checkpoint, whose notes lay beside it under no checksum.
-
-    Its weights must be those of the checksum in the notes; the notes are believed this once.
-    """
-    beside = path.with_suffix(".json")
-    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):
-        notes, content = json.loads(beside.read_bytes()), path.read_bytes()
-        if hashlib.sha256(content).hexdigest() == notes.pop("sha256"):
-            write_tensors(path, from_bytes(content), notes)
-            beside.unlink()
 
 
 def trained(
@@ -140,10 +126,8 @@ def trained(
         NotKept: after training: the weights could not be written all the same.
     """
     path = None if cache is None else cache / f"{key}{SUFFIX}"
-    if path is not None and not fresh:
-        _adopt(path)
-        if path.exists():
-            return load_weights(network, path)
+    if path is not None and not fresh and path.exists():
+        return load_weights(network, path)
     if path is not None:
         check_room(path.parent, COPIES * sum(value.nbytes for value in network.state_dict().values()))
     snapshot = None if path is None or fresh else path.with_suffix(SNAPSHOT)

@@ -169,15 +169,9 @@ class Run:
     """One step after another; what is random in a step is drawn from the seed and the step's number."""
 
     def __init__(
-        self,
-        network: nn.Module,
-        split: Split,
-        config: RobustConfig,
-        *,
-        seed: int,
-        device: str | torch.device,
+        self, network: nn.Module, split: Split, config: RobustConfig, *, seed: int, device: str | torch.device,
         compiled: bool,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if compiled:
             # What was compiled of other networks would make shapes dynamic, and after eight of them end the compiling.
             torch.compiler.reset()

@@ -5,9 +5,7 @@ T of the papers; they are folded into the batch, not looped over, in pieces of a
 least. `sample` gives the logits draw by draw, and `combine` makes one answer of them: whoever judges a victim, attacks one draw
 of it or measures its spread starts from these two.
 
-Claim: where the draws of dropout share what stands before the first mask, an answer of T = 10 draws comes 1.9 times as fast from
-LeNet-5, 1.1 to 1.4 times from the tutorial's basic CNN and no slower from the text's, whose first layer is cheap (60 images at
-once, float32, 2 runs of 2 s on one thread of a busy Xeon with AMX). `python -m benchmarks.draws` measures it.
+The draws of dropout share what stands before the first mask: `python -m benchmarks.draws` measures what that saves.
 """
 
 import math

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from lib import data, detection, evaluate, evasion, judging, membership, models, seeds, training, uncertainty
+from experiments import answers, detection
+from lib import data, evaluate, evasion, judging, membership, models, seeds, training, uncertainty
 from lib.data import Split
 from lib.errors import BadValue, shown
 from lib.training import RobustConfig, TrainingConfig
@@ -181,7 +182,7 @@ def points() -> Iterator[Case]:
     yield from cases(
         detection.auroc, {"clean": Y.float(), "adversarial": Y.float()}, {"clean": scores, "adversarial": scores}
     )
-    for infer in (membership.infer, membership.read):
+    for infer in (answers.infer, answers.read):
         yield from cases(infer, {}, {"path": ("", "nowhere.npz", Path("/"), Path("/dev/null"), None, 0)})
 
 

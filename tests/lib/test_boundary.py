@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.errors import BadValue
-from lib.evasion.boundary import STILL, boundary
-from lib.evasion.boundary_steps import CLOSER, ORTHOGONAL, adapted, called_back, orthogonal
+from lib.evasion.boundary import CLOSER, ORTHOGONAL, STILL, adapted, boundary, called_back, orthogonal
 from lib.evasion.decision import Decided, distances
 from lib.evasion.oracle import DecisionOracle
 from lib.evasion.starts import OUTWARD, SURE

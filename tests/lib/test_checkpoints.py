@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from lib import models
@@ -234,45 +233,6 @@ def test_what_the_message_of_a_damaged_checkpoint_says_works(
     for _ in range(2):
         trained(untrained(), "a", train, cache=tmp_path)
     assert train.calls == 1
-
-
-# --- the older layout: notes in a file beside, with a checksum of the weights alone -----------------------------------
-
-
-@pytest.fixture
-def older(tmp_path: Path, untrained: Callable[..., Network]) -> tuple[Network, Path]:
-    network, path = untrained(), tmp_path / "a.safetensors"
-    content = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
-    path.write_bytes(content)
-    path.with_suffix(".json").write_text(json.dumps({**NOTES, "sha256": hashlib.sha256(content).hexdigest()}))
-    return network, path
-
-
-def test_an_older_checkpoint_becomes_one_file(older: tuple[Network, Path], untrained: Callable[..., Network]) -> None:
-    network, path = older
-    for _ in range(2):
-        found, train = untrained(seed=1), Trainer()
-        assert trained(found, "a", train, cache=path.parent) == NOTES
-        assert same(found, network) and train.calls == 0
-        assert [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
-
-
-@pytest.mark.parametrize("lost", ["a.safetensors", "a.json"])
-def test_of_an_older_checkpoint_that_is_damaged_the_weights_are_deleted(
-    lost: str, older: tuple[Network, Path], untrained: Callable[..., Network]
-) -> None:
-    """By hand, as the message says; what lies beside them goes as well."""
-    _, path = older
-    path.write_bytes(flipped(path.read_bytes(), -1 + path.stat().st_size))
-    with pytest.raises(BadValue, match=rf"^checkpoint {path}: .*; delete it to train again$"):
-        trained(untrained(), "a", Trainer(), cache=path.parent)
-    path.unlink()
-    if lost == "a.json":
-        path.with_suffix(".json").unlink()
-    train = Trainer()
-    for _ in range(2):
-        trained(untrained(), "a", train, cache=path.parent)
-    assert train.calls == 1 and [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
 
 
 # --- a cache that is full, cannot be written, or is written by others -------------------------------------------------

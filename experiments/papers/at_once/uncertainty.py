@@ -14,11 +14,12 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from experiments import detection
 from experiments.cell import Count, Result, Share, checked, within
 from experiments.papers.at_once.shifts import SHIFTS
 from experiments.papers.at_once.victims import Cell
 from experiments.run import Bench
-from lib import detection, seeds
+from lib import seeds
 from lib.errors import VictimWarning
 from lib.evasion import Look, pgd, pgd_aware
 from lib.judging import Judgement, judge

@@ -9,16 +9,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from experiments import detection
 from experiments.cell import Count, Result, Share, checked, part_of
 from experiments.papers.harakeh.before_after import measure
+from experiments.papers.harakeh.substitute import Oracle, SubstituteConfig, train_substitute
 from experiments.papers.harakeh.victims import Cell
 from experiments.run import Bench
-from lib import detection, models, seeds
+from lib import models, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion import fgsm
 from lib.evasion.pieces import images_at_once
-from lib.evasion.substitute import Oracle, SubstituteConfig, train_substitute
 from lib.judging import judge
 from lib.metrics import percent
 from lib.models import Network

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field, Strict
 from torch import Tensor
 
+from experiments import detection
 from experiments.cell import Count, OneOf, Result, Share, checked, within
 from experiments.papers.harakeh.victims import OF_ESTIMATOR, Cell, in_batches
 from experiments.run import Bench
-from lib import detection
 from lib.data import Dataset
 from lib.errors import BadValue, check_choice
 from lib.evasion import FORMS, Look, pgd, pgd_aware

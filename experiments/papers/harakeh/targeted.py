@@ -12,10 +12,11 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from experiments import detection
 from experiments.cell import Count, OneOf, Result, Share, checked, within
 from experiments.papers.harakeh.victims import Attack, Cell, in_batches
 from experiments.run import Bench
-from lib import data, detection
+from lib import data
 from lib.errors import BadValue
 from lib.evasion import FORMS, Look, carlini_wagner, jsma
 from lib.judging import Judgement, judge

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib import format as npy
 
+from experiments.answers import infer, read, report
 from experiments.command_line import main
 from lib.errors import BadValue
 from lib.membership import (
@@ -26,12 +27,9 @@ from lib.membership import (
     by_threshold,
     confidence,
     gap_attack,
-    infer,
     lira,
     log_odds,
     negative_modified_entropy,
-    read,
-    report,
     rmia,
 )
 
@@ -477,7 +475,7 @@ def test_what_would_not_fit_is_refused_by_its_header(tmp_path: Path, shape: byte
 def test_small_files_that_unfold_to_large_ones_are_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lib.membership.arrays.LIMIT", 2**16)
+    monkeypatch.setattr("experiments.arrays.LIMIT", 2**16)
     zeros = {"member": np.full((30, 600), 2.0), "member_labels": np.zeros(30, int)}
     large = arrays() | zeros | {"nonmember": np.full((50, 600), 2.0), "nonmember_labels": np.zeros(50, int)}
     assert infer(saved(tmp_path, large))["log_odds"].auc == 0.5  # as large as it says on the disk: no bomb

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from experiments.papers.harakeh.substitute import Oracle, SubstituteConfig, augment, train_substitute
 from lib import models
 from lib.errors import BadValue
-from lib.evasion.substitute import Oracle, SubstituteConfig, augment, train_substitute
 from lib.layers import Dropout
 
 SHAPE, CLASSES = (1, 3, 4), 3

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lib.detection import FALSE_POSITIVE_RATES, REJECTED, accuracy_after_rejection, auroc, roc
+from experiments.detection import FALSE_POSITIVE_RATES, REJECTED, accuracy_after_rejection, auroc, roc
 from lib.errors import BadValue
 
 # Few values, so that most examples have ties.

@@ -12,12 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import BadValue, check_kind
-from .arrays import read_arrays
-from .likelihood import lira, rmia
-from .roc import auc_interval, tpr_interval
-from .scores import MEMBERSHIP_SCORES, are_probabilities, check_answers, confidence, log_odds
-from .threshold import Inference, by_threshold
+from experiments.arrays import read_arrays
+from lib.errors import BadValue, check_kind
+from lib.membership import (
+    MEMBERSHIP_SCORES,
+    Inference,
+    auc_interval,
+    by_threshold,
+    confidence,
+    lira,
+    log_odds,
+    rmia,
+    tpr_interval,
+)
+from lib.membership.scores import are_probabilities, check_answers
 
 SIDES = ("member", "nonmember")
 ARRAYS = tuple(name for side in SIDES for name in (side, f"{side}_labels"))

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..errors import BadValue, check_choice, check_count, check_number
-from ..layers import Dropout
-from ..progress import track
-from ..seeds import check_generator
+from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.layers import Dropout
+from lib.progress import track
+from lib.seeds import check_generator
 
 SIGNS = ("plus", "minus_then_plus")  # CleverHans 2.0; 2.1 and later: minus in rounds 0 to 2, then plus
 Labels = Callable[[Tensor], Tensor]

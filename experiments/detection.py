@@ -1,4 +1,7 @@
-"""Rejecting inputs by a score: how well it tells adversarial images from clean ones, and what is gained by rejecting."""
+"""Rejecting inputs by a score: how well it tells adversarial images from clean ones, and what is gained by rejecting.
+
+Scores that are not (n,), none or NaN, and rates and shares outside their range, are a `BadValue`.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,20 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import membership
-from .errors import BadValue, check_number
-from .membership.roc import check_scores
+from lib import membership
+from lib.errors import BadValue, check_number
+from lib.membership.roc import check_scores
 
 FALSE_POSITIVE_RATES = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 REJECTED = tuple(i / 20 for i in range(20))  # shares of the inputs
 
 
 def auroc(clean: Tensor, adversarial: Tensor) -> float:
-    """The chance, in percent, that an adversarial image scores higher than a clean one; ties count half.
-
-    Raises:
-        BadValue: no scores (n,) and (m,), or a NaN among them.
-    """
+    """The chance, in percent, that an adversarial image scores higher than a clean one; ties count half."""
     from sklearn.metrics import roc_auc_score  # here, for it takes seconds that most commands need not wait
 
     check_scores(clean=clean, adversarial=adversarial)
@@ -28,11 +27,7 @@ def auroc(clean: Tensor, adversarial: Tensor) -> float:
 
 
 def roc(clean: Tensor, adversarial: Tensor, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> list[float]:
-    """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent.
-
-    Raises:
-        BadValue: no scores (n,) and (m,), or a NaN among them; a rate outside [0, 1].
-    """
+    """The share of adversarial images detected where at most each of `rates` of the clean ones is rejected, in percent."""
     check_scores(clean=clean, adversarial=adversarial)
     curve = membership.roc(adversarial, clean)
     return [100 * curve.tpr_at(check_number("rates", rate, low=0.0, high=1.0)) for rate in rates]
@@ -47,9 +42,6 @@ def accuracy_after_rejection(scores: Tensor, right: Tensor, shares: Sequence[flo
         scores: (n,) of all inputs.
         right: (n,) whether each would be classified rightly.
         shares: each in [0, 1).
-
-    Raises:
-        BadValue: shapes that do not match, no inputs, a score that is NaN, a share outside [0, 1).
     """
     check_scores(scores=scores)
     if scores.shape != right.shape:

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ..errors import BadValue
+from lib.errors import BadValue
 
 LIMIT = 2**31  # bytes that all arrays may take as float64; more only if the file itself is as large
 HEADER = 2**14  # bytes that the header of an array may take
