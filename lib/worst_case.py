@@ -38,18 +38,10 @@ ROUNDING = 1e-5  # by how much of the bounds' width a distance may exceed a budg
 
 
 def evaluate(
-    victim: nn.Module,
-    data: Points,
-    attacks: Mapping[str, Callable[..., Any]],
-    *,
-    epsilons: Sequence[float],
-    norm: str = "linf",
-    draws: int = 50,
-    generator: torch.Generator,
-    batch_size: int | None = None,
-    state: str | Path | None = None,
-    progress: bool = False,
-) -> Evaluation:
+    victim: nn.Module, data: Points, attacks: Mapping[str, Callable[..., Any]], *,
+    epsilons: Sequence[float], norm: str = "linf", draws: int = 50, generator: torch.Generator,
+    batch_size: int | None = None, state: str | Path | None = None, progress: bool = False,
+) -> Evaluation:  # fmt: skip
     """Accuracy of `victim` on clean images, under each of `attacks` at each of `epsilons`, and under the worst of them.
 
     Attacks begin from images that are named rightly; the others count as successes at every budget. What an attack finds at a

@@ -6,18 +6,14 @@
 from or, `targeted`, to reach; `epsilon` is the budget, of all images or of each (n,), in a norm that `NORMS_OF` names. Those that
 look for the smallest change, Carlini and Wagner's and JSMA, have no budget by default; with one they give an image back as it was
 that needs more. What comes back has the shape of `x`, lies inside the victim's bounds and the budget, and, for a victim that is
-not random, does not depend on the batch it was computed in. (CleverHans averages the loss of FGSM and PGD over the batch, so that
-where a victim is surer than log-odds of some 95, a gradient underflows sooner in a larger one; and so do FGSM and PGD here, over
-a piece of it, in the l_inf ball with `loss="cross_entropy"`.) A budget is kept up to the rounding of float32: within the bounds
-0 and 1 no feature moves farther than epsilon + 2^-24 (6e-8), in others than that times the largest of them, and in l2 no image
-farther than epsilon times 1 + 1e-6.
+not random, does not depend on the batch it was computed in. (As in CleverHans, the cross-entropy of FGSM and PGD in l_inf is a
+mean over a piece of the batch, so that beyond log-odds of some 95 a gradient underflows sooner in a larger one.) A budget is kept
+up to the rounding of float32: within the bounds 0 and 1 no feature moves farther than epsilon + 2^-24 (6e-8), in others than that
+times the largest of them, and in l2 no image farther than epsilon times 1 + 1e-6.
 
-Many images are attacked in pieces, so that memory does not grow with their number; of a random victim, whose draws follow the
-pieces, `evasion.pieces` says how large they are.
-
-A random victim is wrapped in a `Look`, which says what the attack sees of it.
-
-`DECISION_ATTACKS` see labels only, count them, and report images for which no start was found: they return a `Decided`.
+Many images are attacked in pieces, so that memory does not grow with their number; a random victim's draws follow these, see
+`evasion.pieces`. A `Look` says what the attack sees of such a victim. `DECISION_ATTACKS` see labels only, count them, and report
+images for which no start was found: they return a `Decided`.
 """
 
 from collections.abc import Callable

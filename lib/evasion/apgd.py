@@ -1,8 +1,7 @@
 """Auto-PGD (Croce and Hein 2020): steps that need no tuning, and one target after another as AutoAttack's APGD-T aims at them.
 
 No package fits: adv-lib 0.2.8 and torchattacks 3.5.1 draw starts from PyTorch's global generator, know images in [0, 1] only and
-judge a random victim by the last of the draws that they average. adv-lib pulls in visdom, a server of plots; torchattacks takes
-one budget for all images.
+judge a random victim by the last of the draws that they average.
 """
 
 from collections.abc import Callable
@@ -27,19 +26,10 @@ RISES = 0.75  # rho, the share of steps that must have raised the loss
 
 
 def apgd(
-    victim: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    *,
-    epsilon: float | Tensor,
-    norm: str = "linf",
-    steps: int = 100,
-    restarts: int = 1,
-    loss: str = "log_odds",
-    targets: int = 0,
-    targeted: bool = False,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+    victim: nn.Module, x: Tensor, y: Tensor, *,
+    epsilon: float | Tensor, norm: str = "linf", steps: int = 100, restarts: int = 1, loss: str = "log_odds",
+    targets: int = 0, targeted: bool = False, generator: torch.Generator | None = None,
+) -> Tensor:  # fmt: skip
     """The point of the smallest margin on the way of Auto-PGD; an image that is adversarial already comes back as it is.
 
     AutoAttack has it with `loss="cross_entropy"`, of which the log-odds are what float32 keeps, and as APGD-T with `loss="dlr"`

@@ -73,29 +73,14 @@ class Steps(Walk):
 
 @torch.no_grad()
 def boundary(
-    victim: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    *,
-    generator: torch.Generator,
-    targeted: bool = False,
-    start: Tensor | None = None,
-    iterations: int | Tensor = 5000,
-    delta: float | Tensor = 0.01,
-    epsilon: float | Tensor = 0.01,
-    step_adapt: float | Tensor = 0.667,
-    trials: int | Tensor = 500,
-    min_epsilon: float | Tensor = 0.0,
-    start_tries: int = 100,
-    lead: int = 3,
-    check_answers: int = 50,
-    budget: int | Tensor | None = None,
-    ids: Tensor | None = None,
-    max_batch: int = 4096,
-    progress: bool = False,
-    callback: Callable[[dict[str, Tensor]], None] | None = None,
+    victim: nn.Module, x: Tensor, y: Tensor, *,
+    generator: torch.Generator, targeted: bool = False, start: Tensor | None = None, iterations: int | Tensor = 5000,
+    delta: float | Tensor = 0.01, epsilon: float | Tensor = 0.01, step_adapt: float | Tensor = 0.667,
+    trials: int | Tensor = 500, min_epsilon: float | Tensor = 0.0, start_tries: int = 100, lead: int = 3,
+    check_answers: int = 50, budget: int | Tensor | None = None, ids: Tensor | None = None, max_batch: int = 4096,
+    progress: bool = False, callback: Callable[[dict[str, Tensor]], None] | None = None,
     state: Mapping[str, Tensor] | None = None,
-) -> Decided:
+) -> Decided:  # fmt: skip
     """The Boundary attack, in l2.
 
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.

@@ -50,30 +50,14 @@ class Hops(Walk):
 
 @torch.no_grad()
 def hop_skip_jump(
-    victim: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    *,
-    generator: torch.Generator,
-    norm: str = "linf",
-    targeted: bool = False,
-    start: Tensor | None = None,
-    iterations: int | Tensor = 50,
-    max_evaluations: int | Tensor = 10_000,
-    initial_evaluations: int | Tensor | None = None,
-    start_tries: int = 100,
-    probe: float | None = None,
-    lead: int = 5,
-    check_answers: int = 50,
-    confirm_answers: int = 200,
-    budget: int | Tensor | None = None,
-    step_outward: bool = True,
-    ids: Tensor | None = None,
-    max_batch: int = 512,
-    progress: bool = False,
-    callback: Callable[[dict[str, Tensor]], None] | None = None,
-    state: Mapping[str, Tensor] | None = None,
-) -> Decided:
+    victim: nn.Module, x: Tensor, y: Tensor, *,
+    generator: torch.Generator, norm: str = "linf", targeted: bool = False, start: Tensor | None = None,
+    iterations: int | Tensor = 50, max_evaluations: int | Tensor = 10_000,
+    initial_evaluations: int | Tensor | None = None, start_tries: int = 100, probe: float | None = None,
+    lead: int = 5, check_answers: int = 50, confirm_answers: int = 200, budget: int | Tensor | None = None,
+    step_outward: bool = True, ids: Tensor | None = None, max_batch: int = 512, progress: bool = False,
+    callback: Callable[[dict[str, Tensor]], None] | None = None, state: Mapping[str, Tensor] | None = None,
+) -> Decided:  # fmt: skip
     """HopSkipJump: in turn, a direction from many answers around a point on the boundary, a step along it, and back.
 
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.

@@ -35,17 +35,10 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_
 
 
 def perturb(
-    network: Callable[[Tensor], Tensor],
-    x: Tensor,
-    y: Tensor,
-    *,
-    epsilon: float,
-    step_size: float,
-    steps: int,
-    start: Tensor | None = None,
-    targeted: bool = False,
+    network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, *,
+    epsilon: float, step_size: float, steps: int, start: Tensor | None = None, targeted: bool = False,
     loss: str = "cross_entropy",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """PGD in the l_inf ball around images `x` (n, c, h, w), as plain as it can be: what adversarial training runs at every step.
 
     Args:

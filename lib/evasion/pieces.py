@@ -51,12 +51,8 @@ def persist(
 ) -> Tensor:
     """For each of images `x` (n, c, h, w) the point of the smallest margin: itself, or of runs while it is unsettled.
 
-    Args:
-        victim: whom `margins` (n,) are of, negative where an image is adversarial.
-        x: images.
-        margins: theirs.
-        runs: how many.
-        attempt: of the places (m,) of images and the number of the run makes points (m, c, h, w) and their margins (m,).
+    `margins` (n,) are the images', negative where they are adversarial. An attempt is given the places (m,) of images and the
+    number of the run, and makes points (m, c, h, w) and their margins (m,).
     """
     best, margins = x.clone(), margins.clone()
     for run in range(runs):

@@ -39,8 +39,7 @@ def lira(
 
     A point's log-odds are taken for normal, with the mean of its shadows on each side. Online, the logarithm of the ratio of both
     densities. Offline, by how many standard deviations the log-odds exceed the mean without the point: it orders points as the
-    paper's one-sided test 1 - P(Z > log-odds) does, and does not saturate. (The authors' code has the negative log-density
-    there, which takes unusually small log-odds for a member's as well, and medians for means.)
+    paper's one-sided test 1 - P(Z > log-odds) does, and does not saturate.
 
     Args:
         shadow_scores: (s, n) log-odds of the shadows.
@@ -67,15 +66,9 @@ def lira(
 
 
 def rmia(
-    shadow_scores: Array,
-    shadow_in: Array,
-    target_scores: Array,
-    *,
-    population: Array | None = None,
-    online: bool = True,
-    gamma: float = 2.0,
-    offline_a: float = 0.3,
-) -> Tensor:
+    shadow_scores: Array, shadow_in: Array, target_scores: Array, *,
+    population: Array | None = None, online: bool = True, gamma: float = 2.0, offline_a: float = 0.3,
+) -> Tensor:  # fmt: skip
     """The share of the population that each point's likelihood ratio exceeds: (n,) (Zarifzadeh et al. 2024).
 
     With Pr(x | theta) the probability of the label of x, and Pr(x) its mean over models with and without x, the score of x is

@@ -32,16 +32,9 @@ class Shadows(NamedTuple):
 
 
 def train_shadows(
-    build: Callable[[int], nn.Module],
-    points: Points,
-    count: int,
-    config: TrainingConfig,
-    *,
-    folder: str | Path,
-    seed: int,
-    device: str | torch.device = "cpu",
-    progress: bool = False,
-) -> Shadows:
+    build: Callable[[int], nn.Module], points: Points, count: int, config: TrainingConfig, *,
+    folder: str | Path, seed: int, device: str | torch.device = "cpu", progress: bool = False,
+) -> Shadows:  # fmt: skip
     """Train `count` networks, each on a random half of `points`, and ask each about all of them.
 
     Every point is in exactly half of the networks (Carlini et al. 2022), so any one of them can be the judged model, and the

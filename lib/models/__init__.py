@@ -86,15 +86,10 @@ WIDTHS["wide_resnet"] = 160
 
 
 def build(
-    name: str | Architecture,
-    *,
-    shape: Shape,
-    classes: int,
-    seed: int,
-    width: int | None = None,
-    dropout: float = 0.0,
+    name: str | Architecture, *,
+    shape: Shape, classes: int, seed: int, width: int | None = None, dropout: float = 0.0,
     heteroscedastic: bool = False,
-) -> Network:
+) -> Network:  # fmt: skip
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
     Args:

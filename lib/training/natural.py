@@ -7,6 +7,7 @@ Images stay uint8 on the device and are converted a batch at a time. Convolution
 the config says so; weights, loss and optimiser stay in float32.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,15 +56,13 @@ class TrainingConfig:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("epochs", self.epochs)
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_count("patience", self.patience, low=0)
-        check_number("min_delta", self.min_delta, low=0.0)
-        check_count("batch_size", self.batch_size)
-        check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
-        check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.99)
-        check_choice("augmentation", self.augmentation, AUGMENTATIONS)
-        check_choice("precision", self.precision, PRECISIONS)
+        for name, least in {"epochs": 1, "batch_size": 1, "patience": 0}.items():
+            check_count(name, getattr(self, name), low=least)
+        for name, most in {"learning_rate": 10.0, "label_smoothing": 0.99, "min_delta": math.inf}.items():
+            check_number(name, getattr(self, name), low=0.0, high=most)
+        choices = {"optimizer": OPTIMIZERS, "augmentation": AUGMENTATIONS, "precision": PRECISIONS}
+        for name, known in choices.items():
+            check_choice(name, getattr(self, name), known)
 
 
 def cross_entropy(
@@ -88,11 +87,6 @@ def flip_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
 def flip_and_crop(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror half of the images (n, c, h, w) and shift each by up to 2 pixels, with zeros at the edge (Madry et al. 2018)."""
     return _flip_and_cut(F.pad(x, (2, 2, 2, 2)), 2, generator)
-
-
-def unchanged(x: Tensor, generator: torch.Generator) -> Tensor:
-    """No augmentation."""
-    return x
 
 
 def flip_and_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -121,25 +115,17 @@ def _flip_and_cut(padded: Tensor, margin: int, generator: torch.Generator) -> Te
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "none": unchanged,
-    "flip_and_shift": flip_and_shift,
-    "flip_and_crop": flip_and_crop,
-    "flip_and_rotate": flip_and_rotate,
-}
+    "none": lambda x, generator: x,
+    "flip_and_shift": flip_and_shift, "flip_and_crop": flip_and_crop, "flip_and_rotate": flip_and_rotate,
+}  # fmt: skip
 OPTIMIZERS = ("adam", "sgd")
 
 
 def fit(
-    network: nn.Module,
-    split: Points,
-    config: TrainingConfig,
-    *,
-    seed: int,
-    validation: Points | None = None,
-    device: str | torch.device = "cpu",
-    snapshot: Path | None = None,
+    network: nn.Module, split: Points, config: TrainingConfig, *,
+    seed: int, validation: Points | None = None, device: str | torch.device = "cpu", snapshot: Path | None = None,
     progress: bool = False,
-) -> History:
+) -> History:  # fmt: skip
     """Train `network` in place on `split`; returns the mean training loss of every epoch and, if it is watched, the validation's.
 
     Args:

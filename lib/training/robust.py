@@ -92,20 +92,11 @@ class RobustConfig:
 
 
 def fit_robust(
-    network: nn.Module,
-    split: Points,
-    config: RobustConfig,
-    *,
-    seed: int,
-    device: str | torch.device = "cpu",
-    snapshot: Path | None = None,
-    every: float = 60.0,
-    until: float = math.inf,
-    observe: Observe | None = None,
-    observations: int = 10,
-    compiled: bool = False,
+    network: nn.Module, split: Points, config: RobustConfig, *,
+    seed: int, device: str | torch.device = "cpu", snapshot: Path | None = None, every: float = 60.0,
+    until: float = math.inf, observe: Observe | None = None, observations: int = 10, compiled: bool = False,
     progress: bool = False,
-) -> History:
+) -> History:  # fmt: skip
     """Train `network` in place on `split`, adversarially unless epsilon is 0, by a number of steps.
 
     Args:
