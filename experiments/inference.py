@@ -205,3 +205,11 @@ def _checked(name: str, features: Tensor) -> Tensor:
 
 def _order(rows: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randperm(len(rows), generator=generator).to(rows.device)
+
+
+def permuted(member: Tensor, nonmember: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A control: the same scores, or rows, dealt at random into groups of the same sizes, so that there is nothing to find."""
+    check_generator(generator)
+    both = torch.cat([member, nonmember])
+    order = torch.randperm(len(both), generator=generator, device=generator.device).to(both.device)
+    return both[order[: len(member)]], both[order[len(member) :]]

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,6 @@ from torch.nn import functional as F
 
 from ..errors import check_choice
 from ..layers import only_input_gradients
-
-
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """The losses of logits (n, k, ...) at labels (n, ...), one by one."""
-    return F.cross_entropy(logits, y, reduction="none")
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
@@ -31,7 +27,10 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
     return others - logits.gather(1, y[:, None])[:, 0]
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy, "log_odds": log_odds}
+# Of logits (n, k, ...) at labels (n, ...), one by one.
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": partial(F.cross_entropy, reduction="none"), "log_odds": log_odds,
+}  # fmt: skip
 
 
 def perturb(

@@ -10,18 +10,7 @@ Rates, accuracies and areas are fractions of 1.
 
 from .label_only import boundary_distances, label_only
 from .likelihood import lira, rmia
-from .roc import (
-    Curve,
-    advantage,
-    auc,
-    auc_interval,
-    balanced_accuracy,
-    best_threshold,
-    permuted,
-    roc,
-    tpr_at_fpr,
-    tpr_interval,
-)
+from .roc import Curve, advantage, auc, auc_interval, balanced_accuracy, best_threshold, roc, tpr_at_fpr, tpr_interval
 from .scores import MEMBERSHIP_SCORES, confidence, correctness, log_odds, negative_entropy, negative_modified_entropy
 from .shadows import Shadows, logits_of, train_shadows
 from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
@@ -30,5 +19,5 @@ __all__ = [
     "MEMBERSHIP_SCORES", "Curve", "Inference", "Shadows", "above_class", "advantage", "auc", "auc_interval",
     "balanced_accuracy", "best_by_chance", "best_threshold", "boundary_distances", "by_threshold", "class_thresholds",
     "confidence", "correctness", "gap_attack", "label_only", "lira", "log_odds", "logits_of", "negative_entropy",
-    "negative_modified_entropy", "permuted", "rmia", "roc", "tpr_at_fpr", "tpr_interval", "train_shadows",
+    "negative_modified_entropy", "rmia", "roc", "tpr_at_fpr", "tpr_interval", "train_shadows",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ Infinite log-odds count as the largest or the least finite ones there are.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -22,14 +22,6 @@ Array = Tensor | NDArray[Any]
 
 VARIANCES = ("per_example", "global")
 FARTHEST = 1e100  # log-odds beyond which no square of a difference is a number
-
-
-class Stack(NamedTuple):
-    """Log-odds of n points, once they are known to be some, in float64."""
-
-    shadow: Tensor  # (s, n)
-    inside: Tensor  # (s, n)
-    target: Tensor  # (n,)
 
 
 def lira(
@@ -54,13 +46,13 @@ def lira(
         BadValue: shapes that do not match, a NaN, no finite number; a point without shadows on a side that counts; no variance.
     """
     check_choice("variance", variance, VARIANCES)
-    stack = _checked(shadow_scores, shadow_in, target_scores, online=online)
-    mean, deviation = _normal(stack.shadow, ~stack.inside, variance)
-    without = (stack.target - mean) / deviation
+    shadow, inside, target = _checked(shadow_scores, shadow_in, target_scores, online=online)
+    mean, deviation = _normal(shadow, ~inside, variance)
+    without = (target - mean) / deviation
     if not online:
         return without
-    mean, deviation_in = _normal(stack.shadow, stack.inside, variance)
-    within = (stack.target - mean) / deviation_in
+    mean, deviation_in = _normal(shadow, inside, variance)
+    within = (target - mean) / deviation_in
     # log N(s; mu_in, sigma_in) - log N(s; mu_out, sigma_out)
     return (without.square() - within.square()) / 2 + deviation.log() - deviation_in.log()
 
@@ -85,20 +77,20 @@ def rmia(
         BadValue: as of `lira`; no population; a setting outside its range.
     """
     gamma, a = check_number("gamma", gamma, low=1.0), check_number("offline_a", offline_a, low=0.0, high=1.0)
-    stack = _checked(shadow_scores, shadow_in, target_scores, online=online)
-    chosen = torch.ones_like(stack.inside[0]) if population is None else _mask("population", population)
-    if chosen.shape != stack.target.shape or not chosen.any():
-        expected = f"({len(stack.target)},) with at least one point"
+    shadow, inside, target = _checked(shadow_scores, shadow_in, target_scores, online=online)
+    chosen = torch.ones_like(inside[0]) if population is None else _mask("population", population)
+    if chosen.shape != target.shape or not chosen.any():
+        expected = f"({len(target)},) with at least one point"
         raise BadValue(f"population: expected {expected}, got {tuple(chosen.shape)} with {int(chosen.sum())}")
-    logp = logsigmoid(stack.shadow)
-    without = _log_mean(logp, ~stack.inside)
+    logp = logsigmoid(shadow)
+    without = _log_mean(logp, ~inside)
     if online:
         # Pr(x) = (Pr_in(x) + Pr_out(x)) / 2
-        prior = torch.logaddexp(_log_mean(logp, stack.inside), without) - math.log(2)
+        prior = torch.logaddexp(_log_mean(logp, inside), without) - math.log(2)
     else:
         # Pr(x) = ((1 + a) Pr_out(x) + 1 - a) / 2
         prior = (((1 + a) * without.exp() + 1 - a) / 2).log() if a < 1 else without
-    ratio = logsigmoid(stack.target) - prior
+    ratio = logsigmoid(target) - prior
     others = ratio[chosen].sort().values
     return torch.searchsorted(others, ratio - math.log(gamma), right=True).double() / len(others)
 
@@ -120,7 +112,8 @@ def _log_mean(logp: Tensor, which: Tensor) -> Tensor:
     return torch.where(which, logp, -torch.inf).logsumexp(0) - which.sum(0).log()
 
 
-def _checked(shadow_scores: Array, shadow_in: Array, target_scores: Array, *, online: bool) -> Stack:
+def _checked(shadow_scores: Array, shadow_in: Array, target_scores: Array, *, online: bool) -> tuple[Tensor, ...]:
+    """The log-odds of shadows (s, n), who was trained on what (s, n), and the target's (n,), once they are some, in float64."""
     check_flag("online", online)
     target = torch.as_tensor(target_scores).double()
     shadow, inside = torch.as_tensor(shadow_scores).to(target), _mask("shadow_in", shadow_in).to(target.device)
@@ -137,7 +130,7 @@ def _checked(shadow_scores: Array, shadow_in: Array, target_scores: Array, *, on
         told = f"{int(both.isnan().sum())} NaN and {int(both.isinf().sum())} infinite ones of {len(both)}"
         raise BadValue(f"shadow_scores, target_scores: expected log-odds of at most {FARTHEST:g}, got {told}")
     low, high = finite.min(), finite.max()
-    return Stack(shadow.clamp(low, high), inside, target.clamp(low, high))
+    return shadow.clamp(low, high), inside, target.clamp(low, high)
 
 
 def _mask(name: str, which: Array) -> Tensor:

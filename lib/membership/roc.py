@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ..errors import BadValue, check_kind, check_number
 from ..metrics import Interval, check_confidence, proportion_interval
-from ..seeds import check_generator
 
 Array = NDArray[np.float64]
 
@@ -116,14 +115,6 @@ def balanced_accuracy(member: Tensor, nonmember: Tensor, threshold: float) -> fl
         raise BadValue(f"threshold: expected a number, got {threshold!r}")
     at = np.array([threshold])
     return 0.5 + float(_at_least(inside, at)[0] - _at_least(outside, at)[0]) / 2
-
-
-def permuted(member: Tensor, nonmember: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A control: the same scores, or rows, dealt at random into groups of the same sizes, so that there is nothing to find."""
-    check_generator(generator)
-    both = torch.cat([member, nonmember])
-    order = torch.randperm(len(both), generator=generator, device=generator.device).to(both.device)
-    return both[order[: len(member)]], both[order[len(member) :]]
 
 
 def check_scores(**scores: Tensor) -> None:

@@ -40,22 +40,12 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.body(x))
         return logits
 
-    def before_dropout(self, x: Tensor) -> Tensor:
-        """What the layers before the first dropout make of images: the same in every draw."""
-        shared: Tensor = self._around_dropout()[0](x)
-        return shared
-
-    def from_dropout(self, features: Tensor) -> Tensor:
-        """The logits of what `before_dropout` gives: both together are `forward`."""
-        logits: Tensor = self.head(self._around_dropout()[1](features))
-        return logits
-
-    def _around_dropout(self) -> tuple[nn.Module, nn.Module]:
-        """The layers of the body before the first dropout, and the others; of a body that is no sequence, none and all."""
+    def around_dropout(self) -> tuple[nn.Module, nn.Module]:
+        """What is the same in every draw, the layers before the first dropout, and the rest: one after the other is `forward`."""
         if not isinstance(self.body, nn.Sequential):
-            return nn.Identity(), self.body
+            return nn.Identity(), nn.Sequential(self.body, self.head)
         first = next((i for i, layer in enumerate(self.body) if draws(layer)), len(self.body))
-        return self.body[:first], self.body[first:]
+        return self.body[:first], nn.Sequential(self.body[first:], self.head)
 
     def logits_and_sigma(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both heads on one pass through the body; sigma is the softplus of the second (Kendall and Gal 2017, eq. 12)."""

@@ -13,14 +13,6 @@ from ..layers import set_sampling
 from ..models.adopted import check_place
 
 
-def check_network(network: nn.Module) -> None:
-    """See that what is random while `network`, a module, trains can be drawn from a generator: no dropout of PyTorch's own."""
-    if not isinstance(network, nn.Module):
-        raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
-    if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
-        raise BadValue("network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt` replaces it")
-
-
 def check_run(
     network: nn.Module, points: Points, *, device: str | torch.device, snapshot: Path | None, progress: bool,
     name: str = "split",
@@ -28,10 +20,13 @@ def check_run(
     """The points of a training, which errors call `name`, once it is known to be able to begin: `network` has answered one image.
 
     Raises:
-        BadValue: see `check_network`; a device that is not here; no images, or ones that the network does not take or that are
-            not finite; a label beyond its classes; a snapshot that is no path; progress that is no flag.
+        BadValue: no module, or one with dropout of PyTorch's own; a device that is not here; no images, or ones that the network
+            does not take or that are not finite; a label beyond its classes; a snapshot that is no path, a progress no flag.
     """
-    check_network(network)
+    if not isinstance(network, nn.Module):
+        raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
+    if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
+        raise BadValue("network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt` replaces it")
     check_device(device)
     check_flag("progress", progress)
     check_kind("snapshot", snapshot, (Path, type(None)), "a pathlib.Path or None")

@@ -66,22 +66,21 @@ def resume(
     try:
         tensors, told = read_tensors(path)
         state = State(**told)
-        prefix = "network/"
-        network.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
-        values: dict[int, dict[str, Tensor]] = {}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
-            if kind == "optimizer":
-                number, _, what = rest.partition("/")
-                values.setdefault(int(number), {})[what] = tensor
+            parts.setdefault(kind, {})[rest] = tensor
+        network.load_state_dict(parts["network"])
         for name, source in (generators or {}).items():
-            source.set_state(tensors[f"generator/{name}"])
-        # A fused optimiser walks over weights and moments by their place in memory, so both need one layout.
+            source.set_state(parts["generator"][name])
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        for index, of_weight in values.items():
-            for what, tensor in of_weight.items():
-                if tensor.shape == weights[index].shape:
-                    of_weight[what] = torch.empty_like(weights[index], dtype=tensor.dtype).copy_(tensor)
+        values: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts["optimizer"].items():
+            number, _, what = name.partition("/")
+            weight = weights[int(number)]
+            # A fused optimiser walks over weights and moments by their place in memory, so both need one layout.
+            same = torch.empty_like(weight, dtype=tensor.dtype) if tensor.shape == weight.shape else tensor
+            values.setdefault(int(number), {})[what] = same.copy_(tensor)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BadValue(f"snapshot {path}: cannot be gone on from ({error}); delete it to train anew") from error

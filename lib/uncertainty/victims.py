@@ -130,11 +130,12 @@ class MonteCarloDropout(RandomVictim):
         at_once = max(1, self.max_batch // max(1, len(x)))
         pieces = []
         with self.autocast(x), sampling(self.network, self.generator):
-            shared = self.network.before_dropout(x.contiguous(memory_format=torch.channels_last))
+            before, after = self.network.around_dropout()
+            shared = before(x.contiguous(memory_format=torch.channels_last))
             for start in range(0, draws, at_once):
                 repeats = min(at_once, draws - start)
                 folded = torch.cat([shared] * repeats)  # keeps channels last, as Tensor.repeat would not
-                logits = self.network.from_dropout(folded)  # (repeats * n, k)
+                logits = after(folded)  # (repeats * n, k)
                 pieces.append(logits.float().view(repeats, len(x), logits.shape[-1]))
         return torch.cat(pieces)
 

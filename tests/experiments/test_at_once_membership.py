@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from experiments.inference import permuted
 from experiments.papers.at_once import membership
 from experiments.papers.at_once.membership import LIRA, OF_THE_MEAN, RMIA, LabelOnly, Leak, judged, look, scores_of
 from experiments.papers.at_once.victims import halves, inside, pool
@@ -17,7 +18,7 @@ from experiments.run import Bench, Job, result_of
 from lib import data, seeds
 from lib.errors import BadValue
 from lib.evasion import pgd
-from lib.membership import log_odds, permuted
+from lib.membership import log_odds
 from lib.uncertainty import Deterministic, Victim
 
 DIGITS: dict[str, Any] = {

@@ -12,9 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from experiments.inference import AttackConfig, AttackNet, membership_scores, sampled, spread, top3, train_attack
+from experiments.inference import (
+    AttackConfig,
+    AttackNet,
+    membership_scores,
+    permuted,
+    sampled,
+    spread,
+    top3,
+    train_attack,
+)
 from lib.errors import BadValue
-from lib.membership import auc, auc_interval, permuted, roc, tpr_at_fpr
+from lib.membership import auc, auc_interval, roc, tpr_at_fpr
 
 TIED = st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12)
 FREE = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=12)

@@ -81,7 +81,7 @@ def test_an_adopted_network_answers_as_its_module_does() -> None:
     network = models.adopt(module)
     with torch.no_grad():
         assert torch.equal(network(x), module(x))
-        assert torch.equal(network.from_dropout(network.before_dropout(x)), module(x))
+        assert torch.equal(nn.Sequential(*network.around_dropout())(x), module(x))
         assert torch.equal(estimate("none", module, generator=generator(), draws=1)(x), module(x).log_softmax(1))
 
 

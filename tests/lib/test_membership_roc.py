@@ -16,6 +16,7 @@ from scipy import special
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
 
+from experiments.inference import permuted
 from lib.errors import BadValue
 from lib.membership import (
     advantage,
@@ -23,7 +24,6 @@ from lib.membership import (
     auc_interval,
     balanced_accuracy,
     best_threshold,
-    permuted,
     roc,
     tpr_at_fpr,
     tpr_interval,

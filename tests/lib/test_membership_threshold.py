@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from experiments.inference import permuted
 from lib.errors import BadValue
 from lib.membership import (
     above_class,
@@ -21,7 +22,6 @@ from lib.membership import (
     class_thresholds,
     gap_attack,
     log_odds,
-    permuted,
 )
 
 SIDE = st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12)  # few values, so that most examples have ties

@@ -285,10 +285,11 @@ def test_what_stands_before_the_first_dropout_and_the_rest_are_the_network(name:
     network = models.build(name, shape=shape, classes=10, seed=0, width=width, dropout=dropout).eval()
     x = torch.rand(2, *shape)
     with torch.no_grad():
-        shared = network.before_dropout(x)
-        assert torch.equal(network.from_dropout(shared), network(x))
+        before, after = network.around_dropout()
+        shared = before(x)
+        assert torch.equal(after(shared), network(x))
         set_sampling(network, sampling=True, generator=torch.Generator().manual_seed(0))
-        assert torch.equal(network.before_dropout(x), shared)
+        assert torch.equal(before(x), shared)
 
 
 def test_in_resnet_dropout_follows_every_relu() -> None:

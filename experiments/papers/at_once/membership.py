@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, Result, Share, Size, checked
-from experiments.inference import halved, sampled
+from experiments.inference import halved, permuted, sampled
 from experiments.papers.at_once.victims import Cell, halves, inside, pool
 from experiments.run import Bench
 from lib import seeds
@@ -32,7 +32,6 @@ from lib.membership import (
     label_only,
     lira,
     log_odds,
-    permuted,
     rmia,
     roc,
     tpr_at_fpr,

@@ -15,14 +15,23 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Precision, Result, Size, checked
-from experiments.inference import AttackConfig, AttackNet, membership_scores, sampled, spread, top3, train_attack
+from experiments.inference import (
+    AttackConfig,
+    AttackNet,
+    membership_scores,
+    permuted,
+    sampled,
+    spread,
+    top3,
+    train_attack,
+)
 from experiments.papers.galinkin.victims import Cell, Part, splits
 from experiments.run import Bench
 from lib import data, seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion.pieces import images_at_once
-from lib.membership import by_threshold, log_odds, permuted, roc
+from lib.membership import by_threshold, log_odds, roc
 from lib.metrics import accuracy
 from lib.uncertainty import MonteCarloDropout, Victim
 

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Flag, Result, Size, checked
-from experiments.inference import halved, halves, sampled
+from experiments.inference import halved, halves, permuted, sampled
 from experiments.papers.song.victims import Attack, Cell, attack_of, logits, members, points, shadow_of
 from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
-from lib.membership import above_class, best_threshold, by_threshold, log_odds, permuted
+from lib.membership import above_class, best_threshold, by_threshold, log_odds
 from lib.metrics import accuracy
 from lib.models import Network
 
