@@ -78,6 +78,7 @@ def carlini_wagner(
                 adversarial = adversarial.detach()
                 away = adversarial - x
                 l2 = away.flatten(1).square().sum(1)  # squared, (n,)
+                # (2 (x' - x) + c df/dx') (high - low) / 2 (1 - tanh^2), with respect to the change of w
                 slope = torch.ops.aten.tanh_backward(away.mul_(2).add_(slope).mul_(half), tanh)
                 if isinstance(victim, Look):
                     margins = margin(answer(victim, shown)[None], y, targeted=targeted)
