@@ -69,6 +69,8 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(x - mean) / max(std, 1 / (255 sqrt(number of pixels)))."""
+        if len(x) == 0:  # of whose spread PyTorch warns
+            return x
         least = 1 / (255 * x.shape[1:].numel() ** 0.5)
         std, mean = torch.std_mean(x, dim=(1, 2, 3), keepdim=True, correction=0)
         return (x - mean) / std.clamp_min(least)

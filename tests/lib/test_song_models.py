@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -197,6 +198,12 @@ def test_an_image_is_standardised_by_tensorflow_s_rule(shape: models.Shape, spre
     expected = np.stack([(image - image.mean()) / max(image.std(), least) for image in pixels])
     # A constant image leaves the rounding of its mean, divided by the least deviation.
     np.testing.assert_allclose(Standardise()(x).numpy(), expected, atol=2e-3, rtol=1e-3)
+
+
+def test_no_images_are_standardised_without_a_warning() -> None:
+    """Evaluations call attacks on none, to hear what they refuse."""
+    with warnings.catch_warnings(action="error"):
+        assert Standardise()(torch.zeros(0, 3, 8, 8)).shape == (0, 3, 8, 8)
 
 
 def test_a_standardised_image_has_mean_0_and_deviation_1_whatever_its_neighbours() -> None:
