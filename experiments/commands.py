@@ -61,6 +61,7 @@ def plan(options: argparse.Namespace) -> int:
     device = check_choice("--device", options.device or "cpu", ("cpu", "cuda"))
     store = store_of(options)
     price = _prices(store, device)
+    length = None if options.piece is None else check_number("--piece", options.piece, low=pieces.START)
     speed = None if options.tflops is None else 1e12 * check_number("--tflops", options.tflops, low=1e-3)
     missing = {cell: price[cell.paper](cell) for cell in cells_of(options) if store.get(cell) is None}
     if speed is not None:
@@ -72,8 +73,8 @@ def plan(options: argparse.Namespace) -> int:
         print(f"what was never computed on such a device is priced by its arithmetic, at {options.tflops:g} TFLOP/s")
     for names in ({cell: cell.paper for cell in missing}, grid.worth(missing)):
         print("\n".join(["", *grid.sums(missing, names)]))
-    if options.piece is not None:
-        length, cache = check_number("--piece", options.piece, low=pieces.START + 1), checkpoints.default_cache()
+    if length is not None:
+        cache = checkpoints.default_cache()
         found = pieces.cut(list(missing), missing.__getitem__, length, lambda cell: pieces.trained(cell, cache))
         print("\n".join(["", *pieces.told(found)]))
     return 0
@@ -181,7 +182,7 @@ def unpack(options: argparse.Namespace) -> int:
     """Take the records out of an archive, or records and trainings out of a folder of parts."""
     store = Store(options.results)
     store.check()
-    if options.archive.is_dir():
+    if os.path.isdir(options.archive):  # a path too long for one is none
         new, known, files = carrying.unpack(options.archive, store, checkpoints.default_cache())
         print(f"{new} records added, {known} were there already; {len(files)} files of trainings added")
         return 0

@@ -26,10 +26,10 @@ def cut(files: Iterable[tuple[str, bytes]], folder: Path) -> int:
     Raises:
         BadValue: a folder of something else; it cannot be written.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / LIST).exists() or not any(folder.iterdir()))):
-        raise BadValue(f"{folder}: expected a new folder, or one of parts to replace, got something else")
     listed: dict[str, list[str]] = {}
     try:
+        if folder.exists() and not (folder.is_dir() and ((folder / LIST).exists() or not any(folder.iterdir()))):
+            raise BadValue(f"{folder}: expected a new folder, or one of parts to replace, got something else")
         for name, content in files:
             listed[name] = []
             for start in range(0, len(content), PART):
