@@ -71,4 +71,5 @@ def gap_table(store: Store) -> Table:
             store, PAPER, "{at}/robust/inference_benign - {at}/natural/inference_benign".format_map(line.names)
         ),
     }
-    return table(store, PAPER, "Victims", [row(words, at=at) for at, words in VICTIMS.items()], columns)
+    known = {at: words for at, words in VICTIMS.items() if any(compared(store, at))} or VICTIMS
+    return table(store, PAPER, "Victims", [row(words, at=at) for at, words in known.items()], columns)

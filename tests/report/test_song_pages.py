@@ -299,10 +299,8 @@ def test_at_an_equal_gap_the_constant_between_two_paths_is_found(
             path = (robust, 3.0) if cell.train_epsilon else ([4.0, 12.0], 0.0)
             store.put(cell, on_the_way(cell, *path), FACTS)
     rows = {row[0]: row[1:] for row in song_gap.gap_table(store).rows}
-    assert list(rows) == [
-        "Yale Face",
-        *(f"Fashion-MNIST, {part}" for part in ("`reduced`", "on a fifth")),
-        *(f"CIFAR-10, {part}" for part in ("`reduced`", "on a fifth", "on a tenth")),
-    ]
-    assert rows["CIFAR-10, on a fifth"][0] == ends and rows["CIFAR-10, on a fifth"][1].startswith(told)
-    assert rows["CIFAR-10, `reduced`"][:2] == ["not run", "not run"]
+    if ends == "not run":
+        assert len(rows) == 6
+    else:
+        assert list(rows) == ["CIFAR-10, on a fifth"], "what has no record, or nothing in common, has no row"
+        assert rows["CIFAR-10, on a fifth"][0] == ends and rows["CIFAR-10, on a fifth"][1].startswith(told)
