@@ -62,7 +62,7 @@ def _draw_choices(axis: Axes, found: Sequence[Estimate], rows: Sequence[tuple[st
             chosen = one.choices[name] == level
             axis.plot([at], [y], marker="s", color=INK if chosen else PALE, markersize=4 if chosen else 1.5)
     axis.set(yticks=range(len(rows)), yticklabels=[f"{name}: {level}" for name, level in rows], xticks=[])
-    axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="ways to ask, sorted by what they give")
+    axis.set(ylim=(max(1, len(rows)) - 0.5, -0.5), xlabel="ways to ask, sorted by what they give")
     axis.tick_params(axis="y", length=0, labelsize=8)
     axis.grid(visible=False)
     axis.spines["left"].set_visible(False)

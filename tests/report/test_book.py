@@ -475,7 +475,7 @@ def test_pages_show_only_what_the_code_hands_them(notebook: Path) -> None:
     text = "\n".join(source(cell) for cell in cells_of(notebook, "markdown"))
     code = "\n".join(source(cell) for cell in cells_of(notebook, "code"))
     used = set(re.findall(r"\{glue:\w+\}[` ]([\w-]+)", text))
-    shown = set(re.findall(r'chapter\.(?:figure|forest|specification|table|glue)\(\s*"([\w-]+)"', code))
+    shown = set(re.findall(r'chapter\.(?:figure|forest|curves|specification|table|glue)\(\s*"([\w-]+)"', code))
     assert used, "every chapter shows something"
     assert used <= {f"{notebook.stem}-{name}" for name in shown}
 
