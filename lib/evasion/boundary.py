@@ -98,9 +98,6 @@ def boundary(
         check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing.
         budget: an image tries no candidate once it has had this many answers.
         progress, callback, state: as of `hop_skip_jump`; the callback is called after each BLOCK of candidates.
-
-    Raises:
-        BadValue: as of `hop_skip_jump`.
     """
     check_request(victim, x, y, start, ids, generator)
     rounds = for_each("iterations", iterations, y, low=0)

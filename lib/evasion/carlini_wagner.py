@@ -40,9 +40,6 @@ def carlini_wagner(
         constant: where the search for c begins.
         learning_rate: Adam's, in the space of the hyperbolic tangent.
         confidence: the margin kappa, in logits, by which an image must be adversarial.
-
-    Raises:
-        BadValue: as of `fgsm`.
     """
     check_count("iterations", iterations)
     check_count("search_steps", search_steps)

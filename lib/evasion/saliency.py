@@ -36,9 +36,6 @@ def jsma(
             comes back as it was; None leaves it at `gamma`.
         theta: change of a feature, in the units of `x`; negative to decrease features.
         gamma: largest share of the features that may change.
-
-    Raises:
-        BadValue: as of `fgsm`.
     """
     low, high = bounds = check_attack(victim, x, y, targeted, generator)
     radius = None if epsilon is None else check_budget(epsilon, x, "l0", bounds)

@@ -39,9 +39,6 @@ def square(
         area: the paper's p, the share of an image that the first windows cover.
         generator: where places and signs come from, piece by piece (see `pieces`); there has to be one.
 
-    Raises:
-        BadValue: as `pgd`.
-
     Warns:
         VictimWarning: the victim answers with probabilities.
     """

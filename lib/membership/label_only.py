@@ -45,9 +45,6 @@ def boundary_distances(
         victim, x, generator, norm, lead, check_answers: see `hop_skip_jump`.
         y: the true labels (n,).
         settings: more of `hop_skip_jump`'s, such as `iterations` and `budget`.
-
-    Raises:
-        BadValue: as of `hop_skip_jump`.
     """
     if getattr(victim, "random", False) and norm in PROBES and x.numel():
         settings = {"probe": min(PROBES[norm], math.sqrt(x[0].numel()))} | settings

@@ -192,6 +192,27 @@ def test_an_image_that_cannot_be_fooled_comes_back_as_it_was(search_steps: int) 
     assert torch.equal(found[~fooled], x[~fooled]) and float(norms(found - x)[fooled].min()) > 0
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+def test_what_is_written_out_is_what_autograd_and_pytorchs_adam_compute(targeted: bool) -> None:
+    """To the bit: one search step, with the whole loss differentiated and the optimiser of `torch.optim`."""
+    victim, x = linear(4), images(6)
+    y = (answers(victim, x) + targeted) % 4
+    w = torch.atanh((2 * x - 1) * 0.999999)
+    change, best, nearest = torch.zeros_like(w).requires_grad_(), x.clone(), torch.full((6,), torch.inf)
+    adam = torch.optim.Adam([change], 0.2)
+    for _ in range(50):
+        moved = (torch.tanh(w + change) + 1) / 2
+        length, logits = (moved - x).flatten(1).square().sum(1), victim(moved)
+        own = logits.gather(1, y[:, None])[:, 0]
+        margin = (logits.scatter(1, y[:, None], -torch.inf).amax(1) - own) * (1 if targeted else -1) + 0.1
+        (change.grad,) = torch.autograd.grad((length + 3 * margin.clamp_min(0)).sum(), change)
+        better = (margin < 0) & (length < nearest)
+        best[better], nearest[better] = moved[better].detach(), length[better].detach()
+        adam.step()
+    found = carlini_wagner(victim, x, y, targeted=targeted, iterations=50, constant=3.0, confidence=0.1)
+    assert torch.equal(found, best) and nearest.isfinite().any()
+
+
 def test_an_image_that_is_adversarial_already_stays_where_it_is() -> None:
     victim, x, y = at_distance(torch.tensor([0.1, 0.3]))
     torch.testing.assert_close(carlini_wagner(victim, x, 1 - y), x, atol=1e-5, rtol=0)
