@@ -95,7 +95,7 @@ def test_what_tells_all_what_tells_nothing_and_the_control() -> None:
     assert [told[f"all_{what}"] for what in OF_ONE[:5]] == [100.0, pytest.approx(100, abs=2), 100.0, 100.0, 100.0]
     assert [told[f"none_{what}"] for what in OF_ONE[:5]] == [50.0, 50.0, 50.0, 0.0, 0.0]
     scores = which + noise
-    dealt = permuted(scores[which], scores[~which], seeds.generator(3, "permutation"))
+    dealt = permuted(scores[which], scores[~which], seeds.generator(3, "permutation of all"))
     beaten = (dealt[0][:, None] > dealt[1]).double().mean()
     assert told["all_control_auc"] == pytest.approx(100 * float(beaten)) and 40 < told["all_control_auc"] < 60
     assert told["test_points"] == 400

@@ -9,7 +9,7 @@ far an image is from getting another label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -88,7 +88,7 @@ class Leak(Cell):
                 f"{side}{name}_accuracy": 100 * float(scores[f"{side}gap"][part].mean()) for side in ("", "adv_")
             }
         scores |= self.by_shadows(bench, points, scores) if self.shadows else {}
-        return judged(scores, which, seed=self.seed, also=measured)
+        return judged(scores, which, seed=seeds.derive(self.seed, self.kind), also=measured)
 
     def by_shadows(self, bench: Bench, points: Split, scores: Scores) -> Scores:
         """What LiRA and RMIA make of the scores of the victim beside those of its shadows."""
@@ -136,14 +136,14 @@ class LabelOnly(Cell):
         measured = {"test_points": float(len(points)), "unreached": 100 * float(distance.isinf().double().mean())}
         for name, part in {"train": which, "others": ~which}.items():
             measured |= {f"{name}_distance": float(distance[part].clamp_max(x[0].numel() ** 0.5).median())}
-        return judged(scores, which.to(bench.device), seed=self.seed, also=measured)
+        seed = seeds.derive(self.seed, self.kind)
+        return judged(scores, which.to(bench.device), seed=seed, also=measured)
 
 
 def scores_of(cell: Leak, victim: Victim, points: Split) -> Scores:
     """Every score of a model, on the images and on adversarial examples made for it: the larger, the more like a member."""
-    batches = torch.split(torch.arange(len(points), device=points.labels.device), images_at_once("cpu", cell.passes))
     found: list[Scores] = []
-    for x, y in map(points.take, batches):
+    for x, y in in_batches(points, cell.passes):
         adversarial = pgd(victim, x, y, epsilon=cell.epsilon, steps=cell.attack_steps, loss="log_odds")
         looks = {"": look(victim, x, y), "adv_": look(victim, adversarial, y)}
         found.append({f"{side}{name}": score for side, scores in looks.items() for name, score in scores.items()})
@@ -162,24 +162,29 @@ def look(victim: Victim, x: Tensor, y: Tensor) -> Scores:
 
 def right(victim: Victim, split: Split) -> float:
     """The share of images that the victim's answers get right."""
-    batches = torch.split(torch.arange(len(split), device=split.labels.device), images_at_once("cpu", victim.draws))
     with torch.no_grad():
-        found = [victim(x).argmax(1) == y for x, y in map(split.take, batches)]
+        found = [victim(x).argmax(1) == y for x, y in in_batches(split, victim.draws)]
     return float(torch.cat(found).double().mean())
+
+
+def in_batches(split: Split, passes: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels, as many at once as go through a network in so many passes each."""
+    device = split.labels.device
+    return map(split.take, torch.split(torch.arange(len(split), device=device), images_at_once(device, passes)))
 
 
 def judged(scores: Scores, which: Tensor, *, seed: int, also: Mapping[str, float]) -> Result:
     """What each score (n,) tells of who is a member (n,), in percent, and what else was measured.
 
     `accuracy` is balanced, at the threshold that is best for these very points, `held_out` at that of half of them for the other
-    half; `control_*` are of the same scores, dealt at random.
+    half; `control_*` are of the same scores, dealt at random, otherwise for each score.
     """
     measured, curves = dict(also), dict[str, list[float]]()
     for name, score in scores.items():
         sides = score[which], score[~which]
         found = by_threshold(*sides).percent("accuracy", "auc", "tpr_at_1pct", "tpr_at_01pct")
         found["held_out"] = 100 * halved(*sides, seed=seed)
-        dealt = permuted(*sides, seeds.generator(seed, "permutation"))
+        dealt = permuted(*sides, seeds.generator(seed, f"permutation of {name}"))
         found |= {"control_auc": 100 * auc(*dealt), "control_tpr_at_1pct": 100 * tpr_at_fpr(*dealt, 0.01)}
         measured |= {f"{name}_{what}": value for what, value in found.items()}
         if name in CURVES:
