@@ -7,6 +7,7 @@ complementary halves, so that every image is inside of exactly half of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -132,8 +133,13 @@ class Cell(Common):
             width=self.width, dropout=self.rate, heteroscedastic=self.kind == "heteroscedastic",
         )  # fmt: skip
 
-    def train(self, network: Network, dataset: data.Dataset, **usual: Any) -> dict[str, Any]:
-        """Naturally, or on adversarial examples; to the last epoch, without weight decay, so that members are learnt by heart."""
+    def train(
+        self, network: Network, dataset: data.Dataset, *, until: float = math.inf, **usual: Any
+    ) -> dict[str, Any]:
+        """Naturally, or on adversarial examples; to the last epoch, without weight decay, so that members are learnt by heart.
+
+        Adversarial training alone is long enough to stop on the way, at `until`.
+        """
         members, seed = halves(self, dataset)[0], seed_of(self)
         if not KINDS[self.kind].robust:
             config = part_of(self, TrainingConfig, label_smoothing=0.0)
@@ -142,7 +148,11 @@ class Cell(Common):
         changes |= {"steps": self.robust_epochs * (self.train_size // self.batch_size), "l2": 0.0, "loss": "mean"}
         changes |= {"epsilon": self.train_epsilon, "attack_steps": self.train_steps}
         changes |= {"step_size": 2.5 * self.train_epsilon / self.train_steps}
-        return vars(training.fit_robust(network, members, part_of(self, RobustConfig, **changes), seed=seed, **usual))
+        return vars(
+            training.fit_robust(
+                network, members, part_of(self, RobustConfig, **changes), seed=seed, until=until, **usual
+            )
+        )
 
     def victim(self, bench: Bench) -> tuple[Victim, dict[str, Any]]:
         """The networks as the kind answers with them, and the notes of their trainings, of which the seconds are the sum."""
