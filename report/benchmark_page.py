@@ -7,10 +7,12 @@ what it measured with. A later run replaces the file whole.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+from matplotlib.figure import Figure
 from pydantic import Field
 
 from experiments import provenance
@@ -18,7 +20,11 @@ from experiments.cell import checked
 from experiments.records import REPAIR, Store, sealed, unsealed
 from experiments.schema import Commit, Line, Name, Threads, Time, Versions
 from lib.errors import BadValue
+from lib.metrics import Interval
 from lib.training.checkpoints import write_atomically
+from report.figures.forest import Line as Dots
+from report.figures.forest import forest
+from report.figures.looks import BLUE, GREEN, OPEN, ORANGE, PURPLE, VERMILLION, Looks, look
 from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
@@ -118,3 +124,72 @@ def _source(content: dict[str, Any]) -> str:
     peers = "".join(f", {name} {version}" for name, version in content["peers"].items())
     threads = f"{content['threads']} thread" + ("s" if content["threads"] > 1 else "")
     return f"commit {content['commit']}{peers}, {threads} of {content['device']}, {content['finished'][:10]}"
+
+
+# --- dot plots ----------------------------------------------------------------------------------------------------------
+
+IMPLEMENTATIONS = Looks(
+    "implementation",
+    {
+        "ours": look("ours", BLUE, "o"),
+        "Foolbox": look("Foolbox", VERMILLION, "s"),
+        "Foolbox, abort early": look("Foolbox, abort early", VERMILLION, "s", **OPEN),
+        "Foolbox, one by one": look("Foolbox, one by one", VERMILLION, "D", **OPEN),
+        "ART": look("ART", GREEN, "^"),
+        "CleverHans, one by one": look("CleverHans, one by one", PURPLE, "P"),
+        "torchattacks, one by one": look("torchattacks, one by one", ORANGE, "v"),
+    },
+)
+
+
+class Cost(NamedTuple):
+    """What an attack costs for an image: a column of both kinds of table."""
+
+    axis: str
+    ends: tuple[float, float]  # of the axis, which is logarithmic
+    verb: str  # of the finding
+
+
+COSTS = {
+    "seconds": Cost("processor seconds for an image (logarithmic)", (0.03, 6), "takes less processor time than ours"),
+    "asked": Cost("passes or answers of the victim for an image (logarithmic)", (30, 20_000), "asks the victim less"),
+}
+
+
+def dots(store: Store, cost: str) -> dict[str, list[Dots]]:
+    """A line an attack, a dot an implementation, under the caption of the table that holds the rows."""
+    found: dict[str, list[Dots]] = {}
+    for page in ("benchmark-gradients", "benchmark-labels"):
+        names, _, caption = PAGES[page]
+        rows = [row for name in names for row in (_read(store, name) or {"rows": ()})["rows"]]
+        attacks: dict[str, dict[str, Interval]] = {}
+        for row in rows:
+            value = _costs(page, row)[cost]
+            attacks.setdefault(row[0], {})[row[1]] = Interval(value, value, value, 2)
+        found[caption] = [Dots(re.sub(r", \d+ images", "", name), None, None, ours) for name, ours in attacks.items()]
+    return found
+
+
+def _costs(page: str, row: Sequence[str]) -> dict[str, float]:
+    """Of tables by gradient milliseconds and passes an image; of those by label seconds of the whole batch, and answers."""
+    if page == "benchmark-gradients":
+        return {"seconds": float(row[2]) / 1000, "asked": float(row[6]) + float(row[7])}
+    (images,) = re.findall(r"(\d+) images", row[0])
+    return {"seconds": float(row[2]) / int(images), "asked": float(row[5])}
+
+
+def dot_plot(found: Mapping[str, Sequence[Dots]], cost: str) -> Figure:
+    """The dots on a logarithmic axis."""
+    return forest(found, IMPLEMENTATIONS, xlabel=COSTS[cost].axis, ends=COSTS[cost].ends, xscale="log")
+
+
+def finding(found: Mapping[str, Sequence[Dots]], cost: str) -> str:
+    """What the dots show, in a sentence."""
+    pairs = [
+        (line.ours["ours"].mean, min(one.mean for name, one in line.ours.items() if name != "ours"))
+        for lines in found.values()
+        for line in lines
+        if "ours" in line.ours and len(line.ours) > 1
+    ]
+    best = sum(ours <= theirs for ours, theirs in pairs)
+    return f"In {best} of {len(pairs)} comparisons of attacks no other implementation {COSTS[cost].verb}."

@@ -13,6 +13,7 @@ from experiments.judging import by_number
 from experiments.records import Store
 from lib.metrics import Interval
 from report import forests
+from report.figures.anatomy import anatomy
 from report.figures.forest import forest
 from report.figures.heat import Square, heat
 from report.figures.looks import BLUE, GREY, OPEN, ORANGE, REFERENCE, VERMILLION, Looks, look
@@ -106,3 +107,10 @@ def example(store: Store) -> tuple[Figure, Table]:
     rows, looks = one.EXAMPLE
     found = lines(store, one.PAPER, rows)
     return forest(found, looks, xlabel="percent"), forests.data(rows, found)
+
+
+def cell(store: Store) -> Figure:
+    """The number of the second of these lines, as a table writes it."""
+    one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
+    group = next(iter(lines(store, one.PAPER, one.EXAMPLE[0]).values()))
+    return anatomy(next(iter(group[1].ours.values()), None))

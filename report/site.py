@@ -21,6 +21,7 @@ from typing import Any
 import nbformat
 import papermill
 import yaml
+from matplotlib.figure import Figure
 
 from experiments import papers
 from experiments.records import ROOT, Store
@@ -37,13 +38,14 @@ from report.tables import Table
 
 PDF_LINK = f'<a class="reference download" href="../{printed.PDF}">The whole book as one PDF</a>.'
 # A figure whose description is computed, in words, with its picture.
-FIGURE = """```{{figure}} generated/recorded.svg
-:name: figure-recorded
+FIGURE = """```{{figure}} generated/{name}.svg
+:name: figure-{name}
 :alt: "{alt}"
 
-Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
-Line by line, with devices, commits and dates: {{download}}`data <generated/grid.csv>`, the smaller profile `reduced` included.
+{caption}
 ```"""
+RECORDED = """Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
+Line by line, with devices, commits and dates: {download}`data <generated/grid.csv>`, the smaller profile `reduced` included."""
 
 
 def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
@@ -213,15 +215,24 @@ def write_pages(store: Store, folder: Path) -> None:
     for paper in papers.NAMES:
         (folder / f"{paper}-claims.md").write_text(claims_page.claims_list(store, paper))
     recorded = status_page.recorded(store)
-    (folder / "recorded.md").write_text(FIGURE.format(alt=status_page.finding(recorded)))
-    (folder / "recorded.svg").write_text(svg(heat(status_page.squares(recorded))))
+    _write_figure(folder, "recorded", heat(status_page.squares(recorded)), status_page.finding(recorded), RECORDED)
+    for cost in benchmark_page.COSTS:
+        dots = benchmark_page.dots(store, cost)
+        said = benchmark_page.finding(dots, cost)
+        _write_figure(folder, f"benchmark-{cost}", benchmark_page.dot_plot(dots, cost), said, said)
     found = first_page.pairs(store)
     (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
+    (folder / "cell.svg").write_text(svg(first_page.cell(store)))
     example, behind = first_page.example(store)
     (folder / "example.svg").write_text(svg(example))
     (folder / "example.csv").write_text(behind.csv())
     (folder / "first.csv").write_text(first_page.data(found).csv())
+
+
+def _write_figure(folder: Path, name: str, figure: Figure, alt: str, caption: str) -> None:
+    (folder / f"{name}.svg").write_text(svg(figure))
+    (folder / f"{name}.md").write_text(FIGURE.format(name=name, alt=alt, caption=caption))
 
 
 def check_given(pairs: list[str]) -> dict[str, Any]:

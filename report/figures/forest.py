@@ -39,14 +39,19 @@ class Line:
 
 
 def forest(
-    groups: Mapping[str, Sequence[Line]], looks: Looks, *, xlabel: str, ends: tuple[float, float] = (-3, 103)
+    groups: Mapping[str, Sequence[Line]],
+    looks: Looks,
+    *,
+    xlabel: str,
+    ends: tuple[float, float] = (-3, 103),
+    xscale: str = "linear",
 ) -> Figure:
     """All lines, from the top, under the title of their group."""
     count = sum(len(lines) for lines in groups.values()) + len(groups)
     with style():
         figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * count))
         figure.set_layout_engine("constrained")
-        axis.set(xlim=ends, ylim=(count - 0.4, -0.6), xlabel=xlabel)
+        axis.set(xscale=xscale, xlim=ends, ylim=(count - 0.4, -0.6), xlabel=xlabel)
         axis.grid(visible=False, axis="y")
         places = {}
         at = 0

@@ -6,6 +6,7 @@ import copy
 import functools
 import html
 import http.server
+import importlib.util
 import json
 import os
 import re
@@ -747,6 +748,36 @@ def test_a_slider_has_other_colours_on_a_dark_page(site: Site, browser: Browser)
         wide = browser.ask("document.querySelector('.slider').getBoundingClientRect().right")
         assert wide <= 390
     assert all(light != dark for light, dark in zip(*colours, strict=True))
+
+
+# Found and not imported: the package carries axe-core, and would ask for Playwright.
+AXE = importlib.util.find_spec("axe_playwright_python")
+NEEDS_AXE = "needs axe-core: pip install --no-deps -r requirements-peers.txt"
+# A dark page changes colours alone, and a narrow one what scrolls.
+LOOKED_AT: dict[str, tuple[bool, int, tuple[str, ...]]] = {
+    "light": (False, 1366, ()),
+    "dark": (True, 1366, ("color-contrast", "link-in-text-block")),
+    "narrow": (False, 390, ("scrollable-region-focusable", "color-contrast")),
+}
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(AXE is None, reason=NEEDS_AXE)
+@pytest.mark.parametrize("look", LOOKED_AT)
+@pytest.mark.parametrize("name", [*EXPECTED, "search.html"])
+def test_axe_finds_nothing_serious(site: Site, browser: Browser, name: str, look: str) -> None:
+    """With everything unfolded."""
+    assert AXE is not None and AXE.origin is not None
+    dark, width, rules = LOOKED_AT[look]
+    browser.socket.settimeout(300)
+    browser.open((site.html / name).as_uri(), dark=dark, size=(width, 900))
+    browser.ask(Path(AXE.origin).with_name("axe.min.js").read_text(encoding="utf-8"))
+    browser.ask("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    browser.ask("new Promise(then => { dispatchEvent(new Event('resize')); setTimeout(then, 500); })")
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    grave = "violations.filter(one => ['serious', 'critical'].includes(one.impact))"
+    said = "one => [one.id, ...one.nodes.slice(0, 5).map(node => node.html.slice(0, 160))]"
+    assert browser.ask(f"axe.run({json.dumps(options)}).then(({{ violations }}) => {grave}.map({said}))") == []
 
 
 WIDTHS = (1366, 768, 390)

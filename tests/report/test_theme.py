@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,8 @@ from conftest import ROOT
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from report.figures import bars, heat, looks
+from experiments.verdicts import Word
+from report.figures import heat, looks
 from report.figures.theme import DARK, contrast, ink_on, svg
 
 GROUNDS = {"light": looks.WHITE, "dark": DARK[looks.WHITE]}
@@ -46,7 +48,7 @@ def test_letters_have_4_5_and_marks_3_on_both_grounds(theme: str) -> None:
 
 
 def test_letters_on_a_fill_stand_out_from_it() -> None:
-    shades = [*bars.SHADES, *(to_hex(heat.SHADES(0.9 * i / 100)) for i in range(101))]
+    shades = [to_hex(heat.SHADES(0.9 * i / 100)) for i in range(101)]
     assert min(contrast(ink_on(shade), shade) for shade in shades) >= 4.5
     assert not {*shades, looks.ON_DARK, looks.ON_PALE} & set(DARK), "a fill and its letters are the same on every page"
 
@@ -80,6 +82,11 @@ def test_letters_of_a_drawing_stand_out_from_everything_behind_them(path: Path) 
     for found in fills:
         (letters,) = [color for name, color in found.items() if name.startswith("text")]
         assert min(contrast(letters, ground) for ground in found.values() if ground != letters) >= 4.5
+
+
+def test_the_flowchart_ends_in_every_word_of_a_verdict() -> None:
+    text = (ROOT / "book" / "static" / "verdict.svg").read_text(encoding="utf-8")
+    assert sorted(re.findall(r'class="word"[^>]*>([^<]+)<', text)) == sorted(get_args(Word))
 
 
 @pytest.mark.parametrize(
