@@ -46,6 +46,7 @@ FIGURE = """```{{figure}} generated/{name}.svg
 ```"""
 RECORDED = """Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
 Line by line, with devices, commits and dates: {download}`data <generated/grid.csv>`, the smaller profile `reduced` included."""
+BEHIND = "Data {download}`with gradients <generated/benchmark-gradients.csv>`, {download}`labels only <generated/benchmark-labels.csv>`."
 
 
 def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
@@ -219,7 +220,7 @@ def write_pages(store: Store, folder: Path) -> None:
     for cost in benchmark_page.COSTS:
         dots = benchmark_page.dots(store, cost)
         said = benchmark_page.finding(dots, cost)
-        _write_figure(folder, f"benchmark-{cost}", benchmark_page.dot_plot(dots, cost), said, said)
+        _write_figure(folder, f"benchmark-{cost}", benchmark_page.dot_plot(dots, cost), said, f"{said} {BEHIND}")
     found = first_page.pairs(store)
     (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
