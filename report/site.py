@@ -46,7 +46,8 @@ FIGURE = """```{{figure}} generated/{name}.svg
 ```"""
 RECORDED = """Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
 Line by line, with devices, commits and dates: {download}`data <generated/grid.csv>`, the smaller profile `reduced` included."""
-BEHIND = "Data {download}`with gradients <generated/benchmark-gradients.csv>`, {download}`labels only <generated/benchmark-labels.csv>`."
+BEHIND = """Data {download}`with gradients <generated/benchmark-gradients.csv>`,
+{download}`with labels only <generated/benchmark-labels.csv>`."""
 
 
 def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:

@@ -194,7 +194,9 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
     shown = ("words", "corrections", "states", "costs", "missing", *benchmark_page.PAGES)
     made = {f"{name}.{kind}" for name in (*shown, *(f"{one}-claims" for one in papers.NAMES)) for kind in ("md", "csv")}
     made |= {f"{name}.csv" for name in ("changed", "checks", "coverage", "grid")} | {"recorded.md"}
-    assert names == made | {"first.csv", "first.svg", "coverage.svg", "example.svg", "example.csv", "recorded.svg"}
+    made |= {f"benchmark-{cost}.{kind}" for cost in benchmark_page.COSTS for kind in ("md", "svg")}
+    drawn = {f"{name}.svg" for name in ("cell", "coverage", "example", "first", "recorded")}
+    assert names == made | drawn | {"example.csv", "first.csv"}
 
 
 def test_the_pages_leave_no_figure_open(curves: Store, tmp_path: Path) -> None:
