@@ -123,8 +123,7 @@ class Dataset:
 def gather(points: Points) -> Split:
     """A split, or a pair of images and labels, or all that a DataLoader gives of such pairs, in its order, as a split.
 
-    Raises:
-        BadValue: something else; no points at all; see `Split`.
+    Something else, or nothing, is a `BadValue`.
     """
     if isinstance(points, Split):
         return points
@@ -203,8 +202,7 @@ def checksum(dataset: Dataset) -> str:
 def partition(n: int, sizes: Mapping[str, int], *, seed: int) -> dict[str, Tensor]:
     """Disjoint random index sets of the named `sizes` out of range(n): train and validation, victim and shadow.
 
-    Raises:
-        BadValue: a negative size, or more points asked for than there are.
+    A negative size, or more points than there are, is a `BadValue`.
     """
     if min(sizes.values(), default=0) < 0 or sum(sizes.values()) > n:
         raise BadValue(f"sizes: expected non-negative numbers with a sum of at most {n}, got {dict(sizes)}")

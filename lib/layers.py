@@ -132,8 +132,7 @@ def check_evaluating(network: nn.Module) -> None:
 class SeededFunctions(TorchFunctionMode):
     """Inside, dropout that code calls as a function is on, whatever mode it was told, and its masks come from `generator`.
 
-    Attributes:
-        drew: whether any was called, at a rate above 0.
+    `drew` says whether any was called, at a rate above 0.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -178,8 +177,7 @@ OTHER_DROPOUTS: dict[Callable[..., Any], int] = {
 def sampling(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
     """Inside, every dropout of `network` is on; whoever calls the network afterwards finds it as it was, whatever happened.
 
-    Raises:
-        BadValue: dropout whose masks cannot come from a generator; in the end, a module from elsewhere that called none.
+    Dropout whose masks cannot come from a generator is a `BadValue`, as is, in the end, a module from elsewhere that called none.
     """
     layers = list(network.modules())
     functions = SeededFunctions(generator)

@@ -1,6 +1,7 @@
 """Where the data sets come from: torchvision's files, the folder of faces, scikit-learn's digits. All give images and labels.
 
 A pair is images (n, c, h, w) uint8 and labels (n,) int64; all readers but the digits' give one to train on and one to test.
+Files that are missing, cannot be read or are others are a `BadValue`.
 """
 
 from collections.abc import Callable
@@ -79,11 +80,7 @@ DRAWS: dict[str, Callable[[list[int]], list[list[int]]]] = {
 
 
 def yale(name: str, root: Path) -> tuple[Pair, Pair]:
-    """50 images of each subject to train on, the rest to test (Song et al.); `name` says how they are drawn apart.
-
-    Raises:
-        BadValue: a folder with another number of faces, one that cannot be read or is of another size.
-    """
+    """50 images of each subject to train on, the rest to test (Song et al.); `name` says how they are drawn apart."""
     from PIL import Image
 
     folder = root / "CroppedYale"

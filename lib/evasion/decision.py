@@ -80,12 +80,8 @@ def begin(
 ) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:  # fmt: skip
     """What every attack begins with, once its request is checked; a victim may be asked whether it contradicts itself.
 
-    Returns:
-        Whom it asks; a source of random numbers for each image, by one draw from `generator` and the image's id, so that its
-        place is no part of it; after how many answers each image ends (n,); and how many a check takes.
-
-    Raises:
-        BadValue: a setting out of range.
+    That is whom it asks; a source of random numbers for each image, by one draw from `generator` and the image's id, so that its
+    place is no part of it; after how many answers each image ends (n,); and how many a check takes.
     """
     check_count("start_tries", start_tries)
     check_count("check_answers", check_answers, low=0)

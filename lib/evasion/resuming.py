@@ -55,8 +55,7 @@ def restored(
 ) -> Kind:  # fmt: skip
     """The walk of a `state`, once counters and generators, also those of the victim, are put back to where it was taken.
 
-    Raises:
-        BadValue: it is none of this attack, or of a request for other images, labels, norm or aim.
+    None of this attack, or one of other images, labels, norm or aim, is a `BadValue`.
     """
     names = {field.name for field in fields(kind)}
     generators = {f"generator {i}": source for i, source in enumerate(_generators(oracle.victim))}

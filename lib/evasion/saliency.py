@@ -90,13 +90,8 @@ def best_pairs(gain: Tensor, loss: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     best pair is found among the features that at most one other feature surpasses in both: the outer two layers of
     the cloud of points (gain, loss). They are few, where all pairs of an MNIST image are 306,936.
 
-    Args:
-        gain: how much each feature adds to the target (n, features).
-        loss: how much it takes from the others (n, features).
-        domain: which features may be used (n, features).
-
-    Returns:
-        The pairs (n, 2), and their scores (n,), 0 where no pair has both sums positive.
+    Of (n, features) `gain` is what each adds to the target, `loss` what it takes from the others, `domain` which may be used. The
+    pairs are (n, 2), and their scores (n,) 0 where no pair has both sums positive.
     """
     order = gain.masked_fill(~domain, -torch.inf).argsort(dim=1, descending=True, stable=True)
     gain, loss = gain.gather(1, order), loss.gather(1, order).masked_fill(~domain.gather(1, order), -torch.inf)

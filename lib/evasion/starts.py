@@ -43,10 +43,8 @@ def random_starts(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
 
-    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so.
-
-    Returns:
-        The points (m, c, h, w), the images themselves where all tries failed, and where they did not (m,).
+    Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so. Where
+    all tries fail, it is the image itself, and (m,) False.
     """
     low, high = oracle.bounds
     points, found = x[owner], torch.zeros_like(owner, dtype=torch.bool)

@@ -55,12 +55,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors at `path` and what is told of them.
-
-    Raises:
-        OSError: there is no such file, or it cannot be read.
-        ValueError: it is not as `write_tensors` wrote it.
-    """
+    """The tensors at `path` and what is told of them; a `ValueError` if it is not as `write_tensors` wrote it."""
     return tensors_of(path.read_bytes())  # at once: another process may replace the file
 
 
@@ -86,8 +81,7 @@ def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:
 def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     """Load the weights at `path` into `network`; returns the notes saved with them.
 
-    Raises:
-        BadValue: the file is missing, damaged, or of another network.
+    A file that is missing, damaged or of another network is a `BadValue`.
     """
     try:
         tensors, notes = read_tensors(path)
