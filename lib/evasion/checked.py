@@ -19,8 +19,8 @@ def checked(
 
     It is brought back by bisection towards the place before, that is not. The luckiest of several is not the surest: so it is
     returned only if as many as `confirming` more answers, which did not choose it, are clear as well; else the next place half
-    a step farther that is. With 0 of them it is the first place that passes, or where it has `begun`. With the points (m, c, h, w)
-    comes which of them stand (m,).
+    a step farther that is. With 0 of them it is the first place that passes, or where it has `begun`. Beside the points
+    (m, c, h, w) it says which of them stand (m,).
     """
     place, seeking = torch.full_like(owner, len(PLACES) - 1), torch.arange(len(owner), device=x.device)
     best = begun.clone()
