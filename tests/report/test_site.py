@@ -318,6 +318,12 @@ def test_a_live_experiment_shows_what_its_chapter_finds(site: Site, chapter: str
     assert shares[knowing][2] > 0.6 * shares[knowing][1]
 
 
+def test_the_live_experiment_of_all_three_questions_shows_what_training_against_pgd_is_for(site: Site) -> None:
+    told = site.page("notebooks/at_once.html").article.get_text()
+    left = {name: int(count) for name, count in re.findall(r"(plain|dropout|against PGD)\s+(\d+) of 100 left", told)}
+    assert left["against PGD"] > 50 > max(left["plain"], left["dropout"])
+
+
 # --- the numbers --------------------------------------------------------------------------------------------------------
 
 
