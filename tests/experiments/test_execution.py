@@ -429,7 +429,7 @@ def test_conditions_hold_together() -> None:
         ("form=mean", lambda cell: getattr(cell, "form", None) == "mean"),
         ("score=", lambda cell: getattr(cell, "score", None) == ""),
         ("steps=1", lambda cell: getattr(cell, "steps", None) == 1),
-        ("held_out=150", lambda cell: cell.attack == "black_box"),
+        ("held_out=150", lambda cell: cell.attack in ("black_box", "substitutes")),
         ("attack_runs=10", lambda cell: cell.attack in ("cw", "cw_aborting", "jsma")),
     ],
 )
@@ -442,11 +442,13 @@ def test_a_cell_without_a_field_meets_no_condition_on_it(condition: str, met: Ca
 def test_a_change_of_a_setting_that_some_cells_lack_is_refused() -> None:
     """Also where only a part of those chosen lack it; once they are left out, it is made."""
     with pytest.raises(
-        BadValue, match=r"^--set epsilon: cells of cw, cw_aborting, jsma have no such setting; choose others by --only"
+        BadValue,
+        match=r"^--set epsilon: cells of cw, cw_aborting, jsma, jsma_first_ten have no such setting; choose others",
     ):
         select("harakeh", "paper", changes=["epsilon=0.1"])
     with pytest.raises(
-        BadValue, match=r"^--set judged: cells of aware, cw, cw_aborting, jsma, pgd have no such setting"
+        BadValue,
+        match=r"^--set judged: cells of aware, cw, cw_aborting, jsma, jsma_first_ten, pgd have no such setting",
     ):
         select("harakeh", "paper", only=["judges=50"], changes=["judged=10"])
     changed = select("harakeh", "paper", only=["attack=black_box"], changes=["epsilon=0.1", "judged=10"])
@@ -482,7 +484,7 @@ def test_a_change_that_changes_nothing_keeps_the_key() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"paper": "madry"}, "paper: unknown 'madry'; expected one of galinkin, harakeh"),
+        ({"paper": "madry"}, "paper: unknown 'madry'; expected one of at_once, galinkin, harakeh"),
         ({"profile": "huge"}, "profile: unknown 'huge'; expected one of smoke, reduced, paper"),
         ({"only": ["colour=red"]}, "--only colour: unknown field; expected one of paper, profile, dataset"),
         ({"only": ["estimator"]}, "--only 'estimator': expected field=value"),

@@ -92,8 +92,8 @@ def test_hours_are_summed_by_name() -> None:
     prices = dict(zip(cells, (3600.0, None, 36_000.0, 36_000.0, None), strict=True))
     names = dict(zip(cells, ("one", "one", "two", "two", "three"), strict=True))
     assert [line.split(maxsplit=1) for line in sums(prices, names)] == [
-        ["one", "    2 cells  60.0 min     1 without a price".strip()],
-        ["two", "2 cells      20 h     0 without a price"],
+        ["one", "2 cells     1.0 h     1 without a price"],
+        ["two", "2 cells    20.0 h     0 without a price"],
         ["three", "1 cells  no price     1 without a price"],
     ]
     assert sums({}, {}) == []
