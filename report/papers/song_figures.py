@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
@@ -12,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from experiments.papers.song.readings import TRAININGS as TRAINED
-from experiments.records import Record
 from lib.errors import check_choice
-from lib.metrics import mean_interval
-from report.figures.curves import Curves, curves
+from report.figures.curves import Curves
 from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.figures.sliders import Slider
 from report.papers.song import INPUTS
+from report.papers.song import SCALES as SCALE_OF
+from report.papers.song_tables import title
 from report.tables import Panels
 
 TRAININGS = Looks(
@@ -61,17 +60,23 @@ SIDES: Mapping[str, Look] = {
     "train": look("members (training images)", GREEN, "", "-"),
     "test": look("others (test images)", PURPLE, "", "--"),
 }
-INFERENCES: Mapping[str, Look] = {
-    "inference_benign": look("benign", BLUE, "o", "-"),
-    "inference_adversarial": look("adversarial", VERMILLION, "s", "--"),
-    "gap_benign": look("gap attack, benign", GREY, "^", ":"),
-}
+INFERENCES = Looks(
+    "inference",
+    {
+        "inference_benign": look("benign", BLUE, "o", "-"),
+        "inference_adversarial": look("adversarial", VERMILLION, "s", "--"),
+        "gap_benign": look("gap attack, benign", GREY, "^", ":"),
+    },
+)
 ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
 
 
 # Members that are found against others that are taken for members, as the threshold moves.
-RATES = Curves(
-    lines={},
+ROC = Curves(
+    lines={
+        title(dataset, reading): {(one, inputs): f"{reading}:{dataset}/{one}" for one, inputs in SEEN}
+        for dataset, reading in SCALE_OF.items()
+    },
     x="fpr_{1}",
     y="tpr_{1}",
     looks=SEEN,
@@ -81,7 +86,6 @@ RATES = Curves(
     ylabel="true-positive rate (of members)",
     settings={"across": 5},
 )
-roc = partial(curves, one=RATES)
 
 THRESHOLD = Slider(
     label="Others that the threshold takes for members (%)",
@@ -142,30 +146,3 @@ def inference_against_gap(panels: Panels) -> Figure:
     legend = [*TRAININGS.values(), ENDED, {"label": "gap attack", **REFERENCE}]
     xlabel, ylabel = "training accuracy − test accuracy (points)", "accuracy of inference (%)"
     return in_panels(panels, draw, legend=legend, xlabel=xlabel, ylabel=ylabel)
-
-
-def inference_against_budget(victims: Mapping[str, Sequence[Record]]) -> Figure:
-    """Inference on benign and adversarial images, and the gap attack, against the budget that each victim was trained with.
-
-    Args:
-        victims: title of a panel, then the records of victims of every budget and seed.
-    """
-
-    def draw(axis: Axes, title: str, lines: Lines) -> bool:
-        for name, one in INFERENCES.items():
-            found = [mean_interval([record.measurements[name] for record in records]) for records in lines.values()]
-            # Two ends say nothing of what is between.
-            line = one if len(lines) > 2 else {**one, "linestyle": "none"}
-            axis.plot(list(lines), [interval.mean for interval in found], **line)
-            axis.vlines(list(lines), [i.low for i in found], [i.high for i in found], color=one["color"], lw=1)
-        widest = max([*lines, 8 / 255])
-        axis.set_xlim(-0.05 * widest, 1.05 * widest)
-        return any(lines.values())
-
-    panels: dict[str, dict[float, list[Record]]] = {title: {} for title in victims}
-    for title, records in victims.items():
-        for record in sorted(records, key=lambda record: float(record.config["train_epsilon"])):
-            panels[title].setdefault(record.config["train_epsilon"], []).append(record)
-    xlabel, ylabel = r"budget $\epsilon$ of the training ($\ell_\infty$, images in [0, 1])", "accuracy of inference (%)"
-    legend = list(INFERENCES.values())
-    return in_panels(panels, draw, legend=legend, across=3, xlabel=xlabel, ylabel=ylabel)

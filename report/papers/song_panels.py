@@ -13,7 +13,6 @@ import numpy as np
 
 from experiments.address import readings
 from experiments.papers import song
-from experiments.papers.song import Threshold
 from experiments.papers.song.readings import DATASETS, TRAININGS
 from experiments.records import Record, Store
 from report.names import QUANTITY_NAMES
@@ -22,8 +21,6 @@ from report.papers import song_fit, song_gap
 from report.papers.song import INPUTS, PAPER, SCALES
 from report.papers.song_tables import printed_gap_attack, title
 from report.tables import Panels, Table, data_behind, panels_at, points_of, records_at, values_at
-
-BUDGETED = ("train_accuracy", "test_accuracy", "inference_benign", "inference_adversarial")
 
 
 def victims(store: Store) -> Panels:
@@ -62,16 +59,6 @@ def rates(panels: Panels) -> dict[str, dict[tuple[str, str], list[Record]]]:
     }
 
 
-def rates_data(panels: Panels) -> Table:
-    """The numbers behind that figure, one line a point and seed."""
-
-    def points(record: Record, key: tuple[str, str]) -> Iterator[list[str]]:
-        fpr, tpr = (record.curves[f"{side}_{key[1]}"] for side in ("fpr", "tpr"))
-        return ([f"{a:.6g}", f"{b:.6g}"] for a, b in zip(fpr, tpr, strict=True))
-
-    return data_behind(rates(panels), "victim,training,images,seed,fpr,tpr", points, words=lambda key: key)
-
-
 def rates_by_threshold(panels: Panels) -> dict[str, dict[tuple[str, str], list[Record]]]:
     """What a threshold gives, in percent: of each data set the members that it finds, and its accuracy.
 
@@ -90,26 +77,6 @@ def _found(record: Record, inputs: str, words: str) -> Record:
     # Balanced accuracy: members and others count alike.
     found = tpr if words == "members found" else (tpr + 1 - fpr) / 2
     return replace(record, curves={"mistaken": list(100 * fpr), "found": list(100 * found)})
-
-
-def budgets(store: Store) -> dict[str, list[Record]]:
-    """The records of victims by the budget they were trained with, natural ones at 0, at `reduced`: data set, then records."""
-    found: dict[str, list[Record]] = {}
-    for cell in [*song.main("reduced"), *song.other_budgets("reduced")]:
-        if isinstance(cell, Threshold) and (record := store.get(cell)) is not None:
-            found.setdefault(title(cell.dataset, "reduced"), []).append(record)
-    return found
-
-
-def budgets_data(found: Mapping[str, Sequence[Record]]) -> Table:
-    """The numbers behind the figure of budgets, one line a victim."""
-
-    def line(record: Record, _: Any) -> list[list[str]]:
-        numbers = (f"{record.measurements[name]:.3f}" for name in BUDGETED)
-        return [[f"{record.config['train_epsilon']:.5g}", *numbers]]
-
-    panels = {name: {"": records} for name, records in found.items()}
-    return data_behind(panels, ",".join(["victim,seed,train_epsilon", *BUDGETED]), line, words=lambda _: ())
 
 
 # --- what sentences derive ------------------------------------------------------------------------------------------------

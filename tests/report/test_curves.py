@@ -24,6 +24,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 import report.papers
+from experiments import papers
 from experiments.papers.galinkin import grid
 from experiments.papers.galinkin.evasion import LIMITS, Evasion
 from experiments.papers.galinkin.membership import Membership
@@ -43,10 +44,10 @@ from report.tables import panels_at
 MODULES = [importlib.import_module(f"report.papers.{one.name}") for one in pkgutil.iter_modules(report.papers.__path__)]
 # Every figure of curves of every chapter, with its paper.
 SHOWN = {
-    f"{module.__name__.rpartition('.')[2]}.{name}": (module.PAPER, one)
+    f"{module.__name__.rpartition('.')[2]}.{name}": (next(p for p in papers.NAMES if f".{p}" in module.__name__), one)
     for module in MODULES
     for name, one in vars(module).items()
-    if isinstance(one, Curves) and one.lines
+    if isinstance(one, Curves)
 }
 EVERY = pytest.mark.parametrize("name", SHOWN)
 LOOKS = Looks("kind", {"a": look("A", BLUE, "o", "-"), "b": look("B", VERMILLION, "s", "--")})
@@ -74,7 +75,7 @@ def made_up(one: Curves) -> dict[str, dict[Any, list[Record]]]:
     return {
         title: {
             key: [
-                record(**{one.x: [0.1, 0.2, 0.7], one.names(key)[1]: [0.1 * top, seed * top, top]})
+                record(**{one.names(key)[0]: [0.1, 0.2, 0.7], one.names(key)[1]: [0.1 * top, seed * top, top]})
                 for seed in (0.2, 0.4)
             ]
             for key in lines

@@ -215,7 +215,6 @@ def test_the_data_behind_the_figures_has_every_bin_and_point(full: Store) -> Non
     assert records == 2 + 2 * 2 * 2
     assert len(song_panels.loss_data(panels).rows) == records * 2 * BINS
     assert len(song_panels.curve_data(panels, "fpr_benign", ["tpr_benign"]).rows) == records * len(RATES)
-    assert len(song_panels.budgets_data(song_panels.budgets(full)).rows) == 2 * 2 * 4  # seeds, data sets, budgets
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -250,16 +249,7 @@ def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
         assert list(end.get_xdata()) == [30.0] and list(end.get_ydata()) == [66.0] and end.get_marker() == "*"
 
 
-def test_budgets_are_drawn_from_natural_to_the_papers(full: Store) -> None:
-    figure = song_figures.inference_against_budget(song_panels.budgets(full))
-    for axis, epsilon in zip(figure.axes, (0.1, 8 / 255), strict=True):
-        assert len(axis.lines) == 3
-        for line in axis.lines:
-            assert np.allclose(line.get_xdata(), [0, epsilon / 4, epsilon / 2, epsilon])
-            assert np.allclose(line.get_ydata(), 61.0)
-
-
-@pytest.mark.parametrize("draw", ["loss_histograms", "inference_against_gap", "inference_against_budget"])
+@pytest.mark.parametrize("draw", ["loss_histograms", "inference_against_gap"])
 def test_without_records_a_figure_says_so(draw: str) -> None:
     figure = getattr(song_figures, draw)({})
     said = [text.get_text() for axis in figure.axes for text in axis.texts]
