@@ -15,7 +15,7 @@ from typing import Any
 import websocket
 
 OPTIONS = "headless no-sandbox disable-gpu no-first-run disable-background-networking disable-component-update".split()
-KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Home": 36, "End": 35, "Tab": 9}
+KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Home": 36, "End": 35, "Tab": 9, "Escape": 27}
 
 
 class Browser:

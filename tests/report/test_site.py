@@ -789,6 +789,35 @@ def test_axe_finds_nothing_serious(site: Site, browser: Browser, name: str, look
     assert browser.ask(f"axe.run({json.dumps(options)}).then(({{ violations }}) => {grave}.map({said}))") == []
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1366, 390])
+def test_a_word_of_the_glossary_says_what_it_means(site: Site, browser: Browser, width: int) -> None:
+    """Under the keyboard's focus as under the pointer, inside the window; Escape takes it away."""
+    words = site.page(CHAPTER).article.select("a[data-said]")
+    meanings = {
+        str(one.get_text()): str(one["data-said"])
+        for one in site.page("book/index.html").article.select("a[data-said]")
+    }
+    assert len(words) >= 4 and meanings["victim"] == "The network under attack."
+    browser.open((site.html / CHAPTER).as_uri(), size=(width, 900))
+    shown = "(({ hidden, textContent }) => hidden ? '' : textContent)(document.getElementById('said'))"
+    for number, word in enumerate(words):
+        here = f"document.querySelectorAll('a[data-said]')[{number}]"
+        for begin, end in (("focusin", "focusout"), ("pointerover", "pointerout")):
+            browser.ask(f"{here}.scrollIntoView({{ block: 'center', behavior: 'instant' }})")
+            browser.ask("new Promise(then => setTimeout(then, 100))")  # scrolling takes away what is shown
+            browser.ask(f"{here}.dispatchEvent(new Event('{begin}', {{ bubbles: true }}))")
+            assert browser.ask(shown) == word["data-said"]
+            left, right = browser.ask("(({ left, right }) => [left, right])(said.getBoundingClientRect())")
+            assert 0 <= left < right <= width
+            browser.ask(f"{here}.dispatchEvent(new Event('{end}', {{ bubbles: true }}))")
+            assert browser.ask(shown) == ""
+    browser.ask(f"{here}.dispatchEvent(new Event('focusin', {{ bubbles: true }}))")
+    browser.press("Escape")
+    assert browser.ask(shown) == ""
+    assert browser.ask(f"{here}.getAttribute('aria-describedby')") == "said"
+
+
 WIDTHS = (1366, 768, 390)
 WHOLE = ("notebooks/", "book/claims", "book/status", "book/benchmarks")
 
