@@ -87,7 +87,7 @@ ATTACKS: dict[str, dict[str, Line]] = {
         "pgd_one_draw": ONE_DRAW,
         "pgd_mean": Line(pgd, PGD),
         "pgd_averaged_10": AVERAGED,
-        "carlini_wagner": Line(carlini_wagner, "iterations", form="expectation", aware=True),
+        "carlini_wagner": Line(carlini_wagner, "iterations", {"search_steps": 5}, form="expectation", aware=True),
         "transfer": TRANSFER,
         "boundary_naive": Line(boundary, DECISIONS, BELIEVES, black_box=True, stands_for="boundary_aware"),
         "boundary_aware": Line(boundary, DECISIONS, aware=True, black_box=True),
@@ -124,7 +124,7 @@ class Evasion(Cell):
         walks = {"linf": 4 + 11 * self.restarts + 1 + self.targets, "l2": 3 * self.restarts}[self.norm]
         steps = len(self.epsilons) * 3 * walks * self.steps
         answers = 2 * self.budget + len(self.epsilons) * (self.queries if self.norm == "linf" else 0)
-        return self.training_work() + self.test_size * self.passes * (steps + answers + 3 * self.iterations)
+        return self.training_work() + self.test_size * self.passes * (steps + answers + 15 * self.iterations)
 
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """Attack the first test images, and count what is left at the headline budget and at all."""
