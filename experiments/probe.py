@@ -25,6 +25,8 @@ TIMES = "_seconds"  # how the names of measurements end that no two runs share
 def answer(settings: Mapping[str, Any], room: str, cache: Path) -> dict[str, Any]:
     """What the code in package `room` measures in the cell of these settings."""
     papers, execution = import_module(f"{room}.papers"), import_module(f"{room}.execution")
+    if settings["paper"] not in getattr(papers, "NAMES", [settings["paper"]]):
+        return {"unknown": "no such paper"}
     cell = papers.revive(settings["paper"], settings)
     if cell is None:
         return {"unknown": "no experiment has these settings"}

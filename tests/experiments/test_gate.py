@@ -130,6 +130,8 @@ def test_the_probe_leaves_out_time_alone(tmp_path: Path) -> None:
     assert probe.answer({**settings(cell), "attack": "none"}, "experiments", tmp_path) == {
         "unknown": "no experiment has these settings"
     }
+    later = probe.answer({**settings(cell), "paper": "of later"}, "experiments", tmp_path)
+    assert later == {"unknown": "no such paper"}
 
 
 def test_a_record_has_only_code_run_that_this_branch_comes_from(project: Path) -> None:
