@@ -209,7 +209,9 @@ TABLES: Mapping[str, tuple[Callable[[Store], Table], str]] = {
 def write_pages(store: Store, folder: Path) -> None:
     """The tables of the pages that are no chapters, and the first page's figures, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
+    found, (example, behind) = first_page.pairs(store), first_page.example(store)
     tables = benchmark_page.pages(store) | {name: (made(store), caption) for name, (made, caption) in TABLES.items()}
+    tables |= {"first": (first_page.data(found), ""), "example": (behind, "")}
     for name, (table, caption) in tables.items():
         (folder / f"{name}.csv").write_text(table.csv())
         if caption:
@@ -222,14 +224,10 @@ def write_pages(store: Store, folder: Path) -> None:
         dots = benchmark_page.dots(store, cost)
         said = benchmark_page.finding(dots, cost)
         _write_figure(folder, f"benchmark-{cost}", benchmark_page.dot_plot(dots, cost), said, f"{said} {BEHIND}")
-    found = first_page.pairs(store)
     (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
     (folder / "cell.svg").write_text(svg(first_page.cell(store)))
-    example, behind = first_page.example(store)
     (folder / "example.svg").write_text(svg(example))
-    (folder / "example.csv").write_text(behind.csv())
-    (folder / "first.csv").write_text(first_page.data(found).csv())
 
 
 def _write_figure(folder: Path, name: str, figure: Figure, alt: str, caption: str) -> None:
