@@ -122,4 +122,4 @@ def test_every_committed_record_has_been_through_the_gate(paper: str) -> None:
     """Or a reason why not stands in the list: `python -m experiments gate --records` adds what is missing."""
     words = {one.word for one in equivalence.states(Store(), paper).values()}
     assert equivalence.unknown(Store(), paper) == {}
-    assert "equal by the gate" in words
+    assert not words or "equal by the gate" in words

@@ -388,7 +388,7 @@ def test_a_deviation_changes_the_loss_the_members_the_budget_or_a_suspect_of_a_m
     splits = {cell for cell in found if "split" in cell.dataset}
     assert len(splits) == (4 if profile == "paper" else 0)
     controls = {cell for cell in found if isinstance(cell, Compiled)}
-    assert len(controls) == (profile == "paper")
+    assert len(controls) == (profile != "reduced")
     for cell in set(found) - by_loss - suspects - fewer - fitting - splits - controls:
         assert isinstance(cell, Threshold) and profile != "paper" and cell in song.other_budgets(profile)
         part = cell.train_epsilon / cell.epsilon

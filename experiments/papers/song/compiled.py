@@ -9,7 +9,7 @@ from typing import Literal
 
 from experiments.cell import checked
 from experiments.papers.song.threshold import Threshold
-from experiments.papers.song.victims import Cell
+from experiments.papers.song.victims import LONG, Cell
 from lib.data import Dataset
 from lib.errors import BadValue
 from lib.training.robust import can_compile
@@ -29,7 +29,7 @@ class Compiled(Threshold):
     attack: Literal["threshold_compiled"] = "threshold_compiled"  # type: ignore[assignment]
 
     def check(self, dataset: Dataset) -> None:
-        """Whether it will be compiled."""
+        """Whether it will be compiled, if it is long enough to be worth it."""
         super().check(dataset)
-        if not can_compile("cpu"):
+        if self.training_work() >= LONG and not can_compile("cpu"):
             raise BadValue("compiled: expected a machine on which torch.compile works, got one without a C++ compiler")

@@ -107,6 +107,7 @@ def _others(profile: str) -> Pairs:
     """The attack on the cross-entropy; the suspects; and, where training is cheap, fewer members and other budgets."""
     if profile == "smoke":
         yield next(_other_budgets(profile))
+        yield CHANGED, Compiled(**variants(profile)[1], **EVAL[profile], judged=20)
         return
     alone = [_threshold(one, shadow=False) for one in variants(profile)]
     yield from _seeds(CHANGED, *(replace(one, attack_loss="cross_entropy") for one in alone))
