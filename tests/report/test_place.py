@@ -30,7 +30,7 @@ def full(*arguments: object, **keywords: object) -> None:
 def no_work(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """A build only notes where it would build; nothing executes."""
     begun: list[Any] = []
-    monkeypatch.setattr(site, "_build", lambda folder, given, *, lock: begun.append(folder))
+    monkeypatch.setattr(site, "_build", lambda folder, given, **_: begun.append(folder))
     monkeypatch.setattr(site, "_execute", lambda *arguments: begun.append(arguments))
     return begun
 
