@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, Precision, Result, Size, checked
-from experiments.papers.galinkin.evasion import LIMIT, draw_images, votes
+from experiments.papers.galinkin.evasion import LIMIT, draw_images, spent, votes
 from experiments.papers.galinkin.victims import Cell, accuracy_of
 from experiments.run import Bench
 from lib import seeds
@@ -61,12 +61,8 @@ class Aimed(Cell):
             "success_vote": percent(by_vote),
             "success_within": percent(by_vote & (distance <= limit)),
             "limit": limit,
-            "started": percent(found.trace_distance[0].isfinite()),
-            "found": percent(found.found),
             "median_distance": distance[by_vote].median().item() if by_vote.any() else -1.0,
-            "answers": found.answers.double().mean().item(),
-            "passes": found.answers.double().mean().item() * self.passes,
-            "calls": float(found.calls),
+            **spent(found, passes=self.passes),
         }
         return Result(measured | {"accuracy": accuracy, "test_points": float(self.attempts)}, {})
 

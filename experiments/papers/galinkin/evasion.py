@@ -144,12 +144,8 @@ def judge(
         "success_within": percent(by_vote & (distance <= limit)),
         "success_one_answer_within": percent(by_one & (distance <= limit)),
         "limit": limit,
-        "started": percent(found.trace_distance[0].isfinite()),
-        "found": percent(found.found),
         "median_distance": distance[hit].median().item() if hit.any() else -1.0,
-        "answers": found.answers.double().mean().item(),
-        "passes": found.answers.double().mean().item() * config.passes,
-        "calls": float(found.calls),
+        **spent(found, passes=config.passes),
     }
     curves = {
         "limit": list(LIMITS[config.norm]),
@@ -159,6 +155,13 @@ def judge(
         "success_by_answers": [percent(distance_after(found, n) <= limit) for n in ANSWERS_SPENT],
     }
     return measured, curves
+
+
+def spent(found: Decided, *, passes: int) -> dict[str, float]:
+    """How often an attack had a start, and believes to have succeeded, in percent; and what it asked, on average an image."""
+    answers = found.answers.double().mean().item()
+    told = {"started": percent(found.trace_distance[0].isfinite()), "found": percent(found.found)}
+    return told | {"answers": answers, "passes": answers * passes, "calls": float(found.calls)}
 
 
 def controls(config: Evasion, victim: Victim, x: Tensor, y: Tensor, adversarial: Tensor) -> dict[str, float]:
