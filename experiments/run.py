@@ -52,9 +52,7 @@ class Bench:
         self.notes: Mapping[str, Any] = {}  # of the training of the victim that is measured
         self.training_seconds = 0.0  # of all these networks, also of those that were trained in an earlier run
         self.waited = 0.0  # seconds of this run until they were there
-        self.attacked: float | None = (
-            None  # seconds inside `attacking`; None where an experiment does not say what is inside
-        )
+        self.attacked: float | None = None  # seconds inside `attacking`, if the experiment says what is
         self.earlier = 0.0  # seconds that parts of the measurement took in earlier runs
         self.parts: list[Path] = []  # their files
 

@@ -126,17 +126,28 @@ def evaluation(**success: list[list[int]]) -> Evaluation:
 
 def test_accuracies_and_both_worst_cases() -> None:
     found = evaluation(
-        naive=[[0, 0, 0], [1, 0, 0]], aware=[[0, 0, 0], [1, 1, 0]], blind=[[1, 0, 0], [0, 0, 0]], lucky=[[0, 0, 0], [0, 0, 1]]
-    )  # fmt: skip
+        naive=[[0, 0, 0], [1, 0, 0]],
+        aware=[[0, 0, 0], [1, 1, 0]],
+        blind=[[1, 0, 0], [0, 0, 0]],
+        lucky=[[0, 0, 0], [0, 0, 1]],
+    )
     assert accuracies(found, LINES) == {
-        "accuracy_naive": [75, 50], "accuracy_aware": [75, 25], "accuracy_blind": [50, 75], "accuracy_lucky": [75, 50],
-        "worst_case": [50, 0], "worst_case_naive": [50, 50],
-    }  # fmt: skip
+        "accuracy_naive": [75, 50],
+        "accuracy_aware": [75, 25],
+        "accuracy_blind": [50, 75],
+        "accuracy_lucky": [75, 50],
+        "worst_case": [50, 0],
+        "worst_case_naive": [50, 50],
+    }
     assert [checks(found, LINES, at)["only_black_box"] for at in (0, 1)] == [25, 25]
     assert checks(found, LINES, 0) == {
-        "only_black_box": 25, "answers_at_random": 1, "answers_probabilities": 0, "warnings": 1, "zero_gradients_dlr": 25,
+        "only_black_box": 25,
+        "answers_at_random": 1,
+        "answers_probabilities": 0,
+        "warnings": 1,
+        "zero_gradients_dlr": 25,
         **{f"{way}_{name}": count for name in LINES for way, count in (("forward", 10), ("backward", 5))},
-    }  # fmt: skip
+    }
 
 
 def test_a_line_that_another_stands_for_has_its_numbers_and_its_successes_are_a_naive_attackers() -> None:

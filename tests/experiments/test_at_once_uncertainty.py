@@ -83,14 +83,19 @@ SHOWN = {
 def test_what_rejecting_by_a_score_gains() -> None:
     measured, curves = rejection("entropy", SHOWN)
     assert measured == {
-        "auroc_wrong_entropy": 100, "rejected_wrong_entropy": 100,
-        "auroc_rotated_entropy": 100, "rejected_rotated_entropy": pytest.approx(50),  # 8 are left, and 4 of them right
-        "auroc_corrupted_entropy": 50, "rejected_corrupted_entropy": 100,
+        "auroc_wrong_entropy": 100,
+        "rejected_wrong_entropy": 100,
+        "auroc_rotated_entropy": 100,
+        "rejected_rotated_entropy": pytest.approx(50),  # 8 are left, and 4 of them right
+        "auroc_corrupted_entropy": 50,
+        "rejected_corrupted_entropy": 100,
         "auroc_adversarial_entropy": 75,  # of the first two images, .1 and .2: of four pairs three are in order
         "rejected_adversarial_entropy": pytest.approx(100 * 2 / 3.2),
-        "auroc_aware_entropy": 0, "rejected_aware_entropy": pytest.approx(100 * 1.2 / 3.2),
-        "evades_adversarial_entropy": 100, "evades_aware_entropy": 100,  # a tenth of the clean ones are above .7
-    }  # fmt: skip
+        "auroc_aware_entropy": 0,
+        "rejected_aware_entropy": pytest.approx(100 * 1.2 / 3.2),
+        "evades_adversarial_entropy": 100,
+        "evades_aware_entropy": 100,  # a tenth of the clean ones are above .7
+    }
     assert set(curves) == {name for name in measured if name.startswith("rejected")}
     assert curves["rejected_rotated_entropy"][0] == 40 and curves["rejected_rotated_entropy"][10] == pytest.approx(80)
 

@@ -28,7 +28,7 @@ from experiments.cell import (
     choices,
     part_of,
     within,
-)  # fmt: skip
+)
 from experiments.records import Result, key_of
 from experiments.run import Bench, Job, result_of
 from lib.errors import BadValue

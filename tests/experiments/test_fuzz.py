@@ -28,9 +28,13 @@ from report import status_page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
     st.sampled_from(["<script>", "../..", "{download}`x`", "", "harakeh", "cpu", 10**400, 1e308, -0.0, "\n", "\x00"]),
-)  # fmt: skip
+)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
 )
@@ -186,10 +190,13 @@ FUZZ: dict[str, tuple[Callable[[Any], None], st.SearchStrategy[Any]]] = {
     "the bytes of a record": (bytes_of_a_record, damaged(CONTENT) | st.binary(max_size=200)),
     "an archive": (bytes_of_an_archive, damaged(ARCHIVE) | st.binary(max_size=200)),
     "a tar": (bytes_of_a_tar, damaged(gzip.decompress(ARCHIVE))),
-    "members": (members_of_an_archive, st.lists(st.tuples(PATHS, KINDS, st.just(CONTENT) | st.binary(max_size=99)), max_size=3)),
+    "members": (
+        members_of_an_archive,
+        st.lists(st.tuples(PATHS, KINDS, st.just(CONTENT) | st.binary(max_size=99)), max_size=3),
+    ),
     "claims": (claims_of, changed(CLAIMS["harakeh"])),
     "the bytes of claims": (bytes_of_claims, damaged((FOLDER / "harakeh" / "claims.toml").read_bytes())),
-}  # fmt: skip
+}
 
 
 def fuzz(name: str, examples: int) -> None:

@@ -225,7 +225,13 @@ BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
         (Evasion, {name: value}, f"{name}: expected a whole number of at least 1, got {value}")
         for value in (0, 1.5)
         for name in (
-            "lead", "check_answers", "attempts", "iterations", "max_evaluations", "initial_evaluations", "start_tries",
+            "lead",
+            "check_answers",
+            "attempts",
+            "iterations",
+            "max_evaluations",
+            "initial_evaluations",
+            "start_tries",
             "judges",
         )
     ),
@@ -239,7 +245,7 @@ BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
     (Membership, {"shadow": "none"}, "shadow: "),
     (Membership, {"inputs": "bytes"}, "inputs: "),
     (Membership, {"answer_precision": "float16"}, "answer_precision: unknown 'float16'"),
-        (Membership, {"nonmembers": "train"}, "nonmembers: "),
+    (Membership, {"nonmembers": "train"}, "nonmembers: "),
     (Membership, {"members": -1}, "members: "),
     (Membership, {"part": "whole"}, "shadow: expected same where the target is trained on the whole, got 'disjoint'"),
     (Membership, {"features": "top3_spread"}, "features: top3_spread needs answers=mean"),
@@ -249,7 +255,7 @@ BAD: list[tuple[type[Cell], dict[str, Any], str]] = [
         {"features": "top3_spread", "adversary": "as_coded", **RANDOM},
         "features: top3_spread needs a shadow with dropout, which as_coded has not",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "change", "told"), BAD, ids=[f"{kind.__name__}-{change}" for kind, change, _ in BAD])
@@ -334,8 +340,12 @@ def test_what_is_coded_is_all_of_the_code(profile: str) -> None:
     for cell in coded:
         if isinstance(cell, Membership):
             assert (cell.adversary, cell.features, cell.shadow, cell.inputs, cell.members) == (
-                "as_coded", "unsorted", "same", "raw", 0,
-            )  # fmt: skip
+                "as_coded",
+                "unsorted",
+                "same",
+                "raw",
+                0,
+            )
         else:
             assert isinstance(cell, Scan) and cell.scale == "raw"
     assert {type(cell) for cell in coded} == ({Scan} if profile == "reduced" else {Membership, Scan})
@@ -520,10 +530,14 @@ def test_a_mean_stands_on_the_points_of_all_its_rows() -> None:
         ),
         (
             "mnist/boundary",
-            [f"mnist/{network}/{victim}/boundary" for network in ("lenet5", "resnet18") for victim in ("plain", "bayesian")],
+            [
+                f"mnist/{network}/{victim}/boundary"
+                for network in ("lenet5", "resnet18")
+                for victim in ("plain", "bayesian")
+            ],
         ),
     ],
-)  # fmt: skip
+)
 def test_the_rows_of_a_published_number(published_id: str, rows: list[str]) -> None:
     found = [source.settings for (source,) in sources(parse(f"text:{published_id}", "galinkin"))]
     victims = [(one["dataset"], one["network"], {False: "plain", True: "bayesian"}[one["bayesian"]]) for one in found]
@@ -643,9 +657,15 @@ def test_victims_share_a_checkpoint_where_their_weights_are_the_same(digits: Dat
         network_of(cell, digits, tmp_path)
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
     changes: list[dict[str, Any]] = [
-        {"copy": 1}, {"copy": 2}, {"part": "target"}, {"part": "shadow"}, {"stop_on": "test"}, {"seed": 1},
-        {"bayesian": True}, {"bayesian": True, "dropout": 0.3},
-    ]  # fmt: skip
+        {"copy": 1},
+        {"copy": 2},
+        {"part": "target"},
+        {"part": "shadow"},
+        {"stop_on": "test"},
+        {"seed": 1},
+        {"bayesian": True},
+        {"bayesian": True, "dropout": 0.3},
+    ]
     networks = [network_of(Evasion(**{**usual, **change}), digits, tmp_path) for change in ({}, *changes)]
     assert len(list(tmp_path.glob("*.safetensors"))) == 1 + len(changes)
     weights = [next(network.parameters()).detach() for network in networks]
@@ -803,8 +823,14 @@ def test_votes_are_counted() -> None:
 def decided(x: Tensor, adversarial: Tensor, trace: list[list[float]], answers: list[list[int]]) -> Decided:
     distances = torch.tensor(trace)
     return Decided(
-        adversarial, distances[-1].isfinite(), distances[-1], torch.tensor(answers[-1]), 7, torch.tensor(answers), distances
-    )  # fmt: skip
+        adversarial,
+        distances[-1].isfinite(),
+        distances[-1],
+        torch.tensor(answers[-1]),
+        7,
+        torch.tensor(answers),
+        distances,
+    )
 
 
 def test_success_by_one_answer_by_vote_and_within_a_limit() -> None:
@@ -1217,8 +1243,16 @@ CELLS: list[Cell] = [
 ]
 TIMES = {"training_seconds", "attack_seconds"}
 NOT_SHARES = {
-    *TIMES, "limit", "median_distance", "answers", "passes", "calls", "training_epochs", "test_points", "advantage",
-}  # fmt: skip
+    *TIMES,
+    "limit",
+    "median_distance",
+    "answers",
+    "passes",
+    "calls",
+    "training_epochs",
+    "test_points",
+    "advantage",
+}
 
 
 @pytest.fixture(scope="module")

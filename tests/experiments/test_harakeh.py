@@ -393,8 +393,19 @@ def test_every_image_is_aimed_at_every_class() -> None:
     assert targets.tolist() == [0, 1, 2] * 6
     which, targets = targeted.aims(labels, 3, own=False)
     assert list(zip(which.tolist(), targets.tolist(), strict=True)) == [
-        (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (3, 1), (3, 2), (4, 0), (4, 2), (5, 0), (5, 1),
-    ]  # fmt: skip
+        (0, 1),
+        (0, 2),
+        (1, 0),
+        (1, 2),
+        (2, 0),
+        (2, 1),
+        (3, 1),
+        (3, 2),
+        (4, 0),
+        (4, 2),
+        (5, 0),
+        (5, 1),
+    ]
 
 
 @given(classes=st.integers(2, 10), runs=st.integers(1, 4))
@@ -484,8 +495,13 @@ def test_the_substitute_has_the_settings_of_its_cell() -> None:
     cell = BlackBox(rounds=3, step=0.2, sign="plus", substitute_epochs=4, batch_size=32, learning_rate=0.01, epochs=9)
     found = substitute_config(cell)
     assert asdict(found) == {
-        "rounds": 3, "step": 0.2, "sign": "plus", "epochs": 4, "batch_size": 32, "learning_rate": 0.01,
-    }  # fmt: skip
+        "rounds": 3,
+        "step": 0.2,
+        "sign": "plus",
+        "epochs": 4,
+        "batch_size": 32,
+        "learning_rate": 0.01,
+    }
 
 
 # --- from end to end --------------------------------------------------------------------------------------------------
@@ -507,11 +523,16 @@ SMALL: dict[type[Cell], dict[str, Any]] = {
     CW: {"attack_runs": 2, "iterations": 10, "judges": 3},
     JSMA: {"attack_runs": 1, "gamma": 0.005, "judges": 3},
     BlackBox: {
-        "test_size": 60, "held_out": 10, "rounds": 3, "substitute_epochs": 2, "substitute_width": 8, "judges": 3,
+        "test_size": 60,
+        "held_out": 10,
+        "rounds": 3,
+        "substitute_epochs": 2,
+        "substitute_width": 8,
+        "judges": 3,
         "judged": 20,
     },
     Gradient: {"test_size": 30, "steps": 3, "judges": 3, "loss_size": 5, "loss_steps": (1, 4)},
-}  # fmt: skip
+}
 ESTIMATORS = ("none", "epistemic", "aleatoric", "ensemble")
 TIMES = {"training_seconds", "attack_seconds"}
 
@@ -661,8 +682,7 @@ def test_an_ensemble_is_made_of_the_victims_that_it_names(digits: Dataset, cache
     cell = CW(estimator="ensemble", **TINY, **SMALL[CW])
     victim, notes = cell.victim(Bench(digits, Job(cache=cache)))
     assert isinstance(victim, Ensemble) and len(victim.members) == 3 and len(notes["losses"]) == cell.epochs
-    each = [Bench(digits, Job(cache=cache)).network(one)
-            for one in victims.members(cell)]  # fmt: skip
+    each = [Bench(digits, Job(cache=cache)).network(one) for one in victims.members(cell)]
     x = data.load("digits_as_mnist").test.take(torch.arange(5))[0]
     with torch.no_grad():
         expected = torch.stack([network(x) for network, _ in each])

@@ -51,9 +51,11 @@ def test_the_first_substitute_is_that_of_the_black_box_and_the_next_another() ->
 
 @pytest.mark.parametrize(
     ("name", "id_", "attack"),
-    [("first_ten", "mnist/jsma/epistemic/fooling_rate", "jsma_first_ten"),
-     ("substitutes", "mnist/black_box/none/adversarial_accuracy", "substitutes")],
-)  # fmt: skip
+    [
+        ("first_ten", "mnist/jsma/epistemic/fooling_rate", "jsma_first_ten"),
+        ("substitutes", "mnist/black_box/none/adversarial_accuracy", "substitutes"),
+    ],
+)
 def test_a_reading_finds_them_in_five_seeds(name: str, id_: str, attack: str) -> None:
     ((source,),) = sources(parse(f"{name}:{id_}", "harakeh"))
     assert source.settings["attack"] == attack

@@ -151,8 +151,14 @@ def test_the_seeds_after_the_first_three_have_faces_drawn_anew() -> None:
 def test_equal_cells_have_one_key_whole_numbers_or_floats(kind: type[Cell]) -> None:
     numbers = [field.name for field in fields(kind) if isinstance(getattr(kind(), field.name), float)]
     assert set(numbers) == {
-        "train_epsilon", "epsilon", "learning_rate", "second_rate", "third_rate", "l2", "step_size",
-    }  # fmt: skip
+        "train_epsilon",
+        "epsilon",
+        "learning_rate",
+        "second_rate",
+        "third_rate",
+        "l2",
+        "step_size",
+    }
     unlike = []
     for name in numbers:
         whole, exact = kind(**{name: 0}), kind(**{name: 0.0})
@@ -252,21 +258,61 @@ def test_bad_settings_are_named(kind: type[Cell], change: dict[str, Any], told: 
 
 FROM_THE_PAPER: dict[str, dict[str, Any]] = {
     "yale": {
-        "network": "yale_cnn", "width": 8, "optimizer": "adam", "learning_rate": 1e-4, "second_rate": 5e-5,
-        "second_from": 10_000, "third_rate": 1e-5, "third_from": 15_000, "steps": 20_001, "batch_size": 20, "loss": "sum",
-        "l2": 2e-4, "epsilon": 8 / 255, "attack_steps": 10, "step_size": 8 / 255 / 5, "ramp": 1000, "augmentation": "none",
+        "network": "yale_cnn",
+        "width": 8,
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "second_rate": 5e-5,
+        "second_from": 10_000,
+        "third_rate": 1e-5,
+        "third_from": 15_000,
+        "steps": 20_001,
+        "batch_size": 20,
+        "loss": "sum",
+        "l2": 2e-4,
+        "epsilon": 8 / 255,
+        "attack_steps": 10,
+        "step_size": 8 / 255 / 5,
+        "ramp": 1000,
+        "augmentation": "none",
     },
     "fashion_mnist": {
-        "network": "fashion_cnn", "width": 256, "optimizer": "adam", "learning_rate": 1e-4, "second_rate": 1e-5,
-        "second_from": 50_000, "third_rate": 1e-6, "third_from": 65_000, "steps": 80_001, "batch_size": 100, "loss": "sum",
-        "epsilon": 0.1, "attack_steps": 8, "step_size": 0.02, "ramp": 0, "augmentation": "none",
+        "network": "fashion_cnn",
+        "width": 256,
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "second_rate": 1e-5,
+        "second_from": 50_000,
+        "third_rate": 1e-6,
+        "third_from": 65_000,
+        "steps": 80_001,
+        "batch_size": 100,
+        "loss": "sum",
+        "epsilon": 0.1,
+        "attack_steps": 8,
+        "step_size": 0.02,
+        "ramp": 0,
+        "augmentation": "none",
     },
     "cifar10": {
-        "network": "wide_resnet", "width": 160, "optimizer": "momentum", "learning_rate": 0.1, "second_rate": 0.01,
-        "second_from": 40_000, "third_rate": 0.001, "third_from": 60_000, "steps": 80_001, "batch_size": 128, "loss": "mean",
-        "epsilon": 8 / 255, "attack_steps": 10, "step_size": 2 / 255, "ramp": 0, "augmentation": "flip_and_crop",
+        "network": "wide_resnet",
+        "width": 160,
+        "optimizer": "momentum",
+        "learning_rate": 0.1,
+        "second_rate": 0.01,
+        "second_from": 40_000,
+        "third_rate": 0.001,
+        "third_from": 60_000,
+        "steps": 80_001,
+        "batch_size": 128,
+        "loss": "mean",
+        "epsilon": 8 / 255,
+        "attack_steps": 10,
+        "step_size": 2 / 255,
+        "ramp": 0,
+        "augmentation": "flip_and_crop",
     },
-}  # fmt: skip
+}
 
 
 def test_the_cells_of_the_paper_have_its_settings() -> None:
@@ -618,10 +664,20 @@ def test_what_logits_tell_is_counted() -> None:
     assert set(told) == {
         f"{name}_benign"
         for name in (
-            "inference", "auc", "advantage", "tpr_at_1pct", "tpr_at_01pct", "honest", "class_honest", "control", "gap",
-            "entropy", "modified_entropy", "threshold",
+            "inference",
+            "auc",
+            "advantage",
+            "tpr_at_1pct",
+            "tpr_at_01pct",
+            "honest",
+            "class_honest",
+            "control",
+            "gap",
+            "entropy",
+            "modified_entropy",
+            "threshold",
         )
-    }  # fmt: skip
+    }
 
 
 def test_each_kind_of_inputs_has_names_of_its_own_and_a_seed_repeats_them() -> None:
@@ -746,9 +802,15 @@ def test_the_roc_is_that_of_the_log_odds() -> None:
     assert (fpr[0], fpr[-1], tpr[-1]) == (0, 1, 1) and tpr == sorted(tpr)
     assert tpr == [membership.tpr_at_fpr(member, other, rate) for rate in fpr]
     assert set(curves) == {
-        "fpr_adversarial", "tpr_adversarial", "loss_linear_edges", "loss_log_edges", "loss_linear_train_adversarial",
-        "loss_linear_test_adversarial", "loss_log_train_adversarial", "loss_log_test_adversarial",
-    }  # fmt: skip
+        "fpr_adversarial",
+        "tpr_adversarial",
+        "loss_linear_edges",
+        "loss_log_edges",
+        "loss_linear_train_adversarial",
+        "loss_linear_test_adversarial",
+        "loss_log_train_adversarial",
+        "loss_log_test_adversarial",
+    }
 
 
 def test_a_trace_has_a_list_for_each_quantity() -> None:
@@ -835,9 +897,15 @@ def test_methods_learn_of_known_points_and_are_judged_on_the_others() -> None:
     shown = looks(100, 90, aim=3.0)
     told = targeted.by_methods(shown, known=known, seed=0, label=label)
     assert set(told) == {
-        "confidence_benign", "confidence_untargeted", "model_benign", "model_benign_log", "model_untargeted",
-        "model_untargeted_log", "model_targeted", "model_targeted_log",
-    }  # fmt: skip
+        "confidence_benign",
+        "confidence_untargeted",
+        "model_benign",
+        "model_benign_log",
+        "model_untargeted",
+        "model_untargeted_log",
+        "model_targeted",
+        "model_targeted_log",
+    }
     assert set(song.METHODS) < set(told)
     for inputs in ("benign", "untargeted"):
         p = {side: shown[side][inputs].double().exp().numpy()[:, label] for side in shown}
@@ -872,8 +940,10 @@ def test_every_look_is_at_the_same_points_in_the_same_order(monkeypatch: pytest.
     cell = Targeted(precision="float32", epsilon=0.2, eval_steps=5)
     found = targeted.looks_at(cell, network, side, "cpu", 4)  # type: ignore[arg-type]
     assert {name: tuple(z.shape) for name, z in found.items()} == {
-        "benign": (8, 4), "untargeted": (8, 4), "targeted": (8, 12),
-    }  # fmt: skip
+        "benign": (8, 4),
+        "untargeted": (8, 4),
+        "targeted": (8, 12),
+    }
     attack = pgd_of(epsilon=0.2, steps=5)
     for i in range(8):
         x, y = side.take(torch.tensor([i]))
@@ -927,10 +997,21 @@ def test_a_victim_is_watched_on_members_and_others(trained: Network, digits: Dat
 
 
 TINY: dict[str, Any] = {
-    "profile": "smoke", "dataset": "digits_as_fashion_mnist", "network": "fashion_cnn", "width": 2, "steps": 12,
-    "second_from": 4, "third_from": 8, "batch_size": 8, "attack_steps": 2, "ramp": 0, "observations": 3, "train_size": 40,
-    "eval_steps": 2, "learning_rate": 3e-3,
-}  # fmt: skip
+    "profile": "smoke",
+    "dataset": "digits_as_fashion_mnist",
+    "network": "fashion_cnn",
+    "width": 2,
+    "steps": 12,
+    "second_from": 4,
+    "third_from": 8,
+    "batch_size": 8,
+    "attack_steps": 2,
+    "ramp": 0,
+    "observations": 3,
+    "train_size": 40,
+    "eval_steps": 2,
+    "learning_rate": 3e-3,
+}
 
 
 def test_a_cell_that_was_killed_goes_on_and_ends_as_one_that_was_not(
@@ -990,13 +1071,26 @@ SMOKE: list[Cell] = [
     Threshold(**TINY, train_epsilon=0.1, epsilon=0.1, shadow=True, judged=30),
     Targeted(
         **{
-            **TINY, "dataset": "digits_as_cifar10", "network": "wide_resnet_short", "width": 16, "steps": 4,
-            "second_from": 2, "third_from": 3, "optimizer": "momentum", "loss": "mean", "augmentation": "flip_and_crop",
-            "train_size": 150, "observations": 1, "learning_rate": 0.05,
+            **TINY,
+            "dataset": "digits_as_cifar10",
+            "network": "wide_resnet_short",
+            "width": 16,
+            "steps": 4,
+            "second_from": 2,
+            "third_from": 3,
+            "optimizer": "momentum",
+            "loss": "mean",
+            "augmentation": "flip_and_crop",
+            "train_size": 150,
+            "observations": 1,
+            "learning_rate": 0.05,
         },
-        train_epsilon=8 / 255, known=3, judged=2, classes=2,
+        train_epsilon=8 / 255,
+        known=3,
+        judged=2,
+        classes=2,
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("cell", SMOKE, ids=["threshold", "targeted"])

@@ -45,22 +45,15 @@ class Line:
     attack: Callable[..., Any]
     sizes: str = ""  # the settings of the cell that it is handed, by their names
     fixed: Mapping[str, Any] = field(default_factory=dict)  # and what it is always handed
-    form: str = (
-        "mean"  # how it looks at the victim: one of `evasion.FORMS`, or "transfer", not at all but at another network
-    )
+    form: str = "mean"  # how it looks: one of `evasion.FORMS`, or "transfer", not at the victim but at another network
     draws: int = 0  # of one look; 0: as many as make up an answer of the victim
     aware: bool = False
     black_box: bool = False  # whether it follows no gradients of the victim
-    stands_for: str = (
-        ""  # the line whose numbers this one has where the victim is not random, and that is run in its place
-    )
+    stands_for: str = ""  # the line that is run in its place, with the same numbers, where the victim is not random
 
 
 PGD, DECISIONS = "steps restarts", "budget"
-BELIEVES: dict[str, Any] = {
-    "lead": 1,
-    "check_answers": 0,
-}  # the first answer, as attacks on networks that are not random do
+BELIEVES: dict[str, Any] = {"lead": 1, "check_answers": 0}  # the first answer, as if nothing were random
 ONE_DRAW = Line(pgd, PGD, form="one_draw")
 AVERAGED = Line(pgd, PGD, form="expectation", draws=10, aware=True)
 NOISE, TRANSFER = Line(noise, black_box=True), Line(pgd, PGD, form="transfer", black_box=True)
@@ -77,7 +70,10 @@ ATTACKS: dict[str, dict[str, Line]] = {
         "square": Line(square, "queries", aware=True, black_box=True),
         "transfer": TRANSFER,
         "hop_skip_jump_naive": Line(
-            hop_skip_jump, DECISIONS, {**BELIEVES, "confirm_answers": 0, "probe": 0.01}, black_box=True,
+            hop_skip_jump,
+            DECISIONS,
+            {**BELIEVES, "confirm_answers": 0, "probe": 0.01},
+            black_box=True,
             stands_for="hop_skip_jump_aware",
         ),
         "hop_skip_jump_aware": Line(hop_skip_jump, DECISIONS, aware=True, black_box=True),
@@ -92,7 +88,7 @@ ATTACKS: dict[str, dict[str, Line]] = {
         "boundary_naive": Line(boundary, DECISIONS, BELIEVES, black_box=True, stands_for="boundary_aware"),
         "boundary_aware": Line(boundary, DECISIONS, aware=True, black_box=True),
     },
-}  # fmt: skip
+}
 
 
 @checked

@@ -32,19 +32,38 @@ VICTIMS: dict[str, dict[str, dict[str, Any]]] = {
         "cifar10": {"network": "small_resnet", "width": 64, "train_size": 24_000},
     },
     "reduced": {
-        "mnist": {"network": "small_cnn", "width": 16, "train_size": 1000, "batch_size": 64, "epochs": 50, "robust_epochs": 50},
+        "mnist": {
+            "network": "small_cnn",
+            "width": 16,
+            "train_size": 1000,
+            "batch_size": 64,
+            "epochs": 50,
+            "robust_epochs": 50,
+        },
         "cifar10": {
-            "network": "small_resnet", "width": 16, "train_size": 5000, "batch_size": 64, "epochs": 15, "robust_epochs": 20,
+            "network": "small_resnet",
+            "width": 16,
+            "train_size": 5000,
+            "batch_size": 64,
+            "epochs": 15,
+            "robust_epochs": 20,
             "train_steps": 3,
         },
     },
     "smoke": {
         "digits_as_mnist": {
-            "network": "small_cnn", "width": 8, "train_size": 100, "batch_size": 20, "epochs": 5, "robust_epochs": 5,
-            "train_steps": 2, "draws": 3, "members": 2,
+            "network": "small_cnn",
+            "width": 8,
+            "train_size": 100,
+            "batch_size": 20,
+            "epochs": 5,
+            "robust_epochs": 5,
+            "train_steps": 2,
+            "draws": 3,
+            "members": 2,
         },
     },
-}  # fmt: skip
+}
 SMOKE = ("plain", "dropout", "laplace", "robust_ensemble")  # the kinds that tell whether all is well
 FEWER = (2, 5)  # by how much the members of other victims are fewer
 
@@ -77,7 +96,7 @@ CALIBRATION: dict[str, dict[str, Any]] = {
     "paper": {"test_size": 10_000, "attacked": 1000, "steps": 100},
     "reduced": {},
     "smoke": {"test_size": 40, "attacked": 5, "steps": 2, "judges": 3},
-}  # fmt: skip
+}
 
 
 def variants(profile: str) -> list[dict[str, Any]]:

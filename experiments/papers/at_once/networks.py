@@ -23,11 +23,13 @@ def small_cnn(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     """For images of one channel."""
     c, h, w = shape
     body = nn.Sequential(
-        nn.Conv2d(c, width, 3, stride=2, padding=1), nn.ReLU(inplace=True),
-        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.ReLU(inplace=True),
+        nn.Conv2d(c, width, 3, stride=2, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+        nn.ReLU(inplace=True),
         Flatten(),
         *_dense(2 * width * -(-h // 4) * -(-w // 4), dropout),
-    )  # fmt: skip
+    )
     return Parts(body, lambda: nn.Linear(FEATURES, classes))
 
 
@@ -35,13 +37,17 @@ def small_resnet(shape: Shape, classes: int, width: int, dropout: float) -> Part
     """For images in colour."""
     wide = 4 * width
     body = nn.Sequential(
-        Standardise(), nn.Conv2d(shape[0], width, 3, stride=2, padding=1, bias=False),
+        Standardise(),
+        nn.Conv2d(shape[0], width, 3, stride=2, padding=1, bias=False),
         Residual(width, width, stride=1, shared=True),
         Residual(width, 2 * width, stride=2, shared=False),
         Residual(2 * width, wide, stride=2, shared=False),
-        nn.BatchNorm2d(wide, eps=1e-3), nn.LeakyReLU(0.1, inplace=True), nn.AdaptiveAvgPool2d(1), Flatten(),
+        nn.BatchNorm2d(wide, eps=1e-3),
+        nn.LeakyReLU(0.1, inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        Flatten(),
         *_dense(wide, dropout),
-    )  # fmt: skip
+    )
     return Parts(body, lambda: nn.Linear(FEATURES, classes), fan_out)
 
 

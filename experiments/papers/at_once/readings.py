@@ -13,6 +13,7 @@ from typing import Any
 
 from experiments.papers.at_once.evasion import ATTACKS
 from experiments.papers.at_once.grid import FEWER, VICTIMS
+from experiments.papers.at_once.membership import LIRA, OF_THE_MEAN, RMIA
 from experiments.papers.at_once.shifts import SHIFTS
 from experiments.papers.at_once.victims import KINDS
 from experiments.reading import Reading, Source
@@ -24,18 +25,7 @@ READINGS = (Reading("text", "at `reduced`", ("reduced",)), Reading("wide", "wide
 PARTS = dict(zip(("half", "fifth"), FEWER, strict=True))  # of the members
 CHANGED = ("l2", *PARTS)
 
-LOOKS = ("odds", "entropy", "gap", "draw", "spread")
-SHADOWED = (
-    "lira",
-    "lira_own",
-    "lira_offline",
-    "lira_draw",
-    "lira_spread",
-    "adv_lira",
-    "rmia",
-    "rmia_offline",
-    "adv_rmia",
-)
+LOOKS = (*OF_THE_MEAN, "draw", "spread")
 RATES = ("accuracy", "held_out", "auc", "tpr_at_1pct", "tpr_at_01pct", "control_auc", "control_tpr_at_1pct")
 
 
@@ -53,20 +43,20 @@ JUDGED = ("", *(f"_{name}" for name in (*SHIFTS, "adversarial", *(f"aware_{score
 CALIBRATED = {"_".join(pair) for pair in product(OF_SCORE, UNCERTAINTY_SCORES)} | {
     f"{what}{images}" for what, images in product(("accuracy", "ece", "nll"), JUDGED)
 }
-EVADED = {f"accuracy_{name}" for lines in ATTACKS.values() for name in lines} | {
-    "worst_case", "worst_case_naive", "only_black_box", "answers_at_random", "answers_probabilities", "warnings", "epsilon",
-}  # fmt: skip
+EVADED = {f"accuracy_{name}" for lines in ATTACKS.values() for name in lines} | set(
+    "worst_case worst_case_naive only_black_box answers_at_random answers_probabilities warnings epsilon".split()
+)
 
 # What each experiment measures; of what several do, the first is meant.
 MEASURES: dict[str, set[str]] = {
     "label_only": {"train_distance", "others_distance", "unreached", *_rated("label_only")},
     "leak": {
-        "train_accuracy", "others_accuracy", "test_accuracy", "adv_train_accuracy", "adv_others_accuracy",
-        *_rated(*LOOKS, *(f"adv_{name}" for name in LOOKS), *SHADOWED),
+        *"train_accuracy others_accuracy test_accuracy adv_train_accuracy adv_others_accuracy".split(),
+        *_rated(*LOOKS, *(f"adv_{name}" for name in LOOKS), *LIRA, *RMIA),
     },
     "calibration": CALIBRATED,
     "evasion": EVADED,
-}  # fmt: skip
+}
 MEASURED = frozenset.union(*map(frozenset, MEASURES.values()))
 
 

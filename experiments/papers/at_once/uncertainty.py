@@ -42,9 +42,7 @@ class Calibration(Cell):
     judges: Count = 50  # fresh draws behind an answer and its score
     epsilon: Share = 0.1  # in l_inf
     steps: Count = 25
-    score_weight: Annotated[float, within(0, 1e6)] = (
-        1.0  # what a unit of the score costs the attacker who knows it, in nats
-    )
+    score_weight: Annotated[float, within(0, 1e6)] = 1.0  # nats that a unit of the score costs who knows it
 
     def work(self) -> float:
         """Every image is judged as it is and under each shift; two or three attacks are made, of which each step counts three."""

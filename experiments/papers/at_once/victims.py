@@ -129,9 +129,14 @@ class Cell(Common):
     def untrained(self, dataset: data.Dataset) -> Network:
         """With a second head if it is heteroscedastic."""
         return models.build(
-            NETWORKS[self.network], shape=dataset.shape, classes=len(dataset.classes), seed=seed_of(self),
-            width=self.width, dropout=self.rate, heteroscedastic=self.kind == "heteroscedastic",
-        )  # fmt: skip
+            NETWORKS[self.network],
+            shape=dataset.shape,
+            classes=len(dataset.classes),
+            seed=seed_of(self),
+            width=self.width,
+            dropout=self.rate,
+            heteroscedastic=self.kind == "heteroscedastic",
+        )
 
     def train(
         self, network: Network, dataset: data.Dataset, *, until: float = math.inf, **usual: Any

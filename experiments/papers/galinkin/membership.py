@@ -37,8 +37,12 @@ from lib.uncertainty import MonteCarloDropout, Victim
 
 # The shadow of the paper's code.
 CODED: dict[str, Any] = {
-    "network": "shadow_coded", "batch_size": 32, "learning_rate": 0.01, "patience": 3, "augmentation": "flip_and_rotate",
-}  # fmt: skip
+    "network": "shadow_coded",
+    "batch_size": 32,
+    "learning_rate": 0.01,
+    "patience": 3,
+    "augmentation": "flip_and_rotate",
+}
 INPUTS = {"unit": 1.0, "raw": 255.0}
 CONFIGS = {
     "salem": AttackConfig(),

@@ -27,16 +27,35 @@ EPSILON = {"yale": 8 / 255, "fashion_mnist": 0.1, "cifar10": 8 / 255}
 PAPER: dict[str, dict[str, Any]] = {
     "yale": {"network": "yale_cnn", "width": 8},  # the defaults of a cell are the rest
     "fashion_mnist": {
-        "network": "fashion_cnn", "width": 256, "steps": 80_001, "batch_size": 100,
-        "second_rate": 1e-5, "second_from": 50_000, "third_rate": 1e-6, "third_from": 65_000,
-        "attack_steps": 8, "step_size": 0.02, "ramp": 0,
+        "network": "fashion_cnn",
+        "width": 256,
+        "steps": 80_001,
+        "batch_size": 100,
+        "second_rate": 1e-5,
+        "second_from": 50_000,
+        "third_rate": 1e-6,
+        "third_from": 65_000,
+        "attack_steps": 8,
+        "step_size": 0.02,
+        "ramp": 0,
     },
     "cifar10": {
-        "network": "wide_resnet", "width": 160, "steps": 80_001, "batch_size": 128, "optimizer": "momentum", "loss": "mean",
-        "learning_rate": 0.1, "second_rate": 0.01, "second_from": 40_000, "third_rate": 0.001, "third_from": 60_000,
-        "step_size": 2 / 255, "ramp": 0, "augmentation": "flip_and_crop",
+        "network": "wide_resnet",
+        "width": 160,
+        "steps": 80_001,
+        "batch_size": 128,
+        "optimizer": "momentum",
+        "loss": "mean",
+        "learning_rate": 0.1,
+        "second_rate": 0.01,
+        "second_from": 40_000,
+        "third_rate": 0.001,
+        "third_from": 60_000,
+        "step_size": 2 / 255,
+        "ramp": 0,
+        "augmentation": "flip_and_crop",
     },
-}  # fmt: skip
+}
 
 # What `reduced` changes: networks that are narrower or shorter, a twelfth of the images, so that networks as small can learn
 # them by heart, fewer steps of training and, in it, fewer and longer ones of the attack. Yale is run at `paper` alone.
@@ -44,12 +63,26 @@ LESS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {dataset: {} for dataset in DATASETS},
     "reduced": {
         "fashion_mnist": {
-            "width": 32, "train_size": 5000, "steps": 2000, "attack_steps": 4, "step_size": 0.04, "learning_rate": 1e-3,
-            "second_rate": 1e-4, "second_from": 1250, "third_rate": 1e-5, "third_from": 1625,
+            "width": 32,
+            "train_size": 5000,
+            "steps": 2000,
+            "attack_steps": 4,
+            "step_size": 0.04,
+            "learning_rate": 1e-3,
+            "second_rate": 1e-4,
+            "second_from": 1250,
+            "third_rate": 1e-5,
+            "third_from": 1625,
         },
         "cifar10": {
-            "network": "wide_resnet_short", "width": 32, "train_size": 4000, "steps": 3000, "attack_steps": 3,
-            "step_size": 20 / 255 / 3, "second_from": 1500, "third_from": 2250,
+            "network": "wide_resnet_short",
+            "width": 32,
+            "train_size": 4000,
+            "steps": 3000,
+            "attack_steps": 3,
+            "step_size": 20 / 255 / 3,
+            "second_from": 1500,
+            "third_from": 2250,
         },
     },
     "smoke": {
@@ -57,7 +90,7 @@ LESS: dict[str, dict[str, dict[str, Any]]] = {
         "fashion_mnist": {"width": 8, "steps": 30, "batch_size": 20, "learning_rate": 3e-3, "train_size": 100},
         "cifar10": {"network": "wide_resnet_short", "width": 16, "steps": 6, "batch_size": 10, "train_size": 100},
     },
-}  # fmt: skip
+}
 
 TARGETED: dict[str, dict[str, Any]] = {
     "paper": {},

@@ -26,9 +26,8 @@ BATCH = {"cpu": 100, "cuda": 1000}
 LONG = 1_000_000  # images through the network, from where compiling saves more time than it takes
 SPLITS = {seed: f"yale_split_{seed}" for seed in (3, 4)}  # faces drawn apart anew, for seeds after the first three
 WATCHED = 1000  # members and as many others that are looked at while the victim trains
-Attack = Callable[
-    ..., Tensor
-]  # network, images and labels to adversarial images; or `targeted`, with targets for labels
+# Network, images and labels to adversarial images; or `targeted`, with targets for labels.
+Attack = Callable[..., Tensor]
 TRAINING = tuple(field.name for field in fields(RobustConfig) if field.name != "epsilon")
 
 
