@@ -20,7 +20,7 @@ FORMATS = {
 
 def percent(value: float | None) -> str:
     """A percentage."""
-    return NOT_RUN if value is None else f"{value:.1f} %"
+    return NOT_RUN if value is None else f"{value:z.1f} %"
 
 
 def one_number(value: float, measurement: str) -> str:
@@ -41,8 +41,8 @@ def of_interval(found: Interval | None) -> str:
     if found is None:
         return NOT_RUN
     if found.n == 1:
-        return f"{found.mean:.1f}, {ONE_SEED}"
-    return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}] ×{found.n}"
+        return f"{found.mean:z.1f}, {ONE_SEED}"
+    return f"{found.mean:z.1f} [{found.low:z.1f}, {found.high:z.1f}] ×{found.n}"
 
 
 def evidence(found: Verdict) -> str:
@@ -50,13 +50,13 @@ def evidence(found: Verdict) -> str:
     if found.estimate is None:
         return NOT_RUN
     if found.low is None or found.high is None:
-        return f"{found.estimate:.2f}, {ONE_SEED}"
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}] ×{found.seeds}"
+        return f"{found.estimate:z.2f}, {ONE_SEED}"
+    return f"{found.estimate:z.2f} [{found.low:z.2f}, {found.high:z.2f}] ×{found.seeds}"
 
 
 def in_columns(found: Interval | None) -> list[str]:
     """Mean, both ends of the interval, which one seed has not, and the number of seeds, for a file that readers download."""
     if found is None:
         return [NOT_RUN, "", "", "0"]
-    ends = [f"{end:.3f}" for end in (found.low, found.high)] if found.n > 1 else ["", ""]
-    return [f"{found.mean:.3f}", *ends, str(found.n)]
+    ends = [f"{end:z.3f}" for end in (found.low, found.high)] if found.n > 1 else ["", ""]
+    return [f"{found.mean:z.3f}", *ends, str(found.n)]

@@ -14,6 +14,7 @@ from lib.metrics import Interval
 from report.figures.looks import GREY, INK, WHITE, Look, Looks, look, style
 
 HIGH = 0.3  # inches of a line
+LETTERS = 120  # of the legend, in one line
 APART = 0.22  # of a line's height, between the marks of one line
 PAPER: Look = {**look("the paper", INK, "o"), "markerfacecolor": WHITE, "markersize": 8, "markeredgewidth": 1.4}
 
@@ -64,7 +65,10 @@ def forest(
             at += 1
         axis.set_yticks(list(places), list(places.values()))
         axis.tick_params(axis="y", length=0)
-        figure.legend(handles=_legend(groups, looks), loc="outside lower center", ncols=4)
+        handles = _legend(groups, looks)
+        longest = max((len(str(one.get_label())) for one in handles), default=0)
+        # As many side by side as the figure is wide enough for.
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, LETTERS // (longest + 5)))
     return figure
 
 
