@@ -22,7 +22,7 @@ from experiments import provenance
 from experiments.budget import Budget
 from experiments.executors import Halted, InProcess
 from experiments.records import Record, Result, Store
-from experiments.reservations import VOID, Reservations
+from experiments.reservations import Reservations
 from experiments.run import Job as Job
 from experiments.run import result_of
 from lib import data
@@ -31,6 +31,7 @@ from lib.training.checkpoints import sweep
 from lib.training.snapshots import OutOfTime
 
 LOOK = 1.0  # seconds between looks at what other processes compute
+OLD = 600.0  # seconds after which nobody writes on a file that is not whole
 
 
 @dataclass
@@ -135,7 +136,7 @@ def run(
     hand come to their end, and no other is started.
     """
     for folder in {store.root, job.cache or store.root}:
-        sweep(folder, older=VOID)
+        sweep(folder, older=OLD)
     with Reservations(store) as reserved:
         ours = _Run(store, executor, job, anew, price, done, reserved, Budget(budget), list(cells))
         try:

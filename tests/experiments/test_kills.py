@@ -222,7 +222,7 @@ def test_a_write_killed_between_any_two_steps_leaves_the_old_or_the_new(
 def test_a_reservation_killed_between_any_two_steps_holds_nothing_up(
     store: Store, tiny_cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a reservation says nothing of who made it, so it holds until it is old."""
+    """Its lock ends with its process; its file is the next one's."""
     cell = tiny_cell()
 
     def take_and_release() -> None:
@@ -231,10 +231,8 @@ def test_a_reservation_killed_between_any_two_steps_holds_nothing_up(
 
     for deadly in itertools.count():
         whole = until(deadly, take_and_release)
-        for half in store.root.rglob("*.reserved"):
-            os.utime(half, (0, 0))
         take_and_release()
         assert not list(store.root.rglob("*.reserved"))
         if whole:
-            assert deadly >= 3
+            assert deadly >= 2  # before and after its file goes
             break

@@ -32,20 +32,12 @@ def cell(tiny_cell: CellMaker) -> Any:
     return tiny_cell()
 
 
+def file_of(store: Store, cell: Any) -> Path:
+    return store.path(cell).with_suffix(".reserved")
+
+
 def beside(store: Store, cell: Any) -> list[str]:
     return sorted(path.name.partition(".")[2] for path in store.path(cell).parent.iterdir())
-
-
-def held_by(store: Store, cell: Any, *holder: Any, number: int = 1, age: float = 0.0) -> Path:
-    """A reservation that somebody else left."""
-    path = store.path(cell).with_suffix(f".{number}.reserved")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(holder) if holder else "")
-    os.utime(path, (time.time() - age,) * 2)
-    return path
-
-
-ME = (reservations._machine(), os.getpid(), reservations._began(os.getpid()))
 
 
 def test_a_cell_is_for_one(store: Store, cell: Any, tiny_cell: CellMaker) -> None:
@@ -59,10 +51,11 @@ def test_a_cell_is_for_one(store: Store, cell: Any, tiny_cell: CellMaker) -> Non
 
 
 def test_of_many_at_once_one_gets_it(store: Store, tiny_cell: CellMaker) -> None:
-    """Also where the one before was killed, and each of them finds that out."""
+    """Also where the one before was killed, and left its file."""
     cells = [tiny_cell(seed=seed) for seed in range(20)]
     for cell in cells[::2]:
-        held_by(store, cell, ME[0], 2**22 + 1, "0")
+        file_of(store, cell).parent.mkdir(parents=True, exist_ok=True)
+        file_of(store, cell).touch()
     start, taken = threading.Barrier(8), list[Any]()
     everybody = [Reservations(store) for _ in range(8)]
 
@@ -79,54 +72,33 @@ def test_of_many_at_once_one_gets_it(store: Store, tiny_cell: CellMaker) -> None
     assert sorted(cell.seed for cell in taken) == list(range(20))
 
 
-@pytest.mark.parametrize(
-    ("holder", "age", "void"),
-    [
-        (ME, 10_000, False),  # its process is there
-        ((*ME[:2], "0"), 0, True),  # a process of that number is there, but began at another time
-        ((ME[0], 2**22 + 1, ME[2]), 0, True),  # none is
-        (("elsewhere", 1, "0"), reservations.VOID - 60, False),
-        (("elsewhere", 1, "0"), reservations.VOID + 60, True),
-        ((), reservations.VOID - 60, False),  # not written yet
-        ((), reservations.VOID + 60, True),
-        ((1,), reservations.VOID + 60, True),
-    ],
-)
-def test_a_reservation_ends_with_its_process(holder: Any, age: float, void: bool, store: Store, cell: Any) -> None:
-    held_by(store, cell, *holder, age=age)
-    with Reservations(store) as mine:
-        assert mine.take(cell) == void
-    assert beside(store, cell) == ([] if void else ["1.reserved"])
+HOLDER = """
+import sys
+from pathlib import Path
+from experiments.papers import harakeh
+from experiments.records import Store
+from experiments.reservations import Reservations
+with Reservations(Store(Path(sys.argv[1]))) as mine:
+    print(mine.take(harakeh.FGSM(profile="smoke", dataset="digits_as_mnist", curve_size=10)), flush=True)
+    input()
+"""
 
 
-def test_the_last_number_counts(store: Store, cell: Any) -> None:
-    held_by(store, cell, ME[0], 2**22 + 1, "0", number=9)
-    held_by(store, cell, *ME, number=10)
+def test_a_reservation_ends_with_its_process(store: Store) -> None:
+    """Killed and not even buried."""
+    cell = harakeh.FGSM(profile="smoke", dataset="digits_as_mnist", curve_size=10)
+    settings: dict[str, Any] = {"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(store.root)], **settings)
+    assert holder.stdout and holder.stdout.readline() == "True\n"
     with Reservations(store) as mine:
         assert not mine.take(cell)
-
-
-def test_a_process_that_nobody_has_buried_yet_has_ended() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert reservations._began(child.pid)
-    child.kill()
-    deadline = time.monotonic() + 10
-    while reservations._began(child.pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert reservations._began(child.pid) is None
-    child.communicate()
-
-
-def test_a_reservation_is_renewed(store: Store, cell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reservations, "RENEWED", 0.01)
-    with Reservations(store) as mine:
-        mine.take(cell)
-        (path,) = mine._held.values()
-        os.utime(path, (0, 0))
+        holder.kill()
         deadline = time.monotonic() + 10
-        while path.stat().st_mtime < 1 and time.monotonic() < deadline:
+        while not (taken := mine.take(cell)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert path.stat().st_mtime > time.time() - 60
+        assert taken
+    assert beside(store, cell) == []
+    holder.communicate()
 
 
 def test_without_room_for_a_record_its_folder_is_named(
@@ -167,7 +139,8 @@ def test_what_another_process_computes_costs_no_more_time_than_there_is(
     store: Store, cell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execution, "LOOK", 0.01)
-    held_by(store, cell, *ME)
+    others = Reservations(store)
+    assert others.take(cell)
     report = execution.run([cell], store=store, executor=InProcess(), job=Job(), budget=0.1)
     assert report.over_budget == [cell]
 
@@ -284,7 +257,7 @@ def test_parts_that_a_killed_run_left_are_swept_by_the_next(
     parts[0].parent.mkdir(parents=True)
     for part in parts:
         part.touch()
-        os.utime(part, (time.time() - reservations.VOID - 60,) * 2)
+        os.utime(part, (time.time() - execution.OLD - 60,) * 2)
     faked(monkeypatch, lambda cell: Result({"accuracy": 1.0}, {}))
     execution.run([cell], store=store, executor=InProcess(), job=Job(cache=cache))
     assert not any(part.exists() for part in parts)
