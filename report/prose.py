@@ -87,7 +87,10 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
 
 
 def _derived(store: Store, paper: str, name: str) -> str:
-    known: dict[str, Callable[[Store], str]] = {"verdicts": partial(verdicts, paper=paper)}
+    known: dict[str, Callable[[Store], str]] = {
+        "verdicts": partial(verdicts, paper=paper),
+        "parts": partial(parts, paper=paper),
+    }
     for module in pkgutil.iter_modules(report.papers.__path__):
         if module.name.startswith(paper):
             known |= getattr(importlib.import_module(f"report.papers.{module.name}"), "DERIVED", {})
@@ -97,8 +100,17 @@ def _derived(store: Store, paper: str, name: str) -> str:
 def verdicts(store: Store, paper: str) -> str:
     """How many sentences of a paper have which verdict."""
     words = Counter(verdict(store, parse(f"{VERDICT}:{one.id}", paper)).word for one in claims.load(paper))
-    counts = [f"{words[word]} {word}" for word in reversed(get_args(Word)) if words[word]]
-    return f"{words.total()} claims, {', '.join(counts)}"
+    return f"{words.total()} claims, {_in_words(words)}"
+
+
+def parts(store: Store, paper: str) -> str:
+    """How many parts of these sentences have which verdict, for a sentence of many parts has the worst of their words."""
+    judged = [judge_part(store, paper, reading(paper), part).word for one in claims.load(paper) for part in one.parts]
+    return f"{len(claims.load(paper))} claims in {len(judged)} parts: {_in_words(Counter(judged))}"
+
+
+def _in_words(words: Mapping[Word, int]) -> str:
+    return ", ".join(f"{words[word]} {word}" for word in reversed(get_args(Word)) if words.get(word))
 
 
 def judged(store: Store) -> int:

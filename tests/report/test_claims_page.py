@@ -22,7 +22,7 @@ from experiments.verdicts import Word
 from report import claims_page
 from report.claims_page import badge, claims_list
 from report.names import DATASET_NAMES
-from report.prose import verdicts
+from report.prose import parts, verdicts
 from report.text import unmarked
 
 CSS = (ROOT / "book" / "static" / "book.css").read_text(encoding="utf-8")
@@ -120,6 +120,13 @@ def test_the_summary_adds_up_to_the_number_of_sentences(store: Store, paper: str
     assert found == {"not run": int(total) - untestable} | (
         {"not testable as written": untestable} if untestable else {}
     )
+
+
+@pytest.mark.parametrize("paper", papers.NAMES)
+def test_the_summary_of_parts_adds_up_to_their_number(store: Store, paper: str) -> None:
+    sentences, judged, counts = re.fullmatch(r"(\d+) claims in (\d+) parts: (.*)", parts(store, paper)).groups()  # type: ignore[union-attr]
+    assert int(sentences) == len(claims.load(paper))
+    assert counts == f"{judged} not run" and int(judged) == sum(len(one.parts) for one in claims.load(paper))
 
 
 # --- the list ----------------------------------------------------------------------------------------------------------
