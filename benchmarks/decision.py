@@ -142,9 +142,13 @@ def main() -> None:
     if options.popskipjump:
         for name in options.victims:
             made = precedent.rows(
-                name, options.popskipjump.resolve(), images=options.images, seeds=options.seeds,
-                budgets=options.budgets, their_images=min(options.images, options.their_images),
-            )  # fmt: skip
+                name,
+                options.popskipjump.resolve(),
+                images=options.images,
+                seeds=options.seeds,
+                budgets=options.budgets,
+                their_images=min(options.images, options.their_images),
+            )
             rows = harness.printed(f"{name}, {options.seeds} seeds", precedent.HEAD, made)
             if options.keep:
                 harness.keep(f"popskipjump-{name}", rows, folder=options.popskipjump)

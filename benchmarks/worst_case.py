@@ -53,9 +53,20 @@ def defended(n: int) -> tuple[nn.Module, Tensor, Tensor]:
     mnist = data.load("mnist")
     network = models.build("lenet5", shape=mnist.shape, classes=10, seed=0)
     config = robust.RobustConfig(
-        steps=2000, batch_size=100, learning_rate=1e-3, second_rate=1e-4, second_from=1500, third_from=2000, l2=0.0,
-        loss="mean", epsilon=0.2, step_size=0.05, attack_steps=7, ramp=500, precision="float32",
-    )  # fmt: skip
+        steps=2000,
+        batch_size=100,
+        learning_rate=1e-3,
+        second_rate=1e-4,
+        second_from=1500,
+        third_from=2000,
+        l2=0.0,
+        loss="mean",
+        epsilon=0.2,
+        step_size=0.05,
+        attack_steps=7,
+        ramp=500,
+        precision="float32",
+    )
 
     def train(network: nn.Module, _: object) -> dict[str, list[float]]:
         return {"losses": training.fit_robust(network, mnist.train.first(20_000), config, seed=0).losses}

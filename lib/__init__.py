@@ -24,6 +24,17 @@ from .worst_case import evaluate
 
 __version__ = "0.1.0"
 __all__ = [
-    "counting", "data", "errors", "evaluate", "evaluation", "evasion", "judging", "membership", "metrics", "models",
-    "seeds", "training", "uncertainty",
-]  # fmt: skip
+    "counting",
+    "data",
+    "errors",
+    "evaluate",
+    "evaluation",
+    "evasion",
+    "judging",
+    "membership",
+    "metrics",
+    "models",
+    "seeds",
+    "training",
+    "uncertainty",
+]

@@ -152,9 +152,15 @@ class SeededFunctions(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _drop(
-        self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, channels: bool,
+        self,
+        input: Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+        *,
+        channels: bool,
         train: bool = True,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         layer = Dropout(p, channels=channels)
         layer.generator = self.generator
         self.drew |= p > 0
@@ -163,14 +169,22 @@ class SeededFunctions(TorchFunctionMode):
 
 # Functions that drop, and whether whole channels.
 DROPOUTS: dict[Callable[..., Tensor], bool] = {
-    F.dropout: False, torch.dropout: False,
-    F.dropout1d: True, F.dropout2d: True, F.dropout3d: True, torch.feature_dropout: True,
-}  # fmt: skip
+    F.dropout: False,
+    torch.dropout: False,
+    F.dropout1d: True,
+    F.dropout2d: True,
+    F.dropout3d: True,
+    torch.feature_dropout: True,
+}
 # Those that do so otherwise, and the place of the rate among what they are given.
 OTHER_DROPOUTS: dict[Callable[..., Any], int] = {
-    F.alpha_dropout: 1, torch.alpha_dropout: 1, F.feature_alpha_dropout: 1, torch.feature_alpha_dropout: 1,
-    F.scaled_dot_product_attention: 4, F.multi_head_attention_forward: 10,
-}  # fmt: skip
+    F.alpha_dropout: 1,
+    torch.alpha_dropout: 1,
+    F.feature_alpha_dropout: 1,
+    torch.feature_alpha_dropout: 1,
+    F.scaled_dot_product_attention: 4,
+    F.multi_head_attention_forward: 10,
+}
 
 
 @contextmanager

@@ -38,10 +38,18 @@ ROUNDING = 1e-5  # by how much of the bounds' width a distance may exceed a budg
 
 
 def evaluate(
-    victim: nn.Module, data: Points, attacks: Mapping[str, Callable[..., Any]], *,
-    epsilons: Sequence[float], norm: str = "linf", draws: int = 50, generator: torch.Generator,
-    batch_size: int | None = None, state: str | Path | None = None, progress: bool = False,
-) -> Evaluation:  # fmt: skip
+    victim: nn.Module,
+    data: Points,
+    attacks: Mapping[str, Callable[..., Any]],
+    *,
+    epsilons: Sequence[float],
+    norm: str = "linf",
+    draws: int = 50,
+    generator: torch.Generator,
+    batch_size: int | None = None,
+    state: str | Path | None = None,
+    progress: bool = False,
+) -> Evaluation:
     """Accuracy of `victim` on clean images, under each of `attacks` at each of `epsilons`, and under the worst of them.
 
     Attacks begin from images that are named rightly; the others count as successes at every budget. What an attack finds at a
@@ -95,9 +103,16 @@ class Job:
     """The work of one evaluation, in pieces, and what it has found."""
 
     def __init__(
-        self, victim: nn.Module, points: Split, attacks: Mapping[str, Callable[..., Any]], *,
-        epsilons: Sequence[float], norm: str, draws: int, batch_size: int | None,
-    ) -> None:  # fmt: skip
+        self,
+        victim: nn.Module,
+        points: Split,
+        attacks: Mapping[str, Callable[..., Any]],
+        *,
+        epsilons: Sequence[float],
+        norm: str,
+        draws: int,
+        batch_size: int | None,
+    ) -> None:
         check_kind("victim", victim, nn.Module, "a torch.nn.Module")
         check_kind("attacks", attacks, Mapping, "attacks by name")
         check_kind("epsilons", epsilons, Iterable, "budgets")

@@ -35,15 +35,33 @@ from .saliency import jsma
 from .square import square
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {
-    "fgsm": fgsm, "pgd": pgd, "apgd": apgd, "square": square, "pgd_aware": pgd_aware, "carlini_wagner": carlini_wagner,
+    "fgsm": fgsm,
+    "pgd": pgd,
+    "apgd": apgd,
+    "square": square,
+    "pgd_aware": pgd_aware,
+    "carlini_wagner": carlini_wagner,
     "jsma": jsma,
-}  # fmt: skip
+}
 # In which norms each can keep to a budget.
 NORMS_OF: dict[str, tuple[str, ...]] = dict.fromkeys(ATTACKS, ("linf", "l2"))
 NORMS_OF |= {"fgsm": ("linf",), "carlini_wagner": ("l2",), "jsma": ("l0",)}
 DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
 
 __all__ = [
-    "ATTACKS", "DECISION_ATTACKS", "FORMS", "NORMS_OF", "Decided", "Look", "apgd", "boundary", "carlini_wagner",
-    "fgsm", "hop_skip_jump", "jsma", "pgd", "pgd_aware", "square",
-]  # fmt: skip
+    "ATTACKS",
+    "DECISION_ATTACKS",
+    "FORMS",
+    "NORMS_OF",
+    "Decided",
+    "Look",
+    "apgd",
+    "boundary",
+    "carlini_wagner",
+    "fgsm",
+    "hop_skip_jump",
+    "jsma",
+    "pgd",
+    "pgd_aware",
+    "square",
+]

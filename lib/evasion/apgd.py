@@ -26,10 +26,19 @@ RISES = 0.75  # rho, the share of steps that must have raised the loss
 
 
 def apgd(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor, norm: str = "linf", steps: int = 100, restarts: int = 1, loss: str = "log_odds",
-    targets: int = 0, targeted: bool = False, generator: torch.Generator | None = None,
-) -> Tensor:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor,
+    norm: str = "linf",
+    steps: int = 100,
+    restarts: int = 1,
+    loss: str = "log_odds",
+    targets: int = 0,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """The point of the smallest margin on the way of Auto-PGD; an image that is adversarial already comes back as it is.
 
     AutoAttack has it with `loss="cross_entropy"`, of which the log-odds are what float32 keeps, and as APGD-T with `loss="dlr"`
@@ -116,9 +125,13 @@ def _look(victim: nn.Module, rising: Loss, aim: Tensor, y: Tensor, targeted: boo
 
 
 def _climb(
-    look: Callable[[Tensor], tuple[Tensor, ...]], keep: Callable[[Tensor], Tensor], start: tuple[Tensor, ...],
-    stride: Tensor, steps: int, norm: str,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    look: Callable[[Tensor], tuple[Tensor, ...]],
+    keep: Callable[[Tensor], Tensor],
+    start: tuple[Tensor, ...],
+    stride: Tensor,
+    steps: int,
+    norm: str,
+) -> tuple[Tensor, Tensor]:
     """The paper's algorithm 1 from a point with what a look at it shows: the points of the smallest margins, and these."""
     (point, value, gradient, _), previous, best = start, start[0], start[::3]
     top = start[:3]  # x_max, f_max

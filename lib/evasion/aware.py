@@ -17,11 +17,20 @@ from .pieces import in_pieces
 
 
 def pgd_aware(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor, norm: str = "linf", step_size: float | None = None, steps: int = 40,
-    targeted: bool = False, generator: torch.Generator | None = None, score: str = "entropy", weight: float = 1.0,
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor,
+    norm: str = "linf",
+    step_size: float | None = None,
+    steps: int = 40,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    score: str = "entropy",
+    weight: float = 1.0,
     draws: int = 10,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Images in the ball that are misclassified with as little of `score` as can be had.
 
     The attacker pulls each image towards the likeliest class other than `y`. Merely pushing it away from `y` would have to climb

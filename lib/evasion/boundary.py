@@ -27,6 +27,7 @@ on from there. The trace then tells of the points that passed.
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,14 +74,29 @@ class Steps(Walk):
 
 @torch.no_grad()
 def boundary(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    generator: torch.Generator, targeted: bool = False, start: Tensor | None = None, iterations: int | Tensor = 5000,
-    delta: float | Tensor = 0.01, epsilon: float | Tensor = 0.01, step_adapt: float | Tensor = 0.667,
-    trials: int | Tensor = 500, min_epsilon: float | Tensor = 0.0, start_tries: int = 100, lead: int = 3,
-    check_answers: int = 50, budget: int | Tensor | None = None, ids: Tensor | None = None, max_batch: int = 4096,
-    progress: bool = False, callback: Callable[[dict[str, Tensor]], None] | None = None,
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    targeted: bool = False,
+    start: Tensor | None = None,
+    iterations: int | Tensor = 5000,
+    delta: float | Tensor = 0.01,
+    epsilon: float | Tensor = 0.01,
+    step_adapt: float | Tensor = 0.667,
+    trials: int | Tensor = 500,
+    min_epsilon: float | Tensor = 0.0,
+    start_tries: int = 100,
+    lead: int = 3,
+    check_answers: int = 50,
+    budget: int | Tensor | None = None,
+    ids: Tensor | None = None,
+    max_batch: int = 4096,
+    progress: bool = False,
+    callback: Callable[[dict[str, Tensor]], None] | None = None,
     state: Mapping[str, Tensor] | None = None,
-) -> Decided:  # fmt: skip
+) -> Decided:
     """The Boundary attack, in l2.
 
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
@@ -99,7 +115,7 @@ def boundary(
         budget: an image tries no candidate once it has had this many answers.
         progress, callback, state: as of `hop_skip_jump`; the callback is called after each BLOCK of candidates.
     """
-    check_request(victim, x, y, start, ids, generator)
+    check_request(victim, x, y, generator, start, start_tries, ids)
     rounds = for_each("iterations", iterations, y, low=0)
     patience = for_each("trials", trials, y)
     delta = share_for_each("delta", delta, x, low=1e-6)
@@ -107,9 +123,8 @@ def boundary(
     step_adapt = share_for_each("step_adapt", step_adapt, x, low=1e-3)
     min_epsilon = share_for_each("min_epsilon", min_epsilon, x, low=0.0)
     oracle, sources, limit, checking = begin(
-        victim, x, y, generator=generator, targeted=targeted, start_tries=start_tries, lead=lead, check_answers=check_answers,
-        budget=budget, ids=ids, max_batch=max_batch,
-    )  # fmt: skip
+        victim, x, y, generator, ids, budget, check_answers, targeted=targeted, lead=lead, max_batch=max_batch
+    )
     everyone = torch.arange(len(x), device=x.device)
     request = request_of(x, y, "boundary", targeted) if callback or state else y.new_zeros(())
 
@@ -128,22 +143,21 @@ def boundary(
         return everyone[open_ & moving & (oracle.answers < limit)]
 
     if state is None:
-        point, found = starting_points(oracle, x, start, tries=start_tries, sources=sources)
+        tried: dict[str, Any] = {"start": start, "tries": start_tries, "sources": sources}
+        point, found = starting_points(oracle, x, **tried)
         if checking:
-            point, found = sure_starts(
-                oracle, x, point, found, checking, start=start, tries=start_tries, sources=sources
-            )
+            point, found = sure_starts(oracle, x, point, found, checking, **tried)
         least = distances(x, point).masked_fill(~found, torch.inf)
         none, traces = torch.zeros_like(rounds), (oracle.answers[None].clone(), least[None].clone())
         kept, begun = point.clone(), found & (least > 0)
         walk = Steps(none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
-        started = everyone[walk.started]
-        walk.point[started] = to_boundary(oracle, x[started], point[started], started, 2.0, COARSE)
-        keep(started)
-        walk.tell(everyone, oracle)
     else:
         walk = restored(Steps, state, oracle, sources, request)
-        started = everyone[walk.started]
+    started = everyone[walk.started]
+    if state is None:
+        walk.point[started] = to_boundary(oracle, x[started], walk.point[started], started, 2.0, COARSE)
+        keep(started)
+        walk.tell(everyone, oracle)
     noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
     for candidate in track(itertools.count(int(walk.steps)), "Boundary", enabled=progress):
         on = going()

@@ -18,11 +18,19 @@ BETAS = 0.9, 0.999  # of Adam
 
 
 def carlini_wagner(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor | None = None, targeted: bool = False, generator: torch.Generator | None = None,
-    iterations: int = 100, search_steps: int = 1, constant: float = 10.0, learning_rate: float = 0.2,
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor | None = None,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    iterations: int = 100,
+    search_steps: int = 1,
+    constant: float = 10.0,
+    learning_rate: float = 0.2,
     confidence: float = 0.0,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """The nearest adversarial image found in l2; an image for which none is found comes back as it was.
 
     The defaults are those of the CleverHans tutorial, version 3 (in version 2, Harakeh's, the learning rate is 0.1): quick, and

@@ -5,6 +5,7 @@ Every image has its own settings, random numbers and end, whichever others share
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,17 +44,23 @@ def distances(x: Tensor, point: Tensor, order: float = 2.0) -> Tensor:
 
 
 def check_request(
-    victim: nn.Module, x: Tensor, y: Tensor, start: Tensor | None, ids: Tensor | None, generator: torch.Generator
-) -> tuple[float, float]:
-    """The victim's bounds, once images, labels, starts and ids fit each other and lie inside them, beside a generator."""
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    generator: torch.Generator,
+    start: Tensor | None,
+    start_tries: int,
+    ids: Tensor | None,
+) -> None:
+    """See that images, labels, starts and ids fit each other and lie inside the victim's bounds, beside a generator."""
     low, high = check_images(victim, x, y, gradients=False)
     check_generator(generator)
+    check_count("start_tries", start_tries)
     fits = start is None or (start.shape == x.shape and start.dtype == x.dtype)
     if start is not None and not (fits and ((start >= low) & (start <= high)).all()):
         raise BadValue(f"start: expected values in [{low:g}, {high:g}], shape and type as of x, {tuple(x.shape)}")
     if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
         raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
-    return low, high
 
 
 def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
@@ -75,18 +82,24 @@ def share_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -
 
 
 def begin(
-    victim: nn.Module, x: Tensor, y: Tensor, *, generator: torch.Generator, targeted: bool, start_tries: int,
-    lead: int, check_answers: int, budget: int | Tensor | None, ids: Tensor | None, max_batch: int,
-) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    generator: torch.Generator,
+    ids: Tensor | None,
+    budget: int | Tensor | None,
+    check_answers: int,
+    **asking: Any,
+) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:
     """What every attack begins with, once its request is checked; a victim may be asked whether it contradicts itself.
 
-    That is whom it asks; a source of random numbers for each image, by one draw from `generator` and the image's id, so that its
-    place is no part of it; after how many answers each image ends (n,); and how many a check takes.
+    That is whom it asks, `asking` being settings of the `DecisionOracle`; a source of random numbers for each image, by one draw
+    from `generator` and the image's id, so that its place is no part of it; after how many answers each image ends (n,); and how
+    many a check takes.
     """
-    check_count("start_tries", start_tries)
     check_count("check_answers", check_answers, low=0)
     limit = torch.full_like(y, UNLIMITED) if budget is None else for_each("budget", budget, y)
-    oracle = DecisionOracle(victim, y, x=x, targeted=targeted, lead=lead, max_batch=max_batch)
+    oracle = DecisionOracle(victim, y, x=x, **asking)
     base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     named = range(len(x)) if ids is None else ids.tolist()
     sources = [seeds.generator(base, f"image {i}", x.device) for i in named]

@@ -10,9 +10,14 @@ HALVINGS = 30  # of a step's length, after which the image stays where it is
 
 
 def directions(
-    oracle: DecisionOracle, point: Tensor, owner: Tensor, radius: Tensor, evaluations: Tensor,
-    sources: list[torch.Generator], order: float,
-) -> Tensor:  # fmt: skip
+    oracle: DecisionOracle,
+    point: Tensor,
+    owner: Tensor,
+    radius: Tensor,
+    evaluations: Tensor,
+    sources: list[torch.Generator],
+    order: float,
+) -> Tensor:
     """Estimates of which way each `point` (m, c, h, w) gets more adversarial, of l2 norm 1 or, in l_inf, signs.
 
     One answer is asked for each of `evaluations` points (m,) at `radius` (m,) around it, in a random direction: the estimate

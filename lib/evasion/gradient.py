@@ -46,10 +46,15 @@ Ascent = Callable[[Tensor, Tensor, Tensor, list[Tensor] | None], Tensor]
 
 
 def fgsm(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor, targeted: bool = False, generator: torch.Generator | None = None,
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
     loss: str = "cross_entropy",
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """The fast gradient sign method (Goodfellow et al. 2015; Harakeh, equation 4).
 
     Args:
@@ -85,10 +90,19 @@ def fgsm(
 
 
 def pgd(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor, norm: str = "linf", step_size: float | None = None, steps: int = 40, restarts: int = 1,
-    targeted: bool = False, generator: torch.Generator | None = None, loss: str = "cross_entropy",
-) -> Tensor:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor,
+    norm: str = "linf",
+    step_size: float | None = None,
+    steps: int = 40,
+    restarts: int = 1,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    loss: str = "cross_entropy",
+) -> Tensor:
     """Projected gradient descent (Madry et al. 2018; Song et al., equation 5), from a random start if `generator` is given.
 
     Args:

@@ -50,14 +50,30 @@ class Hops(Walk):
 
 @torch.no_grad()
 def hop_skip_jump(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    generator: torch.Generator, norm: str = "linf", targeted: bool = False, start: Tensor | None = None,
-    iterations: int | Tensor = 50, max_evaluations: int | Tensor = 10_000,
-    initial_evaluations: int | Tensor | None = None, start_tries: int = 100, probe: float | None = None,
-    lead: int = 5, check_answers: int = 50, confirm_answers: int = 200, budget: int | Tensor | None = None,
-    step_outward: bool = True, ids: Tensor | None = None, max_batch: int = 512, progress: bool = False,
-    callback: Callable[[dict[str, Tensor]], None] | None = None, state: Mapping[str, Tensor] | None = None,
-) -> Decided:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    norm: str = "linf",
+    targeted: bool = False,
+    start: Tensor | None = None,
+    iterations: int | Tensor = 50,
+    max_evaluations: int | Tensor = 10_000,
+    initial_evaluations: int | Tensor | None = None,
+    start_tries: int = 100,
+    probe: float | None = None,
+    lead: int = 5,
+    check_answers: int = 50,
+    confirm_answers: int = 200,
+    budget: int | Tensor | None = None,
+    step_outward: bool = True,
+    ids: Tensor | None = None,
+    max_batch: int = 512,
+    progress: bool = False,
+    callback: Callable[[dict[str, Tensor]], None] | None = None,
+    state: Mapping[str, Tensor] | None = None,
+) -> Decided:
     """HopSkipJump: in turn, a direction from many answers around a point on the boundary, a step along it, and back.
 
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
@@ -96,7 +112,7 @@ def hop_skip_jump(
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
             a state of another request.
     """
-    check_request(victim, x, y, start, ids, generator)
+    check_request(victim, x, y, generator, start, start_tries, ids)
     order = NORMS[check_choice("norm", norm, NORMS)]
     features = x[0].numel() if len(x) else 1
     if probe is not None:
@@ -107,9 +123,8 @@ def hop_skip_jump(
     first = for_each("initial_evaluations", 100 if initial_evaluations is None else initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
     oracle, sources, limit, checking = begin(
-        victim, x, y, generator=generator, targeted=targeted, start_tries=start_tries, lead=lead, check_answers=check_answers,
-        budget=budget, ids=ids, max_batch=max_batch,
-    )  # fmt: skip
+        victim, x, y, generator, ids, budget, check_answers, targeted=targeted, lead=lead, max_batch=max_batch
+    )
     if oracle.random and initial_evaluations is None and budget is not None:
         first = first.maximum(limit // 40)
     if probe is None:
@@ -158,9 +173,16 @@ def first_point(
 
 
 def hop(
-    oracle: DecisionOracle, x: Tensor, walk: Hops, owner: Tensor, evaluations: Tensor, sources: list[torch.Generator],
-    order: float, probe: float, tolerance: float,
-) -> None:  # fmt: skip
+    oracle: DecisionOracle,
+    x: Tensor,
+    walk: Hops,
+    owner: Tensor,
+    evaluations: Tensor,
+    sources: list[torch.Generator],
+    order: float,
+    probe: float,
+    tolerance: float,
+) -> None:
     """An iteration of the images `owner` (m,): a direction of as many `evaluations` (m,), a step along it, and the way back."""
     low, high = oracle.bounds
     at, away = walk.point[owner], walk.distance[owner]

@@ -45,9 +45,16 @@ class DecisionOracle:
     """
 
     def __init__(
-        self, victim: nn.Module, y: Tensor, *, x: Tensor | None = None, targeted: bool = False, lead: int = 1,
-        max_answers: int = 100, max_batch: int = 4096,
-    ) -> None:  # fmt: skip
+        self,
+        victim: nn.Module,
+        y: Tensor,
+        *,
+        x: Tensor | None = None,
+        targeted: bool = False,
+        lead: int = 1,
+        max_answers: int = 100,
+        max_batch: int = 4096,
+    ) -> None:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
         self.victim, self.y, self.targeted = victim, y.long(), check_flag("targeted", targeted)

@@ -29,15 +29,23 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
 
 # Of logits (n, k, ...) at labels (n, ...), one by one.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross_entropy": partial(F.cross_entropy, reduction="none"), "log_odds": log_odds,
-}  # fmt: skip
+    "cross_entropy": partial(F.cross_entropy, reduction="none"),
+    "log_odds": log_odds,
+}
 
 
 def perturb(
-    network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, *,
-    epsilon: float, step_size: float, steps: int, start: Tensor | None = None, targeted: bool = False,
+    network: Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float,
+    step_size: float,
+    steps: int,
+    start: Tensor | None = None,
+    targeted: bool = False,
     loss: str = "cross_entropy",
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """PGD in the l_inf ball around images `x` (n, c, h, w), as plain as it can be: what adversarial training runs at every step.
 
     Args:

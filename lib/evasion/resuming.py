@@ -50,9 +50,12 @@ def state_of(
 
 
 def restored(
-    kind: type[Kind], state: Mapping[str, Tensor], oracle: DecisionOracle, sources: Sequence[torch.Generator],
+    kind: type[Kind],
+    state: Mapping[str, Tensor],
+    oracle: DecisionOracle,
+    sources: Sequence[torch.Generator],
     request: Tensor,
-) -> Kind:  # fmt: skip
+) -> Kind:
     """The walk of a `state`, once counters and generators, also those of the victim, are put back to where it was taken.
 
     None of this attack, or one of other images, labels, norm or aim, is a `BadValue`.

@@ -20,10 +20,16 @@ MAX_PAIRS = 20_000_000  # pair scores held in memory at once
 
 
 def jsma(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor | None = None, targeted: bool = False, generator: torch.Generator | None = None,
-    theta: float = 1.0, gamma: float = 0.1,
-) -> Tensor:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor | None = None,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+    theta: float = 1.0,
+    gamma: float = 0.1,
+) -> Tensor:
     """Images changed, two features at a time, until the victim calls them `y` or no pair helps (Papernot et al. 2016).
 
     It ends too when fewer than two features are left, or after gamma * features / 2 pairs. Not `targeted` it aims, in each

@@ -23,10 +23,18 @@ Draw = Callable[..., Tensor]  # numbers in [0, 1) of the shape asked for
 
 
 def square(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    epsilon: float | Tensor, norm: str = "linf", queries: int = 5000, restarts: int = 1, area: float = 0.8,
-    targeted: bool = False, generator: torch.Generator | None = None,
-) -> Tensor:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epsilon: float | Tensor,
+    norm: str = "linf",
+    queries: int = 5000,
+    restarts: int = 1,
+    area: float = 0.8,
+    targeted: bool = False,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Windows of random places and signs, kept where they make the margin smaller, until an image is adversarial.
 
     The margins of a `Look` at a random victim are those of its averaged answer. As success may be luck, all queries and restarts

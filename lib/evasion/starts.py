@@ -14,9 +14,15 @@ SURE = 4  # times as many answers before a point is kept, for the luckiest of se
 
 
 def starting_points(
-    oracle: DecisionOracle, x: Tensor, start: Tensor | None, *, tries: int, sources: list[torch.Generator],
-    check_answers: int = 0, confirm_answers: int = 0,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    oracle: DecisionOracle,
+    x: Tensor,
+    start: Tensor | None,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
+    check_answers: int = 0,
+    confirm_answers: int = 0,
+) -> tuple[Tensor, Tensor]:
     """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
 
     Where points are checked, the image itself and what is tried must be clearly so, and the image by more answers once more.
@@ -38,9 +44,14 @@ def starting_points(
 
 
 def random_starts(
-    oracle: DecisionOracle, x: Tensor, owner: Tensor, *, tries: int, sources: list[torch.Generator],
+    oracle: DecisionOracle,
+    x: Tensor,
+    owner: Tensor,
+    *,
+    tries: int,
+    sources: list[torch.Generator],
     check_answers: int = 0,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:
     """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
 
     Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so. Where
@@ -70,9 +81,16 @@ def random_starts(
 
 
 def sure_starts(
-    oracle: DecisionOracle, x: Tensor, point: Tensor, found: Tensor, answers: int, *, start: Tensor | None,
-    tries: int, sources: list[torch.Generator],
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    oracle: DecisionOracle,
+    x: Tensor,
+    point: Tensor,
+    found: Tensor,
+    answers: int,
+    *,
+    start: Tensor | None,
+    tries: int,
+    sources: list[torch.Generator],
+) -> tuple[Tensor, Tensor]:
     """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
     sure = torch.zeros_like(found)
     unsure = found.nonzero()[:, 0]

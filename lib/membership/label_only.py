@@ -33,9 +33,16 @@ def label_only(distances: Tensor | NDArray[Any]) -> Tensor:
 
 
 def boundary_distances(
-    victim: nn.Module, x: Tensor, y: Tensor, *,
-    generator: torch.Generator, norm: str = "l2", lead: int = 5, check_answers: int = 50, **settings: Any,
-) -> Tensor:  # fmt: skip
+    victim: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    norm: str = "l2",
+    lead: int = 5,
+    check_answers: int = 50,
+    **settings: Any,
+) -> Tensor:
     """How far the victim's answer is from leaving the label, by HopSkipJump: (n,), an upper bound.
 
     Of a victim that answers at random, as its `random` says, the label counts as left where votes clearly say so: `lead` and

@@ -58,9 +58,15 @@ def lira(
 
 
 def rmia(
-    shadow_scores: Array, shadow_in: Array, target_scores: Array, *,
-    population: Array | None = None, online: bool = True, gamma: float = 2.0, offline_a: float = 0.3,
-) -> Tensor:  # fmt: skip
+    shadow_scores: Array,
+    shadow_in: Array,
+    target_scores: Array,
+    *,
+    population: Array | None = None,
+    online: bool = True,
+    gamma: float = 2.0,
+    offline_a: float = 0.3,
+) -> Tensor:
     """The share of the population that each point's likelihood ratio exceeds: (n,) (Zarifzadeh et al. 2024).
 
     With Pr(x | theta) the probability of the label of x, and Pr(x) its mean over models with and without x, the score of x is

@@ -52,9 +52,12 @@ def correctness(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 MEMBERSHIP_SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "log_odds": log_odds, "confidence": confidence, "correctness": correctness,
-    "negative_entropy": negative_entropy, "negative_modified_entropy": negative_modified_entropy,
-}  # fmt: skip
+    "log_odds": log_odds,
+    "confidence": confidence,
+    "correctness": correctness,
+    "negative_entropy": negative_entropy,
+    "negative_modified_entropy": negative_modified_entropy,
+}
 
 
 def checked(scores: Tensor, labels: Tensor) -> Tensor:

@@ -32,9 +32,16 @@ class Shadows(NamedTuple):
 
 
 def train_shadows(
-    build: Callable[[int], nn.Module], points: Points, count: int, config: TrainingConfig, *,
-    folder: str | Path, seed: int, device: str | torch.device = "cpu", progress: bool = False,
-) -> Shadows:  # fmt: skip
+    build: Callable[[int], nn.Module],
+    points: Points,
+    count: int,
+    config: TrainingConfig,
+    *,
+    folder: str | Path,
+    seed: int,
+    device: str | torch.device = "cpu",
+    progress: bool = False,
+) -> Shadows:
     """Train `count` networks, each on a random half of `points`, and ask each about all of them.
 
     Every point is in exactly half of the networks (Carlini et al. 2022), so any one of them can be the judged model, and the
@@ -74,9 +81,13 @@ def train_shadows(
 
 
 def _fitted(
-    split: Split, config: TrainingConfig, seed: int, device: str | torch.device, network: nn.Module,
+    split: Split,
+    config: TrainingConfig,
+    seed: int,
+    device: str | torch.device,
+    network: nn.Module,
     snapshot: Path | None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     return asdict(fit(network, split, config, seed=seed, device=device, snapshot=snapshot))
 
 

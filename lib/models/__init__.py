@@ -61,25 +61,35 @@ def draws(network: nn.Module) -> bool:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "basic_cnn": harakeh.basic_cnn, "basic_cnn_tutorial": harakeh.basic_cnn_tutorial,
+    "basic_cnn": harakeh.basic_cnn,
+    "basic_cnn_tutorial": harakeh.basic_cnn_tutorial,
     "fully_convolutional": harakeh.fully_convolutional,
     "fully_convolutional_tutorial": harakeh.fully_convolutional_tutorial,
     "fully_connected": harakeh.fully_connected,
-    "lenet5": galinkin.lenet5, "lenet5_coded": galinkin.lenet5_coded,
-    "resnet18": galinkin.resnet_18, "shadow_coded": galinkin.shadow_coded,
-    "yale_cnn": song.yale_cnn, "fashion_cnn": song.fashion_cnn,
-    "wide_resnet": song.wide_resnet, "wide_resnet_short": song.wide_resnet_short,
-}  # fmt: skip
+    "lenet5": galinkin.lenet5,
+    "lenet5_coded": galinkin.lenet5_coded,
+    "resnet18": galinkin.resnet_18,
+    "shadow_coded": galinkin.shadow_coded,
+    "yale_cnn": song.yale_cnn,
+    "fashion_cnn": song.fashion_cnn,
+    "wide_resnet": song.wide_resnet,
+    "wide_resnet_short": song.wide_resnet_short,
+}
 # The width that an architecture has in its paper, where it is not 64.
 WIDTHS = {"fully_connected": 200, "lenet5": 6, "shadow_coded": 32, "yale_cnn": 8, "fashion_cnn": 256}
 WIDTHS["wide_resnet"] = 160
 
 
 def build(
-    name: str | Architecture, *,
-    shape: Shape, classes: int, seed: int, width: int | None = None, dropout: float = 0.0,
+    name: str | Architecture,
+    *,
+    shape: Shape,
+    classes: int,
+    seed: int,
+    width: int | None = None,
+    dropout: float = 0.0,
     heteroscedastic: bool = False,
-) -> Network:  # fmt: skip
+) -> Network:
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
     Args:

@@ -24,11 +24,22 @@ def lenet5(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
 
     h, w = (((size + 2 * padding - 4) // 2 - 4) // 2 for size in (h, w))
     body = nn.Sequential(
-        nn.Conv2d(c, width, 5, padding=padding), nn.ReLU(inplace=True), nn.AvgPool2d(2), Dropout(dropout),
-        nn.Conv2d(width, second, 5), nn.ReLU(inplace=True), nn.AvgPool2d(2), Flatten(), Dropout(dropout),
-        nn.Linear(second * h * w, 120), nn.ReLU(inplace=True), Dropout(dropout),
-        nn.Linear(120, 84), nn.ReLU(inplace=True), Dropout(dropout),
-    )  # fmt: skip
+        nn.Conv2d(c, width, 5, padding=padding),
+        nn.ReLU(inplace=True),
+        nn.AvgPool2d(2),
+        Dropout(dropout),
+        nn.Conv2d(width, second, 5),
+        nn.ReLU(inplace=True),
+        nn.AvgPool2d(2),
+        Flatten(),
+        Dropout(dropout),
+        nn.Linear(second * h * w, 120),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+        nn.Linear(120, 84),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+    )
     return Parts(body, lambda: nn.Linear(84, classes))
 
 
@@ -39,12 +50,26 @@ def lenet5_coded(shape: Shape, classes: int, width: int, dropout: float) -> Part
 
     h = (((h - 4) // 2 - 4) // 2 - 2) // 2
     body = nn.Sequential(
-        nn.Conv2d(c, width, (5, w)), nn.Tanh(), nn.AvgPool2d((2, 1)), Dropout(dropout),
-        nn.Conv2d(width, wide, (5, 1)), nn.Tanh(), nn.AvgPool2d((2, 1)), Dropout(dropout),
-        nn.Conv2d(wide, wide, (3, 1)), nn.Tanh(), nn.AvgPool2d((2, 1)), Flatten(), Dropout(dropout),
-        nn.Linear(wide * h, 120), nn.Tanh(), Dropout(dropout),
-        nn.Linear(120, 84), nn.Tanh(), Dropout(dropout),
-    )  # fmt: skip
+        nn.Conv2d(c, width, (5, w)),
+        nn.Tanh(),
+        nn.AvgPool2d((2, 1)),
+        Dropout(dropout),
+        nn.Conv2d(width, wide, (5, 1)),
+        nn.Tanh(),
+        nn.AvgPool2d((2, 1)),
+        Dropout(dropout),
+        nn.Conv2d(wide, wide, (3, 1)),
+        nn.Tanh(),
+        nn.AvgPool2d((2, 1)),
+        Flatten(),
+        Dropout(dropout),
+        nn.Linear(wide * h, 120),
+        nn.Tanh(),
+        Dropout(dropout),
+        nn.Linear(120, 84),
+        nn.Tanh(),
+        Dropout(dropout),
+    )
     return Parts(body, lambda: nn.Linear(84, classes))
 
 
@@ -73,9 +98,20 @@ def shadow_coded(shape: Shape, classes: int, width: int, dropout: float) -> Part
     c, h, w = shape
     h, w = (((size - 2) // 2 - 2) // 2 for size in (h, w))
     body = nn.Sequential(
-        nn.Conv2d(c, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), Dropout(dropout),
-        nn.Conv2d(width, 2 * width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), Flatten(), Dropout(dropout),
-        nn.Linear(2 * width * h * w, 120), nn.ReLU(inplace=True), Dropout(dropout),
-        nn.Linear(120, 84), nn.ReLU(inplace=True), Dropout(dropout),
-    )  # fmt: skip
+        nn.Conv2d(c, width, 3),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        Dropout(dropout),
+        nn.Conv2d(width, 2 * width, 3),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        Flatten(),
+        Dropout(dropout),
+        nn.Linear(2 * width * h * w, 120),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+        nn.Linear(120, 84),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+    )
     return Parts(body, lambda: nn.Linear(84, classes))

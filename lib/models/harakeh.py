@@ -29,21 +29,31 @@ def basic_cnn_tutorial(shape: Shape, classes: int, width: int, dropout: float) -
     wide = 2 * width
     h, w = (((size + 1) // 2 - 6) // 2 + 1 - 4 for size in (h, w))  # after 8x8/2 same, 6x6/2 valid, 5x5 valid
     body = nn.Sequential(
-        nn.Conv2d(c, width, 8, stride=2, padding=3), nn.ReLU(inplace=True), Dropout(dropout),
-        nn.Conv2d(width, wide, 6, stride=2), nn.ReLU(inplace=True), Dropout(dropout),
-        nn.Conv2d(wide, wide, 5), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Conv2d(c, width, 8, stride=2, padding=3),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+        nn.Conv2d(width, wide, 6, stride=2),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+        nn.Conv2d(wide, wide, 5),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
         Flatten(),
-    )  # fmt: skip
+    )
     return Parts(body, lambda: nn.Linear(wide * h * w, classes))
 
 
 def fully_convolutional(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     """Harakeh, section 3: two 3x3 convolutions of 64, average pooling, a 3x3 convolution of 10, global average pooling."""
     body = nn.Sequential(
-        nn.Conv2d(shape[0], width, 3, padding=1), nn.ReLU(inplace=True), Dropout(dropout),
-        nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True), Dropout(dropout),
+        nn.Conv2d(shape[0], width, 3, padding=1),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
         nn.AvgPool2d(2),
-    )  # fmt: skip
+    )
 
     def head() -> nn.Module:
         return nn.Sequential(nn.Conv2d(width, classes, 3, padding=1), nn.AdaptiveAvgPool2d(1), Flatten())
@@ -72,7 +82,11 @@ def fully_connected(shape: Shape, classes: int, width: int, dropout: float) -> P
     c, h, w = shape
     body = nn.Sequential(
         Flatten(),
-        nn.Linear(c * h * w, width), nn.ReLU(inplace=True), Dropout(dropout),
-        nn.Linear(width, width), nn.ReLU(inplace=True), Dropout(dropout),
-    )  # fmt: skip
+        nn.Linear(c * h * w, width),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+        nn.Linear(width, width),
+        nn.ReLU(inplace=True),
+        Dropout(dropout),
+    )
     return Parts(body, lambda: nn.Linear(width, classes))

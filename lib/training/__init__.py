@@ -5,5 +5,12 @@ from .natural import AUGMENTATIONS, TrainingConfig, TrainingFailed, fit
 from .robust import RobustConfig, fit_robust
 
 __all__ = [
-    "AUGMENTATIONS", "RobustConfig", "TrainingConfig", "TrainingFailed", "checkpoints", "fit", "fit_robust", "robust",
-]  # fmt: skip
+    "AUGMENTATIONS",
+    "RobustConfig",
+    "TrainingConfig",
+    "TrainingFailed",
+    "checkpoints",
+    "fit",
+    "fit_robust",
+    "robust",
+]

@@ -14,9 +14,14 @@ from ..models.adopted import check_place
 
 
 def check_run(
-    network: nn.Module, points: Points, *, device: str | torch.device, snapshot: Path | None, progress: bool,
+    network: nn.Module,
+    points: Points,
+    *,
+    device: str | torch.device,
+    snapshot: Path | None,
+    progress: bool,
     name: str = "split",
-) -> Split:  # fmt: skip
+) -> Split:
     """The points of a training, which errors call `name`, once it is known to be able to begin: `network` has answered one image.
 
     Raises:

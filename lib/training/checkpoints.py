@@ -95,9 +95,13 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
 
 
 def trained(
-    network: nn.Module, key: str, train: Callable[[nn.Module, Path | None], dict[str, Any]], *,
-    cache: Path | None, fresh: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+    network: nn.Module,
+    key: str,
+    train: Callable[[nn.Module, Path | None], dict[str, Any]],
+    *,
+    cache: Path | None,
+    fresh: bool = False,
+) -> dict[str, Any]:
     """Fill `network` with the weights cached under `key`, training and caching them first if there are none.
 
     Args:

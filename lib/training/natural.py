@@ -116,16 +116,24 @@ def _flip_and_cut(padded: Tensor, margin: int, generator: torch.Generator) -> Te
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": lambda x, generator: x,
-    "flip_and_shift": flip_and_shift, "flip_and_crop": flip_and_crop, "flip_and_rotate": flip_and_rotate,
-}  # fmt: skip
+    "flip_and_shift": flip_and_shift,
+    "flip_and_crop": flip_and_crop,
+    "flip_and_rotate": flip_and_rotate,
+}
 OPTIMIZERS = ("adam", "sgd")
 
 
 def fit(
-    network: nn.Module, split: Points, config: TrainingConfig, *,
-    seed: int, validation: Points | None = None, device: str | torch.device = "cpu", snapshot: Path | None = None,
+    network: nn.Module,
+    split: Points,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    validation: Points | None = None,
+    device: str | torch.device = "cpu",
+    snapshot: Path | None = None,
     progress: bool = False,
-) -> History:  # fmt: skip
+) -> History:
     """Train `network` in place on `split`; returns the mean training loss of every epoch and, if it is watched, the validation's.
 
     Args:

@@ -92,11 +92,20 @@ class RobustConfig:
 
 
 def fit_robust(
-    network: nn.Module, split: Points, config: RobustConfig, *,
-    seed: int, device: str | torch.device = "cpu", snapshot: Path | None = None, every: float = 60.0,
-    until: float = math.inf, observe: Observe | None = None, observations: int = 10, compiled: bool = False,
+    network: nn.Module,
+    split: Points,
+    config: RobustConfig,
+    *,
+    seed: int,
+    device: str | torch.device = "cpu",
+    snapshot: Path | None = None,
+    every: float = 60.0,
+    until: float = math.inf,
+    observe: Observe | None = None,
+    observations: int = 10,
+    compiled: bool = False,
     progress: bool = False,
-) -> History:  # fmt: skip
+) -> History:
     """Train `network` in place on `split`, adversarially unless epsilon is 0, by a number of steps.
 
     Args:
@@ -160,9 +169,15 @@ class Run:
     """One step after another; what is random in a step is drawn from the seed and the step's number."""
 
     def __init__(
-        self, network: nn.Module, split: Split, config: RobustConfig, *, seed: int, device: str | torch.device,
+        self,
+        network: nn.Module,
+        split: Split,
+        config: RobustConfig,
+        *,
+        seed: int,
+        device: str | torch.device,
         compiled: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if compiled:
             # What was compiled of other networks would make shapes dynamic, and after eight of them end the compiling.
             torch.compiler.reset()

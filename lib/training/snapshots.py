@@ -34,9 +34,12 @@ class State(History):
 
 
 def save(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: State,
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: State,
     generators: Mapping[str, torch.Generator] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Write all of a run to `path`; what stood there before is replaced whole.
 
     Warns:
@@ -54,9 +57,11 @@ def save(
 
 
 def resume(
-    path: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer,
+    path: Path | None,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
     generators: Mapping[str, torch.Generator] | None = None,
-) -> State:  # fmt: skip
+) -> State:
     """Put the run at `path` into `network`, where that is, `optimizer` and `generators`; without one, it begins.
 
     A file that is damaged, or of another network, is a `BadValue`.

@@ -16,6 +16,18 @@ from .victims import (
 )
 
 __all__ = [
-    "ESTIMATORS", "PRECISIONS", "UNCERTAINTY_SCORES", "Deterministic", "Ensemble", "Heteroscedastic", "LastLayerLaplace",
-    "MonteCarloDropout", "RandomVictim", "Victim", "check_score", "check_victim", "estimate", "scores_of",
-]  # fmt: skip
+    "ESTIMATORS",
+    "PRECISIONS",
+    "UNCERTAINTY_SCORES",
+    "Deterministic",
+    "Ensemble",
+    "Heteroscedastic",
+    "LastLayerLaplace",
+    "MonteCarloDropout",
+    "RandomVictim",
+    "Victim",
+    "check_score",
+    "check_victim",
+    "estimate",
+    "scores_of",
+]

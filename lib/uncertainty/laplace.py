@@ -54,10 +54,16 @@ class LastLayerLaplace(RandomVictim):
     curvature: Tensor
 
     def __init__(
-        self, network: Network, points: Points, *,
-        generator: torch.Generator, draws: int = 10, prior: float | None = None, held_out: Points | None = None,
+        self,
+        network: Network,
+        points: Points,
+        *,
+        generator: torch.Generator,
+        draws: int = 10,
+        prior: float | None = None,
+        held_out: Points | None = None,
         precision: str = "float32",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(network, generator=generator, draws=draws, precision=precision)
         if not isinstance(network.head, nn.Linear):
             raise BadValue(f"network: expected a head of one dense layer, got {type(network.head).__name__}")

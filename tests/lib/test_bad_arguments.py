@@ -56,14 +56,39 @@ IMAGES = (None, "", [], 0, X.numpy(), X[0], X[:3], X.double(), X.int(), X - 1, X
 LABELS = (None, "", [], 0, Y.numpy(), Y[:3], Y[None], Y.float(), Y.int(), Y > 0, Y - 1, X)
 SETTINGS: dict[str, Sequence[Any]] = {
     "epsilon": (*(one for one in NUMBERS if one is not None), X, torch.rand(3), torch.full((4,), NAN), -torch.ones(4)),
-    "targeted": FLAGS, "generator": GENERATORS, "norm": (*NAMES, "l1", "L2", "inf"), "loss": (*NAMES, "hinge"),
-    "steps": COUNTS, "restarts": COUNTS, "queries": COUNTS, "iterations": COUNTS, "search_steps": COUNTS, "draws": COUNTS,
-    "step_size": NUMBERS[1:], "area": (*NUMBERS, 1.5), "weight": NUMBERS, "constant": NUMBERS, "learning_rate": NUMBERS,
-    "confidence": NUMBERS, "gamma": (*NUMBERS, 1.5), "theta": (*NUMBERS[:-1], 1.5), "score": NAMES, "targets": (*COUNTS[:-4], -1),
-    "trials": COUNTS, "delta": (*NUMBERS, 1.5), "step_adapt": (*NUMBERS, 1.5), "probe": NUMBERS, "max_batch": COUNTS,
-    "lead": COUNTS, "start_tries": COUNTS, "max_evaluations": COUNTS, "check_answers": (*COUNTS[:-4], -1),
-    "x": IMAGES, "y": LABELS, "victim": (None, "", 0, [], torch.relu, nn.Linear),
-}  # fmt: skip
+    "targeted": FLAGS,
+    "generator": GENERATORS,
+    "norm": (*NAMES, "l1", "L2", "inf"),
+    "loss": (*NAMES, "hinge"),
+    "steps": COUNTS,
+    "restarts": COUNTS,
+    "queries": COUNTS,
+    "iterations": COUNTS,
+    "search_steps": COUNTS,
+    "draws": COUNTS,
+    "step_size": NUMBERS[1:],
+    "area": (*NUMBERS, 1.5),
+    "weight": NUMBERS,
+    "constant": NUMBERS,
+    "learning_rate": NUMBERS,
+    "confidence": NUMBERS,
+    "gamma": (*NUMBERS, 1.5),
+    "theta": (*NUMBERS[:-1], 1.5),
+    "score": NAMES,
+    "targets": (*COUNTS[:-4], -1),
+    "trials": COUNTS,
+    "delta": (*NUMBERS, 1.5),
+    "step_adapt": (*NUMBERS, 1.5),
+    "probe": NUMBERS,
+    "max_batch": COUNTS,
+    "lead": COUNTS,
+    "start_tries": COUNTS,
+    "max_evaluations": COUNTS,
+    "check_answers": (*COUNTS[:-4], -1),
+    "x": IMAGES,
+    "y": LABELS,
+    "victim": (None, "", 0, [], torch.relu, nn.Linear),
+}
 Case = tuple[Callable[..., Any], dict[str, Any], str]
 
 
@@ -90,11 +115,25 @@ def attacks() -> Iterator[Case]:
 def trainings() -> Iterator[Case]:
     """Both trainings and their settings."""
     shared = {
-        "seed": SEEDS, "device": ("", "gpu", "cpu:7", "cuda:99", "meta", 1.5, [], b"cpu"), "progress": FLAGS,
-        "snapshot": ("", "file", 0, True), "network": (None, "", 0, Linear, torch.relu, nn.Conv2d(1, 3, 3), nn.Linear(9, 3)),
-        "split": (None, "", 0, [], X, SPLIT.first(0), Split(SPLIT.images, Y + 1), (X, Y - 1), (X, Y.float()), (X * NAN, Y)),
+        "seed": SEEDS,
+        "device": ("", "gpu", "cpu:7", "cuda:99", "meta", 1.5, [], b"cpu"),
+        "progress": FLAGS,
+        "snapshot": ("", "file", 0, True),
+        "network": (None, "", 0, Linear, torch.relu, nn.Conv2d(1, 3, 3), nn.Linear(9, 3)),
+        "split": (
+            None,
+            "",
+            0,
+            [],
+            X,
+            SPLIT.first(0),
+            Split(SPLIT.images, Y + 1),
+            (X, Y - 1),
+            (X, Y.float()),
+            (X * NAN, Y),
+        ),
         "config": (None, "", 0, {}, TrainingConfig, RobustConfig),
-    }  # fmt: skip
+    }
     usual = {"network": Linear(), "split": SPLIT, "seed": 0}
     plain, robust = TrainingConfig(epochs=1), RobustConfig(epsilon=0.1, step_size=0.1, steps=1, batch_size=2)
     more = {"config": (*shared["config"], robust), "validation": shared["split"][1:]}
@@ -150,10 +189,15 @@ def victims() -> Iterator[Case]:
     usual |= {"generator": seeds.generator(0, "evaluation")}
     bad = {
         "attacks": (None, "", "fgsm", [], {}, {"fgsm": None}, {"fgsm": "fgsm"}),
-        "epsilons": (None, "", 0.1, [], [NAN], [-1], ["0.1"], [None], [INF], [2.0]), "norm": (*NAMES, "l1"), "draws": COUNTS,
-        "generator": (None, *GENERATORS), "data": (None, "", 0, [], X, SPLIT.first(0)), "progress": FLAGS,
-        "victim": (None, "", 0), "batch_size": COUNTS[1:],
-    }  # fmt: skip
+        "epsilons": (None, "", 0.1, [], [NAN], [-1], ["0.1"], [None], [INF], [2.0]),
+        "norm": (*NAMES, "l1"),
+        "draws": COUNTS,
+        "generator": (None, *GENERATORS),
+        "data": (None, "", 0, [], X, SPLIT.first(0)),
+        "progress": FLAGS,
+        "victim": (None, "", 0),
+        "batch_size": COUNTS[1:],
+    }
     yield from cases(evaluate, usual, bad)
 
 

@@ -453,9 +453,19 @@ def test_images_stay_inside_the_bounds_distances_only_fall_and_what_is_found_is_
     y = torch.tensor([0, 1, 0, 1])
     before = x.clone()
     found = attack(
-        victim, x, y, seed, targeted=targeted, delta=delta, epsilon=epsilon, step_adapt=step_adapt, iterations=5,
-        lead=5, check_answers=50, trials=20,
-    )  # fmt: skip
+        victim,
+        x,
+        y,
+        seed,
+        targeted=targeted,
+        delta=delta,
+        epsilon=epsilon,
+        step_adapt=step_adapt,
+        iterations=5,
+        lead=5,
+        check_answers=50,
+        trials=20,
+    )
     assert torch.equal(x, before) and found.adversarial.dtype == x.dtype
     for smallest, largest in (victim.range, (float(found.adversarial.min()), float(found.adversarial.max()))):
         assert low <= smallest and largest <= 1

@@ -374,10 +374,14 @@ def test_it_comes_as_near_as_cleverhanss_in_a_batch_of_one(targeted: bool, netwo
     """Only there: in a larger batch CleverHans weighs every image's loss by every image's constant."""
     x, _ = small_digits.images(6)
     y = (answers(network, x) + targeted) % 10
-    theirs = torch.cat([
-        carlini_wagner_l2(network, *one, targeted, lr=0.2, initial_const=10, binary_search_steps=1, max_iterations=50)
-        for one in zip(x.split(1), [10] * 6, y.split(1), strict=True)
-    ])  # fmt: skip
+    theirs = torch.cat(
+        [
+            carlini_wagner_l2(
+                network, *one, targeted, lr=0.2, initial_const=10, binary_search_steps=1, max_iterations=50
+            )
+            for one in zip(x.split(1), [10] * 6, y.split(1), strict=True)
+        ]
+    )
     network.zero_grad()
     ours = carlini_wagner(network, x, y, targeted=targeted, **USUAL)
     for found in (ours, theirs):

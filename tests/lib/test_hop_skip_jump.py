@@ -76,8 +76,11 @@ def test_what_comes_back_lies_on_the_boundary(norm: str) -> None:
         found = attack(victim, x, y, norm=norm, iterations=iterations, probe=1e-3)
         nearer = x + 0.995 * (found.adversarial - x)
         if norm == "linf":
-            nearer = torch.clamp(found.adversarial, x - 0.995 * found.distance.view(-1, 1, 1, 1),
-                                 x + 0.995 * found.distance.view(-1, 1, 1, 1))  # fmt: skip
+            nearer = torch.clamp(
+                found.adversarial,
+                x - 0.995 * found.distance.view(-1, 1, 1, 1),
+                x + 0.995 * found.distance.view(-1, 1, 1, 1),
+            )
         assert bool(((victim.score(found.adversarial) > 0) != y).all())
         assert bool(((victim.score(nearer) > 0) == y).all())
 

@@ -177,11 +177,20 @@ def test_flatten_is_tensorflows_order_and_a_view_of_channels_last() -> None:
 @pytest.mark.parametrize(
     ("size", "k", "stride", "padding", "dense"),
     [
-        ((1, 1), 3, 1, 1, True), ((2, 2), 3, 1, 1, True), ((2, 2), 3, 2, 1, True), ((1, 2), 3, 1, 1, True),
-        ((3, 3), 3, 1, 0, True), ((2, 3), 5, 1, 2, True), ((3, 3), 5, 2, 2, True), ((4, 4), 3, 4, 0, False),
-        ((3, 3), 3, 1, 1, False), ((2, 3), 3, 1, 1, False), ((8, 8), 3, 2, 1, False), ((7, 5), 1, 1, 0, False),
+        ((1, 1), 3, 1, 1, True),
+        ((2, 2), 3, 1, 1, True),
+        ((2, 2), 3, 2, 1, True),
+        ((1, 2), 3, 1, 1, True),
+        ((3, 3), 3, 1, 0, True),
+        ((2, 3), 5, 1, 2, True),
+        ((3, 3), 5, 2, 2, True),
+        ((4, 4), 3, 4, 0, False),
+        ((3, 3), 3, 1, 1, False),
+        ((2, 3), 3, 1, 1, False),
+        ((8, 8), 3, 2, 1, False),
+        ((7, 5), 1, 1, 0, False),
     ],
-)  # fmt: skip
+)
 def test_a_convolution_is_pytorch_s_and_a_dense_layer_where_every_pixel_sees_every_pixel(
     size: tuple[int, int], k: int, stride: int, padding: int, dense: bool, bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

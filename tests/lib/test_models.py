@@ -22,8 +22,13 @@ GRAY, COLOUR = (1, 28, 28), (3, 32, 32)
 SONG = ["yale_cnn", "fashion_cnn", "wide_resnet", "wide_resnet_short"]
 """Without dropout, and with first weights of their own: `test_song_models` has the rest."""
 WIDTHS = {
-    "fully_connected": 200, "lenet5": 6, "shadow_coded": 32, "yale_cnn": 8, "fashion_cnn": 256, "wide_resnet": 160,
-}  # fmt: skip
+    "fully_connected": 200,
+    "lenet5": 6,
+    "shadow_coded": 32,
+    "yale_cnn": 8,
+    "fashion_cnn": 256,
+    "wide_resnet": 160,
+}
 """Of the papers, where it is not 64."""
 
 
@@ -66,8 +71,13 @@ HIDDEN = dense(120, 84) + dense(84, 10)  # LeNet-5's last layers
             "fully_convolutional_tutorial",
             COLOUR,
             2_334_730,
-            conv(3, 64, 3) + conv(64, 128, 3) + conv(128, 128, 3) + conv(128, 256, 3)
-            + conv(256, 256, 3) + conv(256, 512, 3) + conv(512, 10, 3),
+            conv(3, 64, 3)
+            + conv(64, 128, 3)
+            + conv(128, 128, 3)
+            + conv(128, 256, 3)
+            + conv(256, 256, 3)
+            + conv(256, 512, 3)
+            + conv(512, 10, 3),
         ),
         # Those of the text.
         ("basic_cnn", GRAY, 576_266, conv(1, 64, 3) + 2 * conv(64, 64, 3) + dense(64 * 28 * 28, 10)),
@@ -83,7 +93,9 @@ HIDDEN = dense(120, 84) + dense(84, 10)  # LeNet-5's last layers
         ("lenet5", COLOUR, 62_006, conv(3, 6, 5) + conv(6, 16, 5) + dense(400, 120) + HIDDEN),
         # 28 rows: 24, 12, 8, 4, 2, 1; a filter looks at five or three rows of all columns, or of all channels.
         (
-            "lenet5_coded", GRAY, 125_886,
+            "lenet5_coded",
+            GRAY,
+            125_886,
             (28 * 5 * 64 + 64) + (64 * 5 * 128 + 128) + (128 * 3 * 128 + 128) + dense(128, 120) + HIDDEN,
         ),
         ("resnet18", COLOUR, 11_181_642, residual(3) + dense(512, 10)),
@@ -92,7 +104,7 @@ HIDDEN = dense(120, 84) + dense(84, 10)  # LeNet-5's last layers
         ("shadow_coded", GRAY, 221_950, conv(1, 32, 3) + conv(32, 64, 3) + dense(64 * 25, 120) + HIDDEN),
         ("shadow_coded", COLOUR, 307_006, conv(3, 32, 3) + conv(32, 64, 3) + dense(64 * 36, 120) + HIDDEN),
     ],
-)  # fmt: skip
+)
 def test_parameter_counts(name: str, shape: models.Shape, printed: int, counted: int) -> None:
     network = models.build(name, shape=shape, classes=10, seed=0, width=WIDTHS.get(name, 64))
     assert sum(p.numel() for p in network.parameters()) == printed == counted

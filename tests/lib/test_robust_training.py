@@ -33,9 +33,18 @@ SHAPE = (3, 8, 8)
 
 def config(**changes: Any) -> RobustConfig:
     usual: dict[str, Any] = {
-        "steps": 7, "batch_size": 4, "learning_rate": 0.01, "second_from": 3, "second_rate": 0.005, "third_from": 5,
-        "third_rate": 0.001, "epsilon": 0.1, "attack_steps": 2, "step_size": 0.04, "precision": "float32",
-    }  # fmt: skip
+        "steps": 7,
+        "batch_size": 4,
+        "learning_rate": 0.01,
+        "second_from": 3,
+        "second_rate": 0.005,
+        "third_from": 5,
+        "third_rate": 0.001,
+        "epsilon": 0.1,
+        "attack_steps": 2,
+        "step_size": 0.04,
+        "precision": "float32",
+    }
     return RobustConfig(**{**usual, **changes})
 
 
@@ -71,12 +80,26 @@ def total(z: Tensor, y: Tensor, reduction: str) -> Tensor:
 @pytest.mark.parametrize(
     ("ramp", "step", "share"),
     [
-        (0, 0, 1), (0, 9, 1), (1, 0, 1), (1, 9, 1),
-        (2, 0, 0), (2, 1, 1),
-        (5, 0, 0), (5, 1, 0.25), (5, 2, 0.5), (5, 4, 1), (5, 5, 1), (5, 99, 1),
-        (1000, 0, 0), (1000, 333, 1 / 3), (1000, 998, 998 / 999), (1000, 999, 1), (1000, 1000, 1), (1000, 20_000, 1),
+        (0, 0, 1),
+        (0, 9, 1),
+        (1, 0, 1),
+        (1, 9, 1),
+        (2, 0, 0),
+        (2, 1, 1),
+        (5, 0, 0),
+        (5, 1, 0.25),
+        (5, 2, 0.5),
+        (5, 4, 1),
+        (5, 5, 1),
+        (5, 99, 1),
+        (1000, 0, 0),
+        (1000, 333, 1 / 3),
+        (1000, 998, 998 / 999),
+        (1000, 999, 1),
+        (1000, 1000, 1),
+        (1000, 20_000, 1),
     ],
-)  # fmt: skip
+)
 def test_the_budget_grows_over_the_ramp(ramp: int, step: int, share: float) -> None:
     epsilon, size = config(ramp=ramp, epsilon=0.3, step_size=0.06).budget(step)
     assert (epsilon, size) == (pytest.approx(0.3 * share), pytest.approx(0.06 * share))
@@ -357,9 +380,21 @@ def test_adversarial_training_defends(optimizer: str) -> None:
     for epsilon in (0.0, 0.1):
         trained = Centred()
         settings = config(
-            steps=150, batch_size=40, epsilon=epsilon, attack_steps=3, step_size=0.1, loss="mean", ramp=50, l2=0.0,
-            learning_rate=0.05, second_from=50, second_rate=0.05, third_from=100, third_rate=0.005, optimizer=optimizer,
-        )  # fmt: skip
+            steps=150,
+            batch_size=40,
+            epsilon=epsilon,
+            attack_steps=3,
+            step_size=0.1,
+            loss="mean",
+            ramp=50,
+            l2=0.0,
+            learning_rate=0.05,
+            second_from=50,
+            second_rate=0.05,
+            third_from=100,
+            third_rate=0.005,
+            optimizer=optimizer,
+        )
         fit_robust(trained, faint(400, seed=0), settings, seed=0)
         found[epsilon] = {budget: attacked(trained, faint(400, seed=1), budget) for budget in (0.0, 0.1)}
     assert found[0.1][0.1][0] < 0.3 * found[0.0][0.1][0]  # the loss under attack
@@ -799,7 +834,14 @@ def flip(at: int) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     "damage",
     [
-        cut(0), cut(4), cut(50), cut(-1), cut(-1000), flip(0), flip(8), flip(9),
+        cut(0),
+        cut(4),
+        cut(50),
+        cut(-1),
+        cut(-1000),
+        flip(0),
+        flip(8),
+        flip(9),
         lambda path: path.write_bytes(b"not a snapshot"),
         lambda path: save_file(load_file(path), path),  # no state
         rewritten(lambda _: "{"),
@@ -810,7 +852,7 @@ def flip(at: int) -> Callable[[Path], None]:
         lost("network/head.weight"),
         lost("network/"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_snapshot_is_refused(damage: Callable[[Path], None], saved: Path) -> None:
     damage(saved)
     with pytest.raises(BadValue) as caught:

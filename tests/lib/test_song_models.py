@@ -86,8 +86,11 @@ def test_parameter_counts(name: str, shape: models.Shape, classes: int, width: i
 
 def test_the_paper_s_widths_are_known() -> None:
     assert {name: models.WIDTHS.get(name) for name in NAMES} == {
-        "yale_cnn": 8, "fashion_cnn": 256, "wide_resnet": 160, "wide_resnet_short": None,
-    }  # fmt: skip
+        "yale_cnn": 8,
+        "fashion_cnn": 256,
+        "wide_resnet": 160,
+        "wide_resnet_short": None,
+    }
 
 
 @pytest.mark.parametrize(("name", "units"), [("wide_resnet", 5), ("wide_resnet_short", 1)])

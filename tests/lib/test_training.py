@@ -184,13 +184,19 @@ def test_a_seed_repeats_the_training_to_the_bit(
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("killed", [5, 14])
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
-    killed: int, optimizer: str, patience: int, untrained: Callable[..., Network], few: Split, digits: Any, tmp_path: Path,
+    killed: int,
+    optimizer: str,
+    patience: int,
+    untrained: Callable[..., Network],
+    few: Split,
+    digits: Any,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """To the bit: weights, losses and the end; interrupted at a step, once and again at the same one of what is left."""
     settings = config(
-        epochs=5, batch_size=77, optimizer=optimizer, augmentation="flip_and_shift", patience=patience, min_delta=0.05,
-    )  # fmt: skip
+        epochs=5, batch_size=77, optimizer=optimizer, augmentation="flip_and_shift", patience=patience, min_delta=0.05
+    )
     validation = digits.test.first(50)
     whole, interrupted = untrained(dropout=0.5), untrained(dropout=0.5)
     expected = fit(whole, few, settings, seed=0, validation=validation)
