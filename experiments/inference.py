@@ -8,25 +8,26 @@ answers to these and to images it has not seen he trains an attack network, and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.cell import Count, Flag, OneOf, Rate, checked
 from lib import seeds
-from lib.errors import BadValue, check_choice, check_count, check_number
+from lib.errors import BadValue
 from lib.membership import Curve, best_threshold, by_threshold
-from lib.membership.scores import are_probabilities
 from lib.metrics import mutual_information
 from lib.seeds import check_generator
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class AttackConfig:
     """The attack network and its training. The shape is that of Salem et al., the rest our choice.
 
@@ -34,26 +35,13 @@ class AttackConfig:
         BadValue: a value outside its range.
     """
 
-    hidden: tuple[int, ...] = (64,)  # widths
-    activation: str = "relu"
-    standardise: bool = True  # posteriors are nearly 0 or 1, and their spread over draws is small: Adam sees neither
-    epochs: int = 30
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    optimizer: str = "adam"  # or plain SGD
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.hidden, tuple) or not self.hidden:
-            raise BadValue(f"hidden: expected a tuple of widths, got {self.hidden!r}")
-        for width in self.hidden:
-            check_count("hidden", width)
-        check_choice("activation", self.activation, ACTIVATIONS)
-        if not isinstance(self.standardise, bool):
-            raise BadValue(f"standardise: expected True or False, got {self.standardise!r}")
-        check_choice("optimizer", self.optimizer, ("adam", "sgd"))
-        check_count("epochs", self.epochs)
-        check_count("batch_size", self.batch_size)
-        check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1, description="a tuple of widths")] = (64,)
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = "relu"
+    standardise: Flag = True  # posteriors are nearly 0 or 1, and their spread over draws is small: Adam sees neither
+    epochs: Count = 30
+    batch_size: Count = 128
+    learning_rate: Rate = 1e-3
+    optimizer: Literal["adam", "sgd"] = "adam"  # or plain SGD
 
 
 class AttackNet(nn.Module):
@@ -94,11 +82,9 @@ def train_attack(
         generator: on the CPU; weights, thinning and order of the batches come from it.
 
     Raises:
-        BadValue: no features on one side, shapes that do not match, a value that is not finite; no generator.
+        BadValue: no features on one side, or a value that is not finite; no generator.
     """
     member, nonmember = _checked("member_features", member_features), _checked("nonmember_features", nonmember_features)
-    if member.shape[1] != nonmember.shape[1]:
-        raise BadValue(f"nonmember_features: expected (m, {member.shape[1]}), got {tuple(nonmember.shape)}")
     net = AttackNet(member.shape[1], config, generator=generator).to(member.device)
     size = min(len(member), len(nonmember))
     x = torch.cat([side[_order(side, generator)[:size]] for side in (member, nonmember)])
@@ -122,19 +108,16 @@ def membership_scores(net: AttackNet, features: Tensor) -> Tensor:
     """The log-odds of membership (n,) that `net` gives to `features` (n, f); it calls members what has 0 or more.
 
     Raises:
-        BadValue: features of another shape, or a value that is not finite.
+        BadValue: no features, or a value that is not finite.
     """
-    features = _checked("features", features)
-    if features.shape[1] != len(net.centre):
-        raise BadValue(f"features: expected (n, {len(net.centre)}), got {tuple(features.shape)}")
     with torch.no_grad():
-        scores: Tensor = net(features)
+        scores: Tensor = net(_checked("features", features))
     return scores
 
 
 def top3(posteriors: Tensor) -> Tensor:
     """The three largest posteriors of each row (n, k), in descending order: (n, 3). Of two classes, both."""
-    return _posteriors(posteriors).sort(1, descending=True).values[:, :3]
+    return posteriors.sort(1, descending=True).values[:, :3]
 
 
 def spread(log_probabilities: Tensor) -> Tensor:
@@ -143,9 +126,7 @@ def spread(log_probabilities: Tensor) -> Tensor:
     The standard deviation over the draws of each of the three posteriors whose means are largest, in the order of these, and
     the mutual information of label and draw.
     """
-    if log_probabilities.dim() != 3 or len(log_probabilities) == 0:
-        raise BadValue(f"log_probabilities: expected (m, n, k) with m >= 1, got {tuple(log_probabilities.shape)}")
-    p = _posteriors(log_probabilities.exp().flatten(0, 1), "log_probabilities").view(log_probabilities.shape)
+    p = log_probabilities.exp()
     likeliest = p.mean(0).sort(1, descending=True).indices[:, :3]
     deviations = p.std(0, correction=0).gather(1, likeliest)
     return torch.cat([deviations, mutual_information(log_probabilities)[:, None]], 1)
@@ -181,16 +162,6 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _posteriors(posteriors: Tensor, name: str = "posteriors") -> Tensor:
-    expected = f"{name}: expected (n, k) with k >= 2, each row a distribution"
-    if posteriors.dim() != 2 or posteriors.shape[1] < 2:
-        raise BadValue(f"{expected}, got {tuple(posteriors.shape)}")
-    if len(wrong := (~are_probabilities(posteriors)).nonzero()) > 0:
-        row = posteriors[int(wrong[0])]
-        raise BadValue(f"{expected}, got row {int(wrong[0])} with a sum of {row.sum():g} and a least of {row.min():g}")
-    return posteriors
 
 
 def _checked(name: str, features: Tensor) -> Tensor:

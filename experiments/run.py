@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from experiments.cell import Common, Result
@@ -18,8 +19,10 @@ from experiments.records import key_of
 from lib import data
 from lib.data import Dataset, Split
 from lib.errors import BadValue
+from lib.evasion.pieces import images_at_once
 from lib.models import Network
 from lib.training import checkpoints
+from lib.uncertainty import Victim
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,18 @@ class Bench:
         except OSError as error:
             warnings.warn(f"{path}: cannot be kept ({error})", checkpoints.NotKept, stacklevel=2)
         return made
+
+
+def in_batches(split: Split, passes: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels, as many at once as go through a network in so many passes each; always alike, for draws follow them."""
+    device = split.labels.device
+    return map(split.take, torch.split(torch.arange(len(split), device=device), images_at_once(device, passes)))
+
+
+def recognised(victim: Victim, split: Split) -> Tensor:
+    """Which images (n,) the victim's answers, one an image, get right."""
+    with torch.no_grad():
+        return torch.cat([victim(x).argmax(1) == y for x, y in in_batches(split, victim.draws)])
 
 
 def weights_of(cell: Common) -> str:

@@ -19,13 +19,14 @@ from torch import Tensor
 
 from experiments import claims, papers, published
 from experiments.address import Found, parse, readings, resolve, sources
+from experiments.inference import sampled
 from experiments.papers import galinkin
 from experiments.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, matching, membership, scan, victims
 from experiments.papers.galinkin.aimed import Aimed
 from experiments.papers.galinkin.grid import HUNDRED
 from experiments.papers.galinkin.matching import Matching
 from experiments.records import Record, Result, Store, key_of, settings
-from experiments.run import Bench, Job, result_of
+from experiments.run import Bench, Job, recognised, result_of
 from lib import data, models
 from lib.data import Dataset, Split
 from lib.errors import BadValue
@@ -766,32 +767,31 @@ def split_of(x: Tensor, y: list[int]) -> Split:
     return Split((255 * x).round().to(torch.uint8), torch.tensor(y))
 
 
-def test_accuracy_and_which_images_are_recognised() -> None:
+def test_which_images_are_recognised() -> None:
     test = split_of(grey(0.1, 0.2, 0.9, 0.8), [0, 1, 1, 0])
-    accuracy, recognised = victims.accuracy_of(Shade(3), test)
-    assert accuracy == 50 and recognised.tolist() == [True, False, True, False]
+    assert recognised(Shade(3), test).tolist() == [True, False, True, False]
 
 
-def drawn(cell: Evasion, victim: Victim, test: Split, recognised: Tensor) -> Tensor:
+def drawn(cell: Evasion, victim: Victim, test: Split, right: Tensor) -> Tensor:
     """The images that a cell attacks."""
-    return evasion.draw_images(victim, test, recognised, **cell.chosen("seed attempts judges"))
+    return evasion.draw_images(victim, test, right, **cell.chosen("seed attempts judges"))
 
 
 def test_only_different_images_that_are_recognised_are_attacked() -> None:
     shades = torch.linspace(0, 1, 60)
     labels = [0 if i % 3 else 1 for i in range(60)]
     test = split_of(grey(*shades.tolist()), labels)
-    _, recognised = victims.accuracy_of(Shade(3), test)
+    right = recognised(Shade(3), test)
     cell = Evasion(attempts=10)
-    chosen = drawn(cell, Shade(3), test, recognised)
-    assert len(set(chosen.tolist())) == 10 and recognised[chosen].all()
-    assert torch.equal(chosen, drawn(cell, Shade(3), test, recognised))
-    other = drawn(replace(cell, seed=1), Shade(3), test, recognised)
+    chosen = drawn(cell, Shade(3), test, right)
+    assert len(set(chosen.tolist())) == 10 and right[chosen].all()
+    assert torch.equal(chosen, drawn(cell, Shade(3), test, right))
+    other = drawn(replace(cell, seed=1), Shade(3), test, right)
     assert not torch.equal(chosen, other)
-    n = int(recognised.sum())
+    n = int(right.sum())
     assert 10 < n < 60
     with pytest.raises(BadValue, match=rf"^attempts: expected at most {n}, of {n} recognised images, got {n + 1}$"):
-        drawn(replace(cell, attempts=n + 1), Shade(3), test, recognised)
+        drawn(replace(cell, attempts=n + 1), Shade(3), test, right)
 
 
 def test_one_lucky_answer_does_not_recognise_an_image() -> None:
@@ -1184,7 +1184,7 @@ def test_it_rewards_who_calls_all_members(member: list[bool], nonmember: list[bo
 def test_the_recorded_curve_never_promises_more_than_the_scores(member: list[float], nonmember: list[float]) -> None:
     """At each rate the best threshold that does not exceed it, by trying them all."""
     inside, outside = (torch.tensor(side, dtype=torch.float64) for side in (member, nonmember))
-    curve = membership.curve_of(inside, outside)
+    curve = dict(zip(("fpr", "tpr"), sampled(roc(inside, outside)), strict=True))
     assert curve["fpr"] == sorted(set(curve["fpr"])) and curve["fpr"][0] == 0 and curve["fpr"][-1] == 1
     assert curve["tpr"] == sorted(curve["tpr"]) and curve["tpr"][-1] == 1
     thresholds = [math.inf, *member, *nonmember]

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from experiments import papers
 from experiments.find import row
 from experiments.papers import song
-from experiments.papers.song import Cell, Targeted, Threshold, adversarial, targeted, threshold, victims
-from experiments.papers.song.compiled import Compiled
+from experiments.papers.song import Cell, Targeted, Threshold, targeted, threshold, victims
+from experiments.papers.song.threshold import Compiled
 from experiments.papers.song.victims import Attack, pgd_of
 from experiments.records import key_of, settings
 from experiments.run import Bench, Job, result_of, weights_of
@@ -1095,7 +1095,7 @@ SMOKE: list[Cell] = [
 
 @pytest.mark.parametrize("cell", SMOKE, ids=["threshold", "targeted"])
 def test_a_tiny_cell_from_end_to_end(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adversarial, "MLP", replace(adversarial.MLP, epochs=5))
+    monkeypatch.setattr(targeted, "MLP", replace(targeted.MLP, epochs=5))
     first = result_of(cell, Job(cache=tmp_path))
     networks = {path.name for path in tmp_path.glob("*.safetensors")}
     assert len(networks) == (2 if isinstance(cell, Threshold) else 1) and not list(tmp_path.glob("*.snapshot"))

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from experiments.papers.song.adversarial import MLP, learnt_accuracy, targeted_answers
-from lib.errors import BadValue
+from experiments.papers.song.targeted import MLP, learnt_accuracy, targeted_answers
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -56,26 +55,6 @@ def test_no_images_have_no_answers() -> None:
         lambda x, t: torch.zeros(len(x), 4), torch.rand(0, 1, 2, 2), torch.zeros(0).long(), classes=4
     )
     assert found.shape == (0, 3, 4)
-
-
-@pytest.mark.parametrize(
-    ("y", "told"),
-    [
-        (torch.tensor([0, 1]), "y: expected (3,) of classes 0 to 3, got (2,) with [0, 1]"),
-        (torch.tensor([0, 1, 2, 3]), "y: expected (3,) of classes 0 to 3, got (4,) with [0, 1, 2, 3]"),
-        (torch.tensor([[0, 1, 2]]), "y: expected (3,) of classes 0 to 3, got (1, 3) with "),
-        (torch.tensor(0), "y: expected (3,) of classes 0 to 3, got () with "),
-        (torch.tensor([0, 4, 1]), "y: expected (3,) of classes 0 to 3, got (3,) with [0, 4, 1]"),
-        (torch.tensor([0, -1, 1]), "y: expected (3,) of classes 0 to 3, got (3,) with [0, -1, 1]"),
-    ],
-)
-def test_labels_that_are_none_are_refused_before_anything_is_asked(y: Tensor, told: str) -> None:
-    def never(*_: Tensor) -> Tensor:
-        raise AssertionError("was asked before the labels were checked")
-
-    with pytest.raises(BadValue) as caught:
-        targeted_answers(never, torch.rand(3, 1, 2, 2), y, classes=4)
-    assert str(caught.value).startswith(told)
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------

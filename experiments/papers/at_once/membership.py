@@ -9,7 +9,7 @@ far an image is from getting another label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -18,12 +18,11 @@ from torch import Tensor
 from experiments.cell import Count, Result, Share, Size, checked
 from experiments.inference import halved, permuted, sampled
 from experiments.papers.at_once.victims import Cell, halves, inside, pool
-from experiments.run import Bench
+from experiments.run import Bench, in_batches, recognised
 from lib import seeds
 from lib.data import Split
 from lib.errors import BadValue
 from lib.evasion import pgd
-from lib.evasion.pieces import images_at_once
 from lib.membership import (
     MEMBERSHIP_SCORES,
     auc,
@@ -36,6 +35,7 @@ from lib.membership import (
     roc,
     tpr_at_fpr,
 )
+from lib.metrics import percent
 from lib.uncertainty import Victim
 
 OF_THE_MEAN = {"odds": "log_odds", "entropy": "negative_modified_entropy", "gap": "correctness"}
@@ -82,7 +82,7 @@ class Leak(Cell):
         """Judge each score by the victim's members and the other half of the pool."""
         points, which = pool(self, bench.dataset).to(bench.device), inside(self).to(bench.device)
         scores = scores_of(self, victim, points)
-        measured = {"test_points": float(len(points)), "test_accuracy": 100 * right(victim, bench.test())}
+        measured = {"test_points": float(len(points)), "test_accuracy": percent(recognised(victim, bench.test()))}
         for name, part in {"train": which, "others": ~which}.items():
             measured |= {
                 f"{side}{name}_accuracy": 100 * float(scores[f"{side}gap"][part].mean()) for side in ("", "adv_")
@@ -158,19 +158,6 @@ def look(victim: Victim, x: Tensor, y: Tensor) -> Scores:
     mean = victim.combine(samples)
     scores = {name: MEMBERSHIP_SCORES[score](mean, y) for name, score in OF_THE_MEAN.items()}
     return scores | {"draw": draws[0], "spread": -draws.std(0, correction=0)}
-
-
-def right(victim: Victim, split: Split) -> float:
-    """The share of images that the victim's answers get right."""
-    with torch.no_grad():
-        found = [victim(x).argmax(1) == y for x, y in in_batches(split, victim.draws)]
-    return float(torch.cat(found).double().mean())
-
-
-def in_batches(split: Split, passes: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images and labels, as many at once as go through a network in so many passes each."""
-    device = split.labels.device
-    return map(split.take, torch.split(torch.arange(len(split), device=device), images_at_once(device, passes)))
 
 
 def judged(scores: Scores, which: Tensor, *, seed: int, also: Mapping[str, float]) -> Result:

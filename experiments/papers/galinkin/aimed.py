@@ -13,8 +13,8 @@ from torch import Tensor
 
 from experiments.cell import Count, Precision, Result, Size, checked
 from experiments.papers.galinkin.evasion import LIMIT, draw_images, spent, votes
-from experiments.papers.galinkin.victims import Cell, accuracy_of
-from experiments.run import Bench
+from experiments.papers.galinkin.victims import Cell
+from experiments.run import Bench, recognised
 from lib import seeds
 from lib.data import Split
 from lib.errors import BadValue
@@ -43,9 +43,9 @@ class Aimed(Cell):
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """Aim images that the victim recognises, and count what it takes for the target, by one answer and by vote."""
         test = bench.test(self.test_size)
-        accuracy, recognised = accuracy_of(victim, test)
-        x, y = test.take(draw_images(victim, test, recognised, **self.chosen("seed attempts judges")))
-        targets, start = targets_and_starts(self, test, recognised, y)
+        right = recognised(victim, test)
+        x, y = test.take(draw_images(victim, test, right, **self.chosen("seed attempts judges")))
+        targets, start = targets_and_starts(self, test, right, y)
         source = seeds.generator(self.seed, "attack")
         usual: dict[str, Any] = {"generator": source, "lead": 1, "check_answers": 0}
         with bench.attacking():
@@ -64,17 +64,17 @@ class Aimed(Cell):
             "median_distance": distance[by_vote].median().item() if by_vote.any() else -1.0,
             **spent(found, passes=self.passes),
         }
-        return Result(measured | {"accuracy": accuracy, "test_points": float(self.attempts)}, {})
+        return Result(measured | {"accuracy": percent(right), "test_points": float(self.attempts)}, {})
 
 
-def targets_and_starts(config: Aimed, test: Split, recognised: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def targets_and_starts(config: Aimed, test: Split, right: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """For labels y (n,) other classes (n,), and recognised images of these (n, c, h, w).
 
     Raises:
         BadValue: the victim recognises images of one class alone.
     """
     source = seeds.generator(config.seed, "targets")
-    indices = recognised.nonzero().flatten()
+    indices = right.nonzero().flatten()
     order = indices[torch.randperm(len(indices), generator=source).to(indices.device)]
     classes = torch.unique(test.labels[order])
     if len(classes) < 2:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, Flag, OneOf, Precision, Result, Size, checked, within
-from experiments.papers.galinkin.victims import Cell, accuracy_of
-from experiments.run import Bench
+from experiments.papers.galinkin.victims import Cell
+from experiments.run import Bench, recognised
 from lib import seeds
 from lib.data import Split
 from lib.errors import BadValue
@@ -76,13 +76,13 @@ class Evasion(Cell):
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """Attack images that the victim recognises, and judge the attack by fresh answers."""
         test = bench.test(self.test_size)
-        accuracy, recognised = accuracy_of(victim, test)
-        x, y = test.take(draw_images(victim, test, recognised, **self.chosen("seed attempts judges")))
+        right = recognised(victim, test)
+        x, y = test.take(draw_images(victim, test, right, **self.chosen("seed attempts judges")))
         with bench.attacking():
             found = attack(self, victim, x, y)
         measured, curves = judge(self, victim, x, y, found)
         measured |= controls(self, victim, x, y, found.adversarial)  # last, for a random victim's draws go on
-        return Result(measured | {"accuracy": accuracy, "test_points": float(self.attempts)}, curves)
+        return Result(measured | {"accuracy": percent(right), "test_points": float(self.attempts)}, curves)
 
 
 def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
@@ -96,13 +96,13 @@ def attack(config: Evasion, victim: Victim, x: Tensor, y: Tensor) -> Decided:
     return hop_skip_jump(victim, x, y, step_outward=False, confirm_answers=0, **usual)
 
 
-def draw_images(victim: Victim, test: Split, recognised: Tensor, *, seed: int, attempts: int, judges: int) -> Tensor:
-    """Indices of `attempts` images of `test`, drawn from those `recognised` by one answer that a vote recognises as well.
+def draw_images(victim: Victim, test: Split, right: Tensor, *, seed: int, attempts: int, judges: int) -> Tensor:
+    """Indices of `attempts` images of `test`, drawn from those that one answer got `right` and that a vote recognises as well.
 
     Raises:
         BadValue: there are too few.
     """
-    indices = recognised.nonzero().flatten()
+    indices = right.nonzero().flatten()
     order = torch.randperm(len(indices), generator=seeds.generator(seed, "attacked images"))
     chosen = indices[:0]
     for drawn in torch.split(indices[order.to(indices.device)], 2 * attempts):

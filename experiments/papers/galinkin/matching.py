@@ -13,8 +13,9 @@ from itertools import product
 from typing import Any, Literal
 
 from experiments.cell import Precision, Result, checked
-from experiments.papers.galinkin.victims import Cell, accuracy_of, splits
-from experiments.run import Bench
+from experiments.papers.galinkin.victims import Cell, splits
+from experiments.run import Bench, recognised
+from lib.metrics import percent
 from lib.uncertainty import Victim
 
 EPOCHS = (6, 12, 25, 50)  # never stopped early
@@ -51,7 +52,7 @@ class Matching(Cell):
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """The accuracy on what was held out, by the answers that are attacked later."""
         held_out = splits(self, bench.dataset)[1].to(bench.device)
-        found = {"validation_accuracy": accuracy_of(victim, held_out)[0], "test_points": float(len(held_out))}
+        found = {"validation_accuracy": percent(recognised(victim, held_out)), "test_points": float(len(held_out))}
         return Result(found, {})
 
 

@@ -26,11 +26,10 @@ from experiments.inference import (
     train_attack,
 )
 from experiments.papers.galinkin.victims import Cell, Part, splits
-from experiments.run import Bench
+from experiments.run import Bench, in_batches
 from lib import data, seeds
 from lib.data import Split
 from lib.errors import BadValue
-from lib.evasion.pieces import images_at_once
 from lib.membership import by_threshold, log_odds, roc
 from lib.metrics import accuracy
 from lib.uncertainty import MonteCarloDropout, Victim
@@ -106,7 +105,8 @@ class Membership(Cell):
             "test_points": float(len(member) + len(nonmember)),
         }
         watched = [seen["validation_loss"] for seen in bench.notes.get("observed", [])]  # notes of old have none
-        return Result(measured, curve_of(member, nonmember) | ({"watched_loss": watched} if watched else {}))
+        curve = dict(zip(("fpr", "tpr"), sampled(roc(member, nonmember)), strict=True))
+        return Result(measured, curve | ({"watched_loss": watched} if watched else {}))
 
 
 def shadow_of(config: Membership) -> Membership:
@@ -146,16 +146,10 @@ def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:
 
 def log_probabilities(victim: Victim, split: Split, *, scale: float = 1.0) -> Tensor:
     """What `victim` answers to every image, draw by draw (m, n, k); m is 1 for all but the mean of draws."""
-    split = split.to(next(victim.parameters()).device)
-    batches = torch.split(
-        torch.arange(len(split), device=split.labels.device), images_at_once(split.labels.device, victim.draws)
-    )
-    answers = []
+    draw = victim.draw if isinstance(victim, MonteCarloDropout) else lambda x: victim(x)[None]
+    batches = in_batches(split.to(next(victim.parameters()).device), victim.draws)
     with torch.no_grad():
-        for batch in batches:
-            x = split.take(batch)[0] * scale
-            answers.append(victim.draw(x) if isinstance(victim, MonteCarloDropout) else victim(x)[None])
-    return torch.cat(answers, 1)
+        return torch.cat([draw(x * scale) for x, _ in batches], 1)
 
 
 def posteriors_of(answers: Tensor) -> Tensor:
@@ -215,9 +209,3 @@ def by_log_odds(target: Victim, sides: dict[str, Split], *, scale: float) -> dic
 def right(victim: Victim, split: Split) -> float:
     """The accuracy of the victim's answers in percent."""
     return accuracy(posteriors_of(log_probabilities(victim, split)), split.labels.to(next(victim.parameters()).device))
-
-
-def curve_of(member: Tensor, nonmember: Tensor) -> dict[str, list[float]]:
-    """The ROC at chosen false-positive rates, the highest true-positive rate that each allows, as fractions."""
-    fpr, tpr = sampled(roc(member, nonmember))
-    return {"fpr": fpr, "tpr": tpr}

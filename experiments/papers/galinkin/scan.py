@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, OneOf, Result, Size, checked
-from experiments.papers.galinkin.victims import Cell, accuracy_of
-from experiments.run import Bench
+from experiments.papers.galinkin.victims import Cell
+from experiments.run import Bench, recognised
 from lib import seeds
 from lib.evasion.boundary import boundary
 from lib.evasion.decision import Decided
@@ -48,7 +48,7 @@ class Scan(Cell):
 
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """Scan training images, and count as Counterfit does."""
-        accuracy, _ = accuracy_of(victim, bench.test())
+        accuracy = percent(recognised(victim, bench.test()))
         generator, classes = seeds.generator(self.seed, "scan"), len(bench.dataset.classes)
         chosen = torch.randint(len(bench.dataset.train), (self.attempts,), generator=generator)
         x, labels = bench.dataset.train.to(bench.device).take(chosen.to(bench.device))

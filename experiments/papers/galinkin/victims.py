@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-import torch
-from torch import Tensor
-
 from experiments.cell import Common, Count, DataName, Dropout, Flag, OneOf, Rate, Size, checked, part_of, within
 from experiments.run import Bench
 from lib import data, models, seeds, training
 from lib.data import Split
 from lib.errors import BadValue
-from lib.evasion.pieces import images_at_once
-from lib.metrics import percent
 from lib.models import Network
 from lib.training import TrainingConfig
 from lib.uncertainty import Deterministic, MonteCarloDropout, Victim
@@ -139,12 +134,3 @@ def victim_of(config: Cell, network: Network, *, device: str) -> Victim:
         return Deterministic(network, precision=precision)
     generator = seeds.generator(config.seed, "inference", device)
     return MonteCarloDropout(network, generator=generator, draws=config.passes, precision=precision)
-
-
-def accuracy_of(victim: Victim, test: Split) -> tuple[float, Tensor]:
-    """The accuracy in percent by one answer an image, and which images (n,) are recognised."""
-    device = test.labels.device
-    batches = torch.split(torch.arange(len(test), device=device), images_at_once(device, victim.draws))
-    with torch.no_grad():
-        right = torch.cat([victim(x).argmax(1) == y for x, y in map(test.take, batches)])
-    return percent(right), right

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from experiments.run import in_batches
 from lib import evasion
 from lib.data import Split
 from lib.errors import check_number
-from lib.evasion.pieces import images_at_once, passes
+from lib.evasion.pieces import passes
 from lib.metrics import accuracy
 from lib.uncertainty import Heteroscedastic, Victim
 
@@ -21,8 +22,7 @@ def measure(victim: Victim, test: Split, attack: Attack) -> dict[str, float]:
     The attack moves away from the victim's own prediction, as CleverHans does when it is given no label.
     """
     clean, after, moved, sigma = [], [], [], []
-    for indices in _batches(test, victim):
-        x, y = test.take(indices)
+    for x, y in in_batches(test, passes(victim)):
         with torch.no_grad():
             scores = victim(x)
         adversarial = attack(victim, x, scores.argmax(1))
@@ -59,8 +59,7 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
     low, high = victim.bounds
     epsilons = [check_number("epsilons", epsilon, low=0.0, high=high - low) for epsilon in epsilons]
     right = torch.zeros(len(epsilons), dtype=torch.float64)
-    for indices in _batches(test, victim):
-        x, y = test.take(indices)
+    for x, y in in_batches(test, passes(victim)):
         with torch.no_grad():
             predicted = victim(x).argmax(1)
         # FGSM's direction does not depend on its budget, so one gradient serves every epsilon. Where clipping at the
@@ -71,9 +70,3 @@ def accuracy_curve(victim: Victim, test: Split, epsilons: Sequence[float]) -> li
             with torch.no_grad():
                 right[i] += accuracy(victim(adversarial), y) / 100 * len(y)
     return (100 * right / len(test)).tolist()
-
-
-def _batches(test: Split, victim: Victim) -> tuple[Tensor, ...]:
-    """Index batches small enough that all draws of one fit into ATTACK_BATCH; fixed, for draws follow the batches."""
-    size = images_at_once(test.labels.device, passes(victim))
-    return torch.split(torch.arange(len(test), device=test.labels.device), size)

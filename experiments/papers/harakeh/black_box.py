@@ -56,13 +56,17 @@ class BlackBox(Cell):
         passes = 2 * self.test_points + self.held_out * 2**self.rounds + 5 * self.judged
         return float(self.training_work() + self.passes * passes + 2 * self.judged * self.judges)
 
-    def measure(self, bench: Bench, victim: Victim) -> Result:
-        """Train a substitute of the victim, attack that, and measure on the images that the attacker has not had."""
+    def attacker(self, bench: Bench, victim: Victim) -> tuple[Oracle, Split, Split]:
+        """The victim as he asks it, the test images that he has, and the others."""
         test, at_once = bench.test(self.test_size), images_at_once(bench.device, self.passes)
         oracle = Oracle(lambda x: torch.cat([victim(part).argmax(1) for part in torch.split(x, at_once)]))
-        substitute, agreement = substitute_of(self, bench, oracle, test.first(self.held_out))
         rest = test.subset(torch.arange(self.held_out, len(test), device=bench.device))
+        return oracle, test.first(self.held_out), rest
 
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """Train a substitute of the victim, attack that, and measure on the images that the attacker has not had."""
+        oracle, own, rest = self.attacker(bench, victim)
+        substitute, agreement = substitute_of(self, bench, oracle, own)
         through = partial(transferred, substitute, epsilon=self.epsilon)
         measured = measure(victim, rest, through)
         few = rest.first(self.judged)
@@ -105,12 +109,10 @@ class Substitutes(BlackBox):
 
     def measure(self, bench: Bench, victim: Victim) -> Result:
         """The accuracy that FGSM on each substitute leaves; the first is that of the black-box row."""
-        test, at_once = bench.test(self.test_size), images_at_once(bench.device, self.passes)
-        oracle = Oracle(lambda x: torch.cat([victim(part).argmax(1) for part in torch.split(x, at_once)]))
-        rest = test.subset(torch.arange(self.held_out, len(test), device=bench.device))
+        oracle, own, rest = self.attacker(bench, victim)
         found = []
         for copy in range(self.substitutes):
-            substitute, _ = substitute_of(self, bench, oracle, test.first(self.held_out), copy=copy)
+            substitute, _ = substitute_of(self, bench, oracle, own, copy=copy)
             found.append(measure(victim, rest, partial(transferred, substitute, epsilon=self.epsilon)))
         left = [one["adversarial_accuracy"] for one in found]
         measured = {

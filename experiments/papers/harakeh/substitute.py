@@ -5,23 +5,19 @@ the sign of its augmentation between versions: both are here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.dropout import _DropoutNd
 
-from lib.errors import BadValue, check_choice, check_count, check_number
-from lib.layers import Dropout
+from experiments.cell import Count, Rate, Share, checked
 from lib.progress import track
-from lib.seeds import check_generator
 
-SIGNS = ("plus", "minus_then_plus")  # CleverHans 2.0; 2.1 and later: minus in rounds 0 to 2, then plus
 Labels = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class SubstituteConfig:
     """Settings of the substitute's training; the defaults are the tutorial's.
 
@@ -29,19 +25,12 @@ class SubstituteConfig:
         BadValue: a value outside its range.
     """
 
-    rounds: int = 6
-    step: float = 0.1  # lambda, of the augmentation
-    sign: str = "minus_then_plus"
-    epochs: int = 10  # a round
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-
-    def __post_init__(self) -> None:
-        for name in ("rounds", "epochs", "batch_size"):
-            check_count(name, getattr(self, name))
-        check_number("step", self.step, low=0.0, high=1.0)
-        check_number("learning_rate", self.learning_rate, low=0.0, high=10.0)
-        check_choice("sign", self.sign, SIGNS)
+    rounds: Count = 6
+    step: Share = 0.1  # lambda, of the augmentation
+    sign: Literal["plus", "minus_then_plus"] = "minus_then_plus"  # plus in CleverHans 2.0; later minus in rounds 0 to 2
+    epochs: Count = 10  # a round
+    batch_size: Count = 128
+    learning_rate: Rate = 1e-3
 
     def direction(self, round_: int) -> int:
         """The sign of the augmentation in round 0, 1, ..."""
@@ -58,7 +47,8 @@ class Oracle:
     def __call__(self, x: Tensor) -> Tensor:
         """Labels (n,) of `x` (n, c, h, w)."""
         self.queries += len(x)
-        return self.labels(x)
+        with torch.no_grad():
+            return self.labels(x)
 
 
 def train_substitute(
@@ -82,21 +72,8 @@ def train_substitute(
         config: the settings.
         generator: on the CPU; the order of the batches comes from it.
         progress: whether to show a progress bar.
-
-    Raises:
-        BadValue: no images, or not finite ones; a substitute with dropout, which nothing seeds; an oracle that does not answer
-            with one label each, or with one that is no class of the substitute.
     """
-    if x.dim() != 4 or len(x) == 0:
-        raise BadValue(f"x: expected one or more images (n, c, h, w), got {tuple(x.shape)}")
-    if not (numbers := x.isfinite()).all():
-        raise BadValue(f"x: expected finite values, got {int((~numbers).sum())} that are not")
-    check_generator(generator)
-    if any(isinstance(layer, (Dropout, _DropoutNd)) and layer.p > 0 for layer in substitute.modules()):
-        raise BadValue("substitute: expected a network without dropout, whose masks nothing would seed")
-    with torch.no_grad():
-        classes = substitute.eval()(x[:1]).shape[1]
-    y, agreement = _ask(oracle, x, classes), []
+    y, agreement = oracle(x), list[float]()
     for round_ in track(range(config.rounds), "substitute, rounds", enabled=progress):
         _train(substitute.train(), x, y, config, generator)
         substitute.eval()
@@ -104,7 +81,7 @@ def train_substitute(
             agreement.append(100 * (substitute(x).argmax(1) == y).double().mean().item())
         if round_ + 1 < config.rounds:
             augmented = augment(substitute, x, y, step=config.direction(round_) * config.step)
-            x, y = torch.cat([x, augmented]), torch.cat([y, _ask(oracle, augmented, classes)])
+            x, y = torch.cat([x, augmented]), torch.cat([y, oracle(augmented)])
     return agreement
 
 
@@ -115,17 +92,6 @@ def augment(substitute: nn.Module, x: Tensor, y: Tensor, *, step: float) -> Tens
     (gradient,) = torch.autograd.grad(at_y, x)
     # x + lambda sgn(dF_y(x) / dx)
     return (x + step * gradient.sign()).detach()
-
-
-def _ask(oracle: Labels, x: Tensor, classes: int) -> Tensor:
-    """The oracle's labels (n,) of images (n, c, h, w), once they are known to be classes of the substitute."""
-    with torch.no_grad():
-        y = oracle(x)
-    if y.shape != x.shape[:1] or y.is_floating_point():
-        raise BadValue(f"oracle: expected one whole-number label for each of {len(x)} images, got {tuple(y.shape)}")
-    if not 0 <= y.min() <= y.max() < classes:
-        raise BadValue(f"oracle: expected classes 0 to {classes - 1}, got labels {int(y.min())} to {int(y.max())}")
-    return y.long()
 
 
 def _train(substitute: nn.Module, x: Tensor, y: Tensor, config: SubstituteConfig, generator: torch.Generator) -> None:

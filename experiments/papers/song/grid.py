@@ -8,9 +8,8 @@ from typing import Any
 
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
-from experiments.papers.song.compiled import Compiled
 from experiments.papers.song.targeted import Targeted
-from experiments.papers.song.threshold import Threshold
+from experiments.papers.song.threshold import Compiled, Threshold
 from experiments.papers.song.victims import SPLITS, Cell
 from lib.errors import check_choice
 

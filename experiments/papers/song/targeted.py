@@ -6,7 +6,7 @@ many points of each class as its settings say, members and others alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import fmean
 from typing import Literal
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from experiments.cell import Count, Result, Size, checked
-from experiments.papers.song.adversarial import learnt_accuracy, targeted_answers
+from experiments.inference import AttackConfig, membership_scores, train_attack
 from experiments.papers.song.victims import BATCH, Cell, answer, attack_of, logits, members, points
 from experiments.run import Bench
 from lib import data, seeds
@@ -26,6 +26,9 @@ from lib.models import Network
 
 INPUTS = ("benign", "untargeted", "targeted")
 METHODS = ("confidence_benign", "model_benign", "confidence_untargeted", "model_untargeted", "model_targeted")
+
+# "A 3-layer MLP": two hidden layers and one for the answer. The widths and the training are our choice, the paper has none.
+MLP = AttackConfig(hidden=(64, 64), epochs=100, batch_size=100)
 
 
 @checked
@@ -122,6 +125,33 @@ def looks_at(config: Targeted, network: Network, side: Split, device: str, class
         "untargeted": logits(network, side, device=device, attack=attack, precision=config.precision).log_softmax(1),
         "targeted": torch.cat([targeted_answers(aimed, *side.take(b), classes=classes).flatten(1) for b in batches]),
     }
+
+
+def targeted_answers(answer: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, *, classes: int) -> Tensor:
+    """The log-probabilities of every targeted adversarial example of images `x` (n, c, h, w): (n, classes - 1, classes).
+
+    `answer` takes images and targets (n,) to the logits (n, k) of adversarial images (Song et al. 2019, section 3.3.1): a point
+    that was trained on lies deeper in its class, and how far away each boundary is they tell.
+    The targets of an image of class y are y + 1, y + 2, ... modulo the number of classes, so that the same place means the same
+    target within a class.
+    """
+    found = [answer(x, (y + shift) % classes).log_softmax(1) for shift in range(1, classes)]
+    return torch.stack(found, 1)
+
+
+def learnt_accuracy(
+    known: tuple[Tensor, Tensor], judged: tuple[Tensor, Tensor], *, generator: torch.Generator
+) -> float:
+    """Balanced accuracy on `judged` features of an inference network trained on `known` ones; both (members, non-members).
+
+    Args:
+        known: features (n, f) of members and (m, f) of non-members.
+        judged: the same of others.
+        generator: on the CPU; of the network's weights and the order of its batches.
+    """
+    net = train_attack(*known, MLP, generator=generator)
+    member, nonmember = (membership_scores(net, side) for side in judged)
+    return (float((member >= 0).double().mean()) + float((nonmember < 0).double().mean())) / 2
 
 
 def by_methods(looks: Mapping[str, Mapping[str, Tensor]], *, known: int, seed: int, label: int) -> dict[str, float]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from experiments.cell import Flag, Result, Size, checked
 from experiments.inference import halved, halves, permuted, sampled
-from experiments.papers.song.victims import Attack, Cell, attack_of, logits, members, points, shadow_of
+from experiments.papers.song.victims import LONG, Attack, Cell, attack_of, logits, members, points, shadow_of
 from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
@@ -25,6 +25,7 @@ from lib.errors import BadValue
 from lib.membership import above_class, best_threshold, by_threshold, log_odds
 from lib.metrics import accuracy
 from lib.models import Network
+from lib.training.robust import can_compile
 
 BINS = 60  # of the recorded histograms of the loss
 LOWEST, HIGHEST = 1e-8, 100.0  # their ends: half of the bins would be empty on a linear scale
@@ -84,6 +85,25 @@ class Threshold(Cell):
             shadow, _ = shadow_of(self).victim(bench)
             measured |= by_shadow(self, dataset, victim, shadow, sides, device=device)
         return Result(measured, curves | trace_of(bench.notes))
+
+
+@checked
+class Compiled(Threshold):
+    """A control: seed 0 of the natural Yale Face victim trained by what `torch.compile` makes of it, as all later victims are.
+
+    Its first training was not compiled, and on another processor than the robust one that it is compared with.
+    """
+
+    VICTIM = (*Cell.VICTIM, "attack")  # not the weights of the victim that it controls
+    TITLES = ("inference by thresholds, compiled control",)
+
+    attack: Literal["threshold_compiled"] = "threshold_compiled"  # type: ignore[assignment]
+
+    def check(self, dataset: data.Dataset) -> None:
+        """Whether it will be compiled, if it is long enough to be worth it."""
+        super().check(dataset)
+        if self.training_work() >= LONG and not can_compile("cpu"):
+            raise BadValue("compiled: expected a machine on which torch.compile works, got one without a C++ compiler")
 
 
 def by_brightness(sides: dict[str, Split], answers: dict[str, Tensor]) -> dict[str, float]:
