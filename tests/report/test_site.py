@@ -697,7 +697,7 @@ def numbers(told: str) -> list[float]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("chapter", papers.REPLICATED)
+@pytest.mark.parametrize("chapter", papers.NAMES)
 def test_a_slider_says_what_its_rows_hold(site: Site, browser: Browser, chapter: str) -> None:
     """From a file, by the keyboard alone, and for those who listen; each of the chapter's sliders."""
     page = site.page(f"notebooks/{chapter}.html")
@@ -740,7 +740,7 @@ def test_a_slider_says_what_its_rows_hold(site: Site, browser: Browser, chapter:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("chapter", papers.REPLICATED)
+@pytest.mark.parametrize("chapter", papers.NAMES)
 def test_without_scripts_the_figure_above_a_slider_stands_alone(site: Site, browser: Browser, chapter: str) -> None:
     browser.open((site.html / f"notebooks/{chapter}.html").as_uri(), scripts=False)
     assert browser.ask("document.querySelectorAll('.slider ul, .slider input').length") == 0

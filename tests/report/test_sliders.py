@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -17,7 +18,7 @@ from lib.metrics import mean_interval
 from report.figures.looks import BLUE, GREEN, Looks, look
 from report.figures.sliders import Slider, element, rows
 from report.figures.theme import DARK
-from report.papers import galinkin_noise, harakeh_budget, song_figures, song_panels
+from report.papers import at_once_budget, galinkin_noise, harakeh_budget, song_figures, song_panels
 from report.tables import Panels, panels_at, values_at
 
 LOOKS = Looks("line", {"a": look("first", BLUE, "o"), "b": look("second", GREEN, "o")})
@@ -46,6 +47,10 @@ SHOWN: Mapping[str, tuple[Callable[[Store], Panels], Slider]] = {
         lambda store: song_panels.rates_by_threshold(song_panels.victims(store)),
         song_figures.THRESHOLD,
     ),
+    **{
+        f"at once, {norm}": (partial(at_once_budget.by_attack, norm=norm), slider)
+        for norm, slider in at_once_budget.BUDGET.items()
+    },
 }
 
 
@@ -110,6 +115,21 @@ def test_harakehs_one_draw_is_measured_at_the_published_budget() -> None:
     (line,) = [one for one in panel["lines"] if "one draw" in one["name"]]
     ours = values_at(Store(), "harakeh", "one_draw:mnist/fgsm/epistemic/adversarial_accuracy")
     assert panel["at"][-1] == 0.3 and line["values"][-1][0] == pytest.approx(fmean(ours), abs=0.005001)
+
+
+@pytest.mark.parametrize(("norm", "changed"), [("linf", ""), ("l2", "l2/")])
+def test_what_attacks_leave_begins_with_the_clean_accuracy_and_stands_at_the_headline_budget(
+    norm: str, changed: str
+) -> None:
+    panels = rows(at_once_budget.by_attack(Store(), norm), at_once_budget.BUDGET[norm])["panels"]
+    for title, quantity in {"the worst of all attacks": "worst_case", "PGD, one draw": "accuracy_pgd_one_draw"}.items():
+        (panel,) = [one for one in panels if one["title"] == f"MNIST: {title}"]
+        (line,) = [one for one in panel["lines"] if one["name"] == "dropout"]
+        attacked = values_at(Store(), "at_once", f"mnist/dropout/{changed}{quantity}")
+        assert line["values"][panel["start"]][0] == pytest.approx(fmean(attacked), abs=0.005001)
+        clean = values_at(Store(), "at_once", f"mnist/dropout/{changed}accuracy_noise")
+        assert panel["at"][0] == 0 and line["values"][0][0] == pytest.approx(fmean(clean), abs=3)
+    assert panels[0]["title"].endswith("the worst of all attacks")
 
 
 def test_records_over_different_points_are_an_error() -> None:
