@@ -16,7 +16,6 @@ from experiments.arrays import read_arrays
 from lib.errors import BadValue, check_kind
 from lib.membership import (
     MEMBERSHIP_SCORES,
-    Inference,
     auc_interval,
     by_threshold,
     confidence,
@@ -77,20 +76,13 @@ def read(path: str | Path) -> tuple[Answers, Answers]:
         return found["member"], found["nonmember"]
 
 
-def infer(path: str | Path) -> dict[str, Inference]:
+def report(path: str | Path) -> dict[str, Any]:
     """What each score, with the best threshold for these very points, tells of membership in the file at `path` (see `read`).
 
-    Confidence is the probability of the label as it stands in the file, so that equal ones are never told apart, as in Song et
-    al. 2019, equation 7; log-odds also order what has rounded to 1. With shadows there are `lira` and `rmia` too, online if every
-    point has shadows with and without it, and with a variance of its own if these are `MANY`.
-    """
-    sides = read(path)
-    with _naming(path):
-        return {name: by_threshold(*both) for name, both in _scores(*sides).items()}
-
-
-def report(path: str | Path) -> dict[str, Any]:
-    """The same as a dict for JSON, with sizes and 95 % intervals; None stands for no interval and for an infinite threshold.
+    A dict for JSON, with sizes and 95 % intervals; None stands for no interval and for an infinite threshold. Confidence is the
+    probability of the label as it stands in the file, so that equal ones are never told apart, as in Song et al. 2019, equation
+    7; log-odds also order what has rounded to 1. With shadows there are `lira` and `rmia` too, online if every point has shadows
+    with and without it, and with a variance of its own if these are `MANY`.
 
     What stands at the top is inference by log-odds: `threshold` is a probability, `threshold_log_odds` the same where
     probabilities near 1 would be alike. The other scores follow under `other_scores`, with thresholds on their own scales.

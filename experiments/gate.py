@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,18 +96,15 @@ def checkout(commit: str, root: Path = ROOT) -> Iterator[Path]:
     Raises:
         BadValue: this clone has no such commit; a shallow one may lack it.
     """
-    archive = ["git", "archive", "--format=tar", "--end-of-options", commit]
     with tempfile.TemporaryDirectory() as folder:
-        made = subprocess.run(archive, cwd=root, capture_output=True)
+        tree, archive = Path(folder, "tree"), Path(folder, "tree.tar")
+        asked = ["git", "archive", f"--output={archive}", "--end-of-options", commit]
+        made = subprocess.run(asked, cwd=root, capture_output=True, text=True)
         if made.returncode:
-            told = made.stderr.decode().strip()
+            told = made.stderr.strip()
             raise BadValue(f"base: {commit!r} is no commit of this clone, which may be shallow ({told})")
-        with tempfile.TemporaryFile() as file:
-            file.write(made.stdout)
-            file.seek(0)
-            with tarfile.open(fileobj=file) as tar:
-                tar.extractall(folder, filter="data")
-        yield Path(folder)
+        shutil.unpack_archive(archive, tree, filter="data")
+        yield tree
 
 
 def _ask(tree: Path, cells: Path, out: Path) -> subprocess.Popen[str]:

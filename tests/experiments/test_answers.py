@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib import format as npy
 
-from experiments.answers import infer, read, report
+from experiments import answers
+from experiments.answers import read, report
 from experiments.command_line import main
 from lib.errors import BadValue
 from lib.membership import (
@@ -34,6 +35,11 @@ from lib.membership import (
 )
 
 Arrays = dict[str, Any]
+
+
+def infer(path: Path) -> dict[str, Any]:
+    """What each score tells, before it is put into words."""
+    return {name: by_threshold(*sides) for name, sides in answers._scores(*read(path)).items()}
 
 
 def arrays(*, classes: int = 4, scale: float = 2.0) -> Arrays:
@@ -345,7 +351,7 @@ REFUSED: list[tuple[Arrays, str]] = [
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, found: Arrays, message: str) -> None:
     path = saved(tmp_path, found)
     with pytest.raises(BadValue, match=message) as caught:
-        infer(path)
+        report(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from facts import FACTS
 
-from experiments import parts, pieces
+from experiments import carrying, pieces
 from experiments.command_line import main
 from experiments.papers import song
 from experiments.papers.song import Targeted, Threshold
@@ -51,7 +51,7 @@ def test_a_training_that_is_stopped_and_carried_ends_like_one_that_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The victim's and its shadow's, over four pieces of time on five machines: equal to the bit with one run."""
-    monkeypatch.setattr(parts, "PART", 400_000)  # so that a small network takes several
+    monkeypatch.setattr(carrying, "PART", 400_000)  # so that a small network takes several
     (cell,) = [one for one in song.main("smoke") if isinstance(one, Threshold) and one.shadow and one.train_epsilon]
     whole = tmp_path / "whole"
     monkeypatch.setenv("CHECKPOINT_DIR", str(whole / "cache"))
@@ -123,15 +123,15 @@ FILES = [("first", bytes(range(200))), ("second", b"x" * 64), ("empty", b"")]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(parts, "PART", 64)
-    parts.cut(FILES, tmp_path / "parts")
+    monkeypatch.setattr(carrying, "PART", 64)
+    carrying.cut(FILES, tmp_path / "parts")
     return tmp_path / "parts"
 
 
 def test_parts_are_small_and_make_up_the_files(folder: Path) -> None:
-    assert list(parts.joined(folder)) == FILES
-    assert parts.cut([FILES[1]], folder) == 1
-    assert {path.name for path in folder.iterdir()} == {hashlib.sha256(b"x" * 64).hexdigest(), parts.LIST}
+    assert list(carrying.joined(folder)) == FILES
+    assert carrying.cut([FILES[1]], folder) == 1
+    assert {path.name for path in folder.iterdir()} == {hashlib.sha256(b"x" * 64).hexdigest(), carrying.LIST}
 
 
 def flip(path: Path) -> None:
@@ -146,16 +146,16 @@ def test_what_is_damaged_or_missing_is_refused(folder: Path, harm: Callable[[Pat
     for path, content in kept.items():
         harm(path)
         with pytest.raises(BadValue, match=path.name):
-            next(parts.joined(folder))
+            next(carrying.joined(folder))
         path.write_bytes(content)
-    assert list(parts.joined(folder)) == FILES
+    assert list(carrying.joined(folder)) == FILES
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("dear")
     for place in (tmp_path, tmp_path / "letter"):
         with pytest.raises(BadValue, match="expected a new folder"):
-            parts.cut(FILES, place)
+            carrying.cut(FILES, place)
 
 
 def test_of_two_snapshots_the_one_further_on_counts(
@@ -175,10 +175,10 @@ def test_of_two_snapshots_the_one_further_on_counts(
         assert checkpoints.read_tensors(snapshot)[1]["step"] == left
     snapshot.rename(snapshot.with_suffix(".safetensors"))
     assert main(["unpack", *results, packed]) == 0 and not snapshot.exists(), "it is trained to the end"
-    parts.cut([("../elsewhere.snapshot", b"")], Path(packed))
+    carrying.cut([("../elsewhere.snapshot", b"")], Path(packed))
     assert main(["unpack", *results, packed]) == 2
     assert "expected records and trainings" in capsys.readouterr().err
-    parts.cut(
+    carrying.cut(
         [(snapshot.with_suffix(".safetensors").name, snapshot.with_suffix(".safetensors").read_bytes())], Path(packed)
     )
     checkpoints.write_tensors(snapshot.with_suffix(".safetensors"), {}, {"step": 7})

@@ -226,7 +226,7 @@ def points() -> Iterator[Case]:
     yield from cases(
         detection.auroc, {"clean": Y.float(), "adversarial": Y.float()}, {"clean": scores, "adversarial": scores}
     )
-    for infer in (answers.infer, answers.read):
+    for infer in (answers.report, answers.read):
         yield from cases(infer, {}, {"path": ("", "nowhere.npz", Path("/"), Path("/dev/null"), None, 0)})
 
 
