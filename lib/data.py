@@ -128,9 +128,11 @@ def gather(points: Points) -> Split:
     if isinstance(points, Split):
         return points
     expected = "a Split, or images and labels or a DataLoader of them"
-    batches = [points] if isinstance(points, tuple) else list(check_kind("data", points, Iterable, expected))
-    if not batches or not all(map(_is_pair, batches)):
-        raise BadValue(f"data: expected {expected}, got {type(points).__name__}")
+    whole = isinstance(points, tuple) or _is_pair(points)
+    batches = [points] if whole else list(check_kind("data", points, Iterable, expected))
+    if wrong := [batch for batch in batches or [()] if not _is_pair(batch)]:
+        held = " and ".join(type(one).__name__ for one in wrong[0]) or "nothing"
+        raise BadValue(f"data: expected {expected}, as torch.Tensor, got {type(points).__name__} of {held}")
     images, labels = (torch.cat(column) for column in zip(*batches, strict=True))
     return Split(images, labels)
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .errors import BadValue, check_count
+from .errors import BadValue, check_count, check_kind
+from .evasion.checks import check_answers, check_images
 from .evasion.pieces import images_at_once
-from .layers import check_evaluating
-from .metrics import check_no_nan
 from .uncertainty import Victim, check_victim
 from .uncertainty.scores import UNCERTAINTY_SCORES, scores_of
 
@@ -33,10 +32,15 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
             has only its own.
 
     Raises:
-        BadValue: no images, or fewer than one draw; a victim that is none of `uncertainty`, is training or answers NaN.
+        BadValue: no images, or some outside its bounds; fewer than one draw; a victim that is none of `uncertainty`, is
+            training or answers NaN.
+
+    Warns:
+        VictimWarning: the network answers with probabilities.
     """
     check_victim(victim)
-    check_evaluating(victim)
+    check_kind("x", x, Tensor, "a torch.Tensor")
+    check_images(victim, x, torch.zeros(x.shape[:1], dtype=torch.int64), gradients=False)
     check_count("draws", draws)
     if len(x) == 0:
         raise BadValue("x: expected at least one image, got none")
@@ -46,7 +50,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     with torch.no_grad():
         for batch in torch.split(x, at_once):
             samples = victim.sample(batch, draws)
-            check_no_nan("victim: answered with", samples)
+            check_answers(samples)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [UNCERTAINTY_SCORES[name](victim, batch, samples) for name in scores_of(victim)]
             parts.append([victim.combine(samples), votes.argmax(1), *scores])

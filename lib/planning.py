@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import BadValue
+from .errors import BadValue, shown
 from .evasion import ATTACKS, DECISION_ATTACKS, NORMS_OF
 from .evasion.decision import NORMS
 
@@ -45,8 +45,8 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
     Raises:
         BadValue: it is not to be called; cannot bound `norm`; is targeted; or needs a setting that it has not got.
     """
-    if not callable(attack):
-        raise BadValue(f"attacks: expected functions, got {attack!r} for {name!r}")
+    if not callable(attack) or not isinstance(name, str):
+        raise BadValue(f"attacks: expected functions by name, got {shown(attack)} for {name!r}")
     function: Any = attack
     given: dict[str, Any] = {}
     known = {one: NORMS_OF[key] for key, one in ATTACKS.items()} | {one: (*NORMS,) for one in DECISION_ATTACKS.values()}
@@ -59,7 +59,10 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
         raise BadValue(f"attacks: expected ones that bound {norm}, got {name!r}, which bounds {' or '.join(norms)}")
     if given.get("targeted"):
         raise BadValue(f"attacks: expected ones that leave the labels, got {name!r}, which is targeted")
-    takes = inspect.signature(attack).parameters
+    try:
+        takes = inspect.signature(attack).parameters
+    except ValueError as error:  # a partial of what the function does not take, or no function of Python's
+        raise BadValue(f"attacks: {name!r} cannot be called with {', '.join(given) or 'settings'}") from error
     anything = any(one.kind is one.VAR_KEYWORD for one in takes.values())
     once = decides or not ("epsilon" in takes or anything) or ("epsilon" in takes and takes["epsilon"].default is None)
     settings = {"norm": norm} if "norm" in takes else {}

@@ -23,7 +23,7 @@ from .data import Points, Split, gather
 from .errors import BadValue, VictimWarning, check_choice, check_count, check_flag, check_kind, check_number
 from .evaluation import Evaluation, fingerprint, resume
 from .evasion import Decided, Look
-from .evasion.checks import check_images, check_scores, extent
+from .evasion.checks import check_images, extent, scores_of
 from .evasion.decision import distances
 from .evasion.examination import Examination, examine
 from .evasion.pieces import images_at_once
@@ -186,7 +186,10 @@ class Job:
             got = type(adversarial).__name__
             raise BadValue(f"attacks: expected {one.name!r} to return images {tuple(x.shape)}, got {got}")
         adversarial = adversarial.detach()
-        check_images(self.victim, adversarial, y, gradients=False)
+        try:
+            check_images(self.victim, adversarial, y, gradients=False)
+        except BadValue as error:
+            raise BadValue(f"attacks: what {one.name!r} returned: {error}") from error
         distance = distances(x, adversarial, ORDERS[self.norm])
         if isinstance(found, Decided):
             distance = torch.where(found.found, distance, torch.inf)
@@ -209,7 +212,7 @@ class Job:
             return judge(self.judged, x, draws=self.draws).answer
         random = getattr(self.judged, "random", False) or self.examination.random
         with torch.no_grad():
-            answers = [check_scores(self.judged(x)) for _ in range(self.draws if random else 1)]
+            answers = [scores_of(self.judged, x) for _ in range(self.draws if random else 1)]
         return torch.stack([F.one_hot(scores.argmax(1), scores.shape[1]) for scores in answers]).sum(0).argmax(1)
 
     @contextmanager

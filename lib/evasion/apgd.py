@@ -15,7 +15,7 @@ from ..layers import only_input_gradients
 from ..seeds import check_generator
 from . import ball
 from .carlini_wagner import margin
-from .checks import check_attack, check_budget, check_classes
+from .checks import check_attack, check_budget, check_classes, gradient_of
 from .forms import answer, looks
 from .gradient import LOSSES, dlr, tell_of_zeros
 from .pieces import in_pieces, persist
@@ -120,7 +120,7 @@ def _look(victim: nn.Module, rising: Loss, aim: Tensor, y: Tensor, targeted: boo
     point = point.detach().requires_grad_(True)
     shown = looks(victim, point)  # (m, n, k)
     value = rising(shown.permute(1, 2, 0), aim[:, None].expand(-1, len(shown))).mean(1)
-    (gradient,) = torch.autograd.grad(value.sum(), point)
+    gradient = gradient_of(value.sum(), point)
     return value.detach(), gradient, margin(answer(victim, shown.detach())[None], y, targeted=targeted)[0]
 
 

@@ -11,7 +11,7 @@ from ..metrics import entropy
 from ..uncertainty import Victim
 from ..uncertainty.scores import UNCERTAINTY_SCORES, check_score
 from . import ball
-from .checks import check_answers, check_attack, check_budget, check_classes, check_steps, extent
+from .checks import check_answers, check_attack, check_budget, check_classes, check_steps, extent, gradient_of
 from .forms import Look, cross_entropies, looks
 from .pieces import in_pieces
 
@@ -78,7 +78,7 @@ def pgd_aware(
             samples = sample(adversarial, y)
             # minimise E_theta J(theta, x', target) + weight * score(x')
             objective = cross_entropies(samples, y).mean(1) + weight * uncertainty(adversarial, samples)
-            (gradient,) = torch.autograd.grad(objective.sum(), adversarial)
+            gradient = gradient_of(objective.sum(), adversarial)
             adversarial = adversarial.detach() - length * ball.steepest(gradient, norm)
             adversarial = (x + ball.project(adversarial - x, radius, norm)).clamp(*bounds)
         return adversarial

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import check_count, check_number
 from ..layers import only_input_gradients
-from .checks import check_attack, check_budget, check_classes, check_gradient, keep_within
+from .checks import check_attack, check_budget, check_classes, check_gradient, gradient_of, keep_within
 from .forms import Look, answer, looks
 from .pieces import in_pieces
 
@@ -78,7 +78,7 @@ def carlini_wagner(
                 margins = margin(shown, y, targeted=targeted)
                 f = margins.add(confidence).clamp_min(0).mean(0)
                 # minimise |x' - x|^2 + c f(x'); only the second term is for autograd
-                (slope,) = torch.autograd.grad((c * f).sum(), adversarial)
+                slope = gradient_of((c * f).sum(), adversarial)
                 check_gradient(slope)
                 adversarial = adversarial.detach()
                 away = adversarial - x

@@ -37,13 +37,15 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = T
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
     if x.dtype != torch.float32:
-        raise BadValue(f"x: expected images in torch.float32, got {x.dtype}")
+        scaled = ", and divide by 255" if x.dtype == torch.uint8 else ""
+        raise BadValue(f"x: expected images in torch.float32, got {x.dtype}: call float(){scaled}")
     if y.dtype != torch.int64:
-        raise BadValue(f"y: expected labels in torch.int64, got {y.dtype}")
+        raise BadValue(f"y: expected labels in torch.int64, got {y.dtype}: call long()")
     if len(y) > 0 and y.min() < 0:
         raise BadValue(f"y: expected labels of at least 0, got {int(y.min())}")
     if len(x) > 0 and (not torch.isfinite(x).all() or x.min() < low or x.max() > high):
-        raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}")
+        told = "scale them; a network that wants them normalised as well is made by models.adopt(mean=, std=)"
+        raise BadValue(f"x: expected finite values in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}: {told}")
     if gradients:
         _check_inference_mode(victim, x, y)
     _check_precision(victim, x)
@@ -79,17 +81,20 @@ def _check_precision(victim: nn.Module, x: Tensor) -> None:
         ) from error
 
 
-def check_scores(scores: object) -> Tensor:
-    """The scores of a victim, if they are (n, k) of at least two classes."""
+def scores_of(victim: nn.Module, x: Tensor) -> Tensor:
+    """What a victim answers to `x` (n, c, h, w), if they are scores (n, k) of at least two classes."""
+    scores = victim(x)
     if not isinstance(scores, Tensor) or scores.dim() != 2 or scores.shape[1] < 2:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise BadValue(f"victim: expected it to answer with scores (n, k) of two classes or more, got {got}")
+    if len(scores) != len(x):
+        raise BadValue(f"victim: expected a row of scores for each of {len(x)} images, got {tuple(scores.shape)}")
     return scores
 
 
-def check_logits(scores: object) -> Tensor:
+def logits_of(victim: nn.Module, x: Tensor) -> Tensor:
     """The same, once `check_answers` has seen them."""
-    scores = check_scores(scores)
+    scores = scores_of(victim, x)
     check_answers(scores)
     return scores
 
@@ -107,10 +112,23 @@ def check_answers(scores: Tensor) -> None:
     if looks_like_probabilities(scores):
         warnings.warn(
             "victim: expected logits or log-probabilities, and its answers look like probabilities, in [0, 1] and of sum 1: "
-            "attacks on these fail more often; attack the network before its softmax, or take the logarithm",
+            "attacks on these fail more often, and confidences mislead; use the network before its softmax, or the logarithm",
             VictimWarning,
             stacklevel=3,
         )
+
+
+def gradient_of(value: Tensor, x: Tensor, *, again: bool = False) -> Tensor:
+    """Of a `value` () made of a victim's answers to `x`, the gradient at `x`; `again` keeps what another one takes."""
+    gradient = None
+    if value.requires_grad:
+        (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
+    if gradient is None:
+        told = "does it call detach(), round, or leave torch? Attacks by decisions need no gradient"
+        raise BadValue(
+            f"victim: expected answers that have a gradient at its images, got some cut off from them: {told}"
+        )
+    return gradient
 
 
 def check_gradient(gradient: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import BadValue, VictimWarning
 from ..layers import only_input_gradients
 from ..uncertainty import Victim
-from .checks import check_answers, check_classes, check_images, check_scores, looks_like_probabilities
+from .checks import check_answers, check_classes, check_images, looks_like_probabilities, scores_of
 from .forms import Look
 from .gradient import LOSSES
 
@@ -52,7 +52,7 @@ def examine(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = True) 
         raise BadValue("x: expected at least one image, got none")
     inside = victim.victim if isinstance(victim, Look) else victim
     with torch.no_grad():
-        first, second = check_scores(victim(x)), check_scores(victim(x))
+        first, second = scores_of(victim, x), scores_of(victim, x)
         logits = inside.sample(x, 1) if isinstance(inside, Victim) else first
     check_classes(y, first.shape[1])
     length = torch.linalg.vector_norm

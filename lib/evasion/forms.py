@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import check_choice, check_count
 from ..uncertainty import Victim, check_victim
-from .checks import check_answers, check_logits
+from .checks import check_answers, logits_of
 
 FORMS = ("one_draw", "mean", "expectation")
 
@@ -64,7 +64,7 @@ def looks(victim: nn.Module, x: Tensor) -> Tensor:
         samples = victim.sample(x, victim.draws)
         check_answers(samples)
         return victim.combine(samples)[None]
-    return check_logits(victim(x))[None]
+    return logits_of(victim, x)[None]
 
 
 def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:

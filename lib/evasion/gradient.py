@@ -19,7 +19,16 @@ from ..layers import only_input_gradients
 from ..seeds import check_generator
 from ..uncertainty import Victim
 from . import ball, perturb
-from .checks import check_answers, check_attack, check_budget, check_classes, check_logits, check_steps, extent
+from .checks import (
+    check_answers,
+    check_attack,
+    check_budget,
+    check_classes,
+    check_steps,
+    extent,
+    gradient_of,
+    logits_of,
+)
 from .forms import Look, answer, looks
 from .pieces import in_pieces, persist
 
@@ -170,7 +179,7 @@ def _ascent(victim: nn.Module, loss: str, norm: str, *, targeted: bool, bounds: 
         scores, labels = _per_draw(victim, x, y)
         # In l_inf the mean and not the sum, as in CleverHans.
         share = labels.numel() if norm == "linf" else 1
-        (gradient,) = torch.autograd.grad(objective(scores, labels).sum() / share, x)
+        gradient = gradient_of(objective(scores, labels).sum() / share, x)
         if stuck is not None:
             astray = ((scores.argmax(1) == labels) == targeted).view(len(x), -1).all(1)  # where no step is needed
             stuck.append((gradient == 0).flatten(1).all(1) & ~astray)
@@ -194,7 +203,7 @@ def _per_draw(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         scores = victim.looks(x).permute(1, 2, 0)
         labels = y[:, None].expand(-1, scores.shape[2])
     else:
-        scores, labels = check_logits(victim(x)), y
+        scores, labels = logits_of(victim, x), y
     check_classes(y, scores.shape[1])
     return scores, labels
 

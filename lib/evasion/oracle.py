@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import BadValue, VictimWarning, check_count, check_flag
 from ..metrics import check_no_nan
-from .checks import check_classes, check_scores
+from .checks import check_classes, scores_of
 
 ROUNDING = 1e-3  # of a score: what may differ between two answers of a victim that is not random
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
@@ -131,7 +131,7 @@ class DecisionOracle:
         self.answers += torch.bincount(owner, minlength=len(self.y))
         for part in torch.split(x, self.max_batch) if len(x) else ():
             with torch.no_grad():
-                scores = check_scores(self.victim(part))
+                scores = scores_of(self.victim, part)
             check_no_nan("victim: answered with", scores)
             if self._classes == 0:
                 # The victim would never name a label that is no class: every image would be adversarial.

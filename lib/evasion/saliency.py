@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import check_number
 from ..layers import only_input_gradients
-from .checks import check_attack, check_budget, check_classes, check_gradient, keep_within
+from .checks import check_attack, check_budget, check_classes, check_gradient, gradient_of, keep_within
 from .forms import answer, looks
 from .pieces import in_pieces
 
@@ -83,8 +83,8 @@ def saliency(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool) -> tupl
     logits = shown.mean(0)  # the mean of gradients is the gradient of the mean
     target = y if targeted else logits.detach().scatter(1, y[:, None], -torch.inf).argmax(1)
     at_target = logits.gather(1, target[:, None]).sum()
-    (towards,) = torch.autograd.grad(at_target, x, retain_graph=True)
-    (others,) = torch.autograd.grad(logits.sum() - at_target, x)
+    towards = gradient_of(at_target, x, again=True)
+    others = gradient_of(logits.sum() - at_target, x)
     check_gradient(others)
     return towards.flatten(1), others.flatten(1), (answer(victim, shown).argmax(1) == y) == targeted
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .. import seeds
 from ..data import Points, Split, gather
-from ..errors import BadValue, check_count
+from ..errors import BadValue, check_count, check_kind
 from ..progress import track
 from ..training import TrainingConfig, fit
 from ..training.checkpoints import digest, trained
@@ -66,13 +66,18 @@ def train_shadows(
         raise BadValue(f"count: expected an even number, for each point to be in half of them, got {count}")
     if len(pool) < 2:
         raise BadValue(f"points: expected at least two, got {len(pool)}")
+    if isinstance(build, nn.Module):
+        raise BadValue(f"build: expected a function from a seed to a network, got a network, {type(build).__name__}")
     drawn = torch.rand(count, len(pool), generator=seeds.generator(seed, "shadow members"), dtype=torch.float64)
     inside = drawn.argsort(0) < count // 2
     contents = digest({"images": pool.images, "labels": pool.labels}, "")
-    answers = []
+    answers, weights = [], list[Tensor]()
     for i in track(range(count), "shadow models", enabled=progress):
         own = seeds.derive(seed, f"shadow {i}")
-        network = build(own)
+        network = check_kind("build", build(own), nn.Module, "a function that returns a torch.nn.Module")
+        if not {*map(id, network.parameters())}.isdisjoint(map(id, weights)):
+            raise BadValue("build: expected an untrained network for each seed, got weights of the one before")
+        weights = list(network.parameters())
         key = digest({"inside": inside[i], **network.state_dict()}, f"{contents} {network} {config} {own}")
         train = partial(_fitted, pool.subset(inside[i].nonzero()[:, 0]), config, own, device)
         trained(network, f"shadow-{i}-{key[:16]}", train, cache=where)

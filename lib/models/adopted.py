@@ -5,16 +5,14 @@ To move or cast it, move or cast the module and adopt it then.
 """
 
 import copy
-import math
 from collections.abc import Sequence
 from itertools import chain
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..errors import BadValue
+from ..errors import BadValue, shown
 from ..layers import Dropout, plain
 
 # Dropout of single units, and of whole channels. Any other draws its masks where no generator can be handed in.
@@ -30,14 +28,16 @@ class Entrance(nn.Module):
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         super().__init__()
-        mean, std = ((float(number),) if isinstance(number, (Real, int, float)) else number for number in (mean, std))
-        finite = all(math.isfinite(number) for number in (*mean, *std))
-        if len(mean) != len(std) or not finite or min(std, default=1.0) <= 0:
-            raise BadValue(f"mean, std: expected as many of each, std positive, got {list(mean)} and {list(std)}")
+        try:
+            one, other = (torch.as_tensor(numbers, dtype=torch.float32).clone().flatten() for numbers in (mean, std))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise BadValue(f"mean, std: expected a number for each channel, got {shown(mean)}, {shown(std)}") from error
+        if len(one) != len(other) or not torch.cat([one, other]).isfinite().all() or not (other > 0).all():
+            raise BadValue(f"mean, std: expected as many of each, std positive, got {shown(mean)} and {shown(std)}")
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.register_buffer("mean", one.view(1, -1, 1, 1))
+        self.register_buffer("std", other.view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(x - mean) / std of images (n, c, h, w), in plain storage: a module may flatten them by a view."""

@@ -1,5 +1,6 @@
 """What training asks of a network, and how the images of an epoch come in batches."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -8,7 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..data import Points, Split, gather
-from ..errors import BadValue, check_flag, check_kind, shown
+from ..errors import BadValue, VictimWarning, check_flag, check_kind, shown
+from ..evasion.checks import looks_like_probabilities
 from ..layers import set_sampling
 from ..models.adopted import check_place
 
@@ -26,7 +28,11 @@ def check_run(
 
     Raises:
         BadValue: no module, or one with dropout of PyTorch's own; a device that is not here; no images, or ones that the network
-            does not take or that are not finite; a label beyond its classes; a snapshot that is no path, a progress no flag.
+            does not take or that are not finite; a label beyond its classes; no weights to train; a snapshot that is no path, a
+            progress no flag.
+
+    Warns:
+        VictimWarning: it answers with probabilities.
     """
     if not isinstance(network, nn.Module):
         raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
@@ -48,9 +54,16 @@ def check_run(
     except (RuntimeError, ValueError, TypeError) as error:
         told = shown(str(error).partition("\n")[0])
         raise BadValue(f"{name}: the network takes no images {tuple(split.images.shape[1:])} ({told})") from error
+    if not any(weight.requires_grad for weight in network.parameters()):
+        raise BadValue("network: expected weights to train, got none that requires a gradient")
     if not isinstance(answer, Tensor) or answer.dim() != 2:
         raise BadValue(f"network: expected it to answer with logits (n, k), got {shown(answer)}")
     classes, largest = answer.shape[1], int(split.labels.max())
+    if looks_like_probabilities(answer):
+        told = "of which the loss takes a softmax again; end the network before its own"
+        warnings.warn(
+            f"network: expected logits, and it answers with probabilities, {told}", VictimWarning, stacklevel=3
+        )
     if largest >= classes:
         raise BadValue(f"{name}: expected labels below {classes}, the number of classes, got {largest}")
     return split

@@ -47,16 +47,16 @@ def digest(tensors: Mapping[str, Tensor], told: str) -> str:
     return found.hexdigest()
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
+def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
     """Write one safetensors file of tensors and of what is told of them, as JSON; what stood there is replaced whole."""
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(told)
-    write_atomically(path, to_bytes(kept, metadata={"state": text, "sha256": digest(kept, text)}))
+    write_atomically(Path(path), to_bytes(kept, metadata={"state": text, "sha256": digest(kept, text)}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors at `path` and what is told of them; a `ValueError` if it is not as `write_tensors` wrote it."""
-    return tensors_of(path.read_bytes())  # at once: another process may replace the file
+    return tensors_of(Path(path).read_bytes())  # at once: another process may replace the file
 
 
 def tensors_of(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -73,12 +73,12 @@ def tensors_of(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, told
 
 
-def save_weights(network: nn.Module, path: Path, notes: dict[str, Any]) -> None:
+def save_weights(network: nn.Module, path: str | Path, notes: dict[str, Any]) -> None:
     """Write the weights of `network` and `notes`."""
     write_tensors(path, network.state_dict(), notes)
 
 
-def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
+def load_weights(network: nn.Module, path: str | Path) -> dict[str, Any]:
     """Load the weights at `path` into `network`; returns the notes saved with them.
 
     A file that is missing, damaged or of another network is a `BadValue`.

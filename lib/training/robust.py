@@ -131,6 +131,9 @@ def fit_robust(
     check_flag("compiled", compiled)
     seeds.derive(seed, "order")
     split = check_run(network, split, device=device, snapshot=snapshot, progress=progress)
+    if split.images.is_floating_point() and not 0 <= split.images.min() <= split.images.max() <= 1:
+        got = f"{split.images.min():g} to {split.images.max():g}"
+        raise BadValue(f"split: expected images in [0, 1], where the attack keeps them, got {got}")
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import models
-from ..errors import BadValue, check_choice, check_count
+from ..errors import BadValue, check_choice, check_count, check_kind
 from ..layers import sampling, set_sampling
 from ..models import Network
 from ..seeds import check_generator
@@ -88,7 +88,7 @@ class Ensemble(Victim):
     """
 
     def __init__(self, networks: Sequence[Network], *, precision: str = "float32") -> None:
-        if not networks:
+        if not check_kind("networks", networks, Sequence, "a list of networks"):
             raise BadValue("networks: expected one or more, got none")
         super().__init__(networks[0], draws=len(networks), precision=precision)
         self.members = nn.ModuleList(networks).eval()

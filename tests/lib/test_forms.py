@@ -301,8 +301,8 @@ def test_answers_that_are_no_scores_of_classes_are_refused(name: str, got: str) 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda x, y: (x.half(), y), "x: expected images in torch.float32, got torch.float16"),
-        (lambda x, y: (x.double(), y), "x: expected images in torch.float32, got torch.float64"),
+        (lambda x, y: (x.half(), y), "x: expected images in torch.float32, got torch.float16: call float()"),
+        (lambda x, y: (x.double(), y), "x: expected images in torch.float32, got torch.float64: call float()"),
         (lambda x, y: (x.numpy(), y), "x: expected a torch.Tensor, got ndarray"),
         (lambda x, y: (x, y.numpy()), "y: expected a torch.Tensor, got ndarray"),
     ],

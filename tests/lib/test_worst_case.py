@@ -377,7 +377,7 @@ PGD = partial(evasion.pgd, step_size=0.01, steps=1)
         ),
         ({"attacks": {"still": partial(evasion.pgd, steps=0)}}, "attacks: 'still': steps: expected a whole number"),
         ({"attacks": {"walk": partial(evasion.hop_skip_jump, iterations=-1)}}, "attacks: 'walk': iterations: "),
-        ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions, got 'pgd'"),
+        ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions by name, got 'pgd'"),
         ({"attacks": {"own": lambda victim, x, y, *, epsilon, score: x}}, "attacks: 'own' needs .*score"),
         (
             {"attacks": {"least": evasion.carlini_wagner}},
@@ -409,7 +409,7 @@ def test_an_attack_that_leaves_the_budget_or_its_images_is_told_of() -> None:
             "attacks: expected 'own' to stay within 0.1, got 0.2",
         ),
         (lambda victim, x, y, epsilon: x[:1], "attacks: expected 'own' to return images"),
-        (lambda victim, x, y, epsilon: x + 1, "x: expected finite values in"),
+        (lambda victim, x, y, epsilon: x + 1, "attacks: what 'own' returned: x: expected finite values in"),
     ):
         with pytest.raises(BadValue, match=f"^{told}"):
             run(victim, problem(4, victim), {"own": attack}, epsilons=(0.1,))
