@@ -14,16 +14,7 @@ from torch import Tensor
 
 from experiments.arrays import read_arrays
 from lib.errors import BadValue, check_kind
-from lib.membership import (
-    MEMBERSHIP_SCORES,
-    auc_interval,
-    by_threshold,
-    confidence,
-    lira,
-    log_odds,
-    rmia,
-    tpr_interval,
-)
+from lib.membership import MEMBERSHIP_SCORES, auc_interval, by_threshold, confidence, lira, log_odds, rmia, tpr_interval
 from lib.membership.scores import are_probabilities, check_answers
 
 SIDES = ("member", "nonmember")

@@ -15,12 +15,7 @@ UNUSUAL = "answers aware answer_precision adversary features shadow inputs nonme
 
 
 def select(
-    paper: str,
-    profile: str,
-    *,
-    only: Sequence[str] = (),
-    seeds: int | None = None,
-    changes: Sequence[str] = (),
+    paper: str, profile: str, *, only: Sequence[str] = (), seeds: int | None = None, changes: Sequence[str] = ()
 ) -> list[Any]:
     """The cells of a grid, in the grid's order.
 

@@ -83,10 +83,7 @@ def test_it_is_what_the_tensors_give(tmp_path: Path) -> None:
     found = infer(saved(tmp_path, arrays()))
     member, member_labels, nonmember, nonmember_labels = (torch.from_numpy(array) for array in arrays().values())
     assert found["log_odds"] == by_threshold(log_odds(member, member_labels), log_odds(nonmember, nonmember_labels))
-    sides = (
-        negative_modified_entropy(member, member_labels),
-        negative_modified_entropy(nonmember, nonmember_labels),
-    )
+    sides = (negative_modified_entropy(member, member_labels), negative_modified_entropy(nonmember, nonmember_labels))
     assert found["modified_entropy"] == by_threshold(*sides)
     assert found["correctness"] == gap_attack(member, member_labels, nonmember, nonmember_labels)
     assert found["log_odds"].auc > 0.6

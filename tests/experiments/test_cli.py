@@ -131,11 +131,7 @@ def test_a_command_that_is_none_is_one_line_too(arguments: list[str], told: str,
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [
-        (["--threads", "0"], "--threads"),
-        (["--threads", "-1"], "--threads"),
-        (["--set", "dropout=1"], "dropout"),
-    ],
+    [(["--threads", "0"], "--threads"), (["--threads", "-1"], "--threads"), (["--set", "dropout=1"], "dropout")],
 )
 def test_a_bad_value_that_only_a_cell_notices(
     arguments: list[str], told: str, cli: Cli, lazy: list[Any], store: Store
@@ -203,13 +199,7 @@ def test_the_process_itself_ends_like_that(run_cli: Cli, store: Store) -> None:
 @pytest.mark.parametrize("command", ANY)
 @pytest.mark.parametrize("damage", ["truncated", "edited", "of another cell"])
 def test_a_damaged_record_is_named(
-    command: str,
-    damage: str,
-    cli: Cli,
-    lazy: list[Any],
-    store: Store,
-    cells: list[Any],
-    tiny_options: list[str],
+    command: str, damage: str, cli: Cli, lazy: list[Any], store: Store, cells: list[Any], tiny_options: list[str]
 ) -> None:
     fill(store, cells[:3])
     path = store.path(cells[1])

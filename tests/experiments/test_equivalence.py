@@ -39,11 +39,7 @@ def check(now: float) -> Check:
         (Pair("abc123", KIND, False, "draws shared"), 90.5, State("verified", "recomputed by fff999")),
         (Pair("abc123", KIND, True), 92.0, State("equal by the gate")),
         (Pair("abc999", KIND, True), None, State("not measured", "its commit has not been through the gate")),
-        (
-            Pair("abc123", "harakeh fgsm", True),
-            None,
-            State("not measured", "its commit has not been through the gate"),
-        ),
+        (Pair("abc123", "harakeh fgsm", True), None, State("not measured", "its commit has not been through the gate")),
     ],
 )
 def test_the_word_on_a_record(record: Record, pair: Pair | None, checked: float | None, expected: State) -> None:
@@ -109,10 +105,7 @@ def test_what_the_list_lacks_is_asked_for_by_commit_and_kind(store: Store, recor
     store.put(harakeh.FGSM(estimator="epistemic", seed=1), Result({}, {}), PROVENANCE)
     store.put(harakeh.FGSM(), Result({}, {}), facts(commit="fff999"))
     found = equivalence.unknown(store, "harakeh")
-    assert {commit: list(kinds) for commit, kinds in found.items()} == {
-        "abc123": [KIND],
-        "fff999": ["harakeh fgsm"],
-    }
+    assert {commit: list(kinds) for commit, kinds in found.items()} == {"abc123": [KIND], "fff999": ["harakeh fgsm"]}
     equivalence.keep(store, "harakeh", [Pair("abc123", KIND, True)], measured=MEASURED)
     assert list(equivalence.unknown(store, "harakeh")) == ["fff999"]
 

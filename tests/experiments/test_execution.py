@@ -510,10 +510,7 @@ def test_a_change_that_changes_nothing_keeps_the_key() -> None:
         ({"changes": ["version=2"]}, "--set version: cannot be changed here"),
         ({"changes": ["paper=harakeh"]}, "--set paper: cannot be changed here"),
         ({"changes": ["profile=paper"]}, "--set profile: cannot be changed here"),
-        pytest.param(
-            {"changes": ["dropout=1"]},
-            "dropout: ",
-        ),
+        pytest.param({"changes": ["dropout=1"]}, "dropout: "),
     ],
 )
 def test_bad_choices_are_named(arguments: dict[str, Any], told: str) -> None:

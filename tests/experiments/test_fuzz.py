@@ -106,11 +106,7 @@ def use(store: Store) -> None:
         costs.cost(record)
     equivalence.unknown(store, "harakeh")
     costs.Prices("harakeh", store.all("harakeh"))
-    for table in (
-        status_page.changed_table(store),
-        status_page.grid_table(store),
-        status_page.costs_table(store),
-    ):
+    for table in (status_page.changed_table(store), status_page.grid_table(store), status_page.costs_table(store)):
         assert "<script>" not in table.markdown(name="x", caption="y")
 
 

@@ -525,10 +525,7 @@ def test_a_mean_stands_on_the_points_of_all_its_rows() -> None:
     ("published_id", "rows"),
     [
         ("mnist/lenet5/plain/accuracy", ["mnist/lenet5/plain/accuracy"]),
-        (
-            "cifar10/bayesian/membership",
-            ["cifar10/lenet5/bayesian/membership", "cifar10/resnet18/bayesian/membership"],
-        ),
+        ("cifar10/bayesian/membership", ["cifar10/lenet5/bayesian/membership", "cifar10/resnet18/bayesian/membership"]),
         (
             "mnist/boundary",
             [
@@ -1097,9 +1094,7 @@ def attacked(
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{}, {"shadow": "same"}, {"adversary": "as_coded", "features": "unsorted"}, {"inputs": "raw"}],
-    ids=str,
+    "change", [{}, {"shadow": "same"}, {"adversary": "as_coded", "features": "unsorted"}, {"inputs": "raw"}], ids=str
 )
 def test_a_victim_that_remembers_is_found_out(change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     result = attacked(Membership(members=200, **change), Remembering(0.95), monkeypatch)

@@ -98,8 +98,7 @@ CODED = {"hidden": (128, 128), "activation": "tanh"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "features", "weights"),
-    [({}, 3, 3 * 64 + 64 + 64 + 1), (CODED, 10, 10 * 128 + 128 + 128 * 129 + 129)],
+    ("changes", "features", "weights"), [({}, 3, 3 * 64 + 64 + 64 + 1), (CODED, 10, 10 * 128 + 128 + 128 * 129 + 129)]
 )
 def test_the_networks_are_of_their_size(changes: dict[str, Any], features: int, weights: int) -> None:
     net = AttackNet(features, AttackConfig(**changes), generator=generator())

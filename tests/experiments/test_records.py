@@ -255,9 +255,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object], *, sign: boo
         lambda content: content.pop("sha256"),
         lambda content: content.pop("curves"),
         lambda content: content.update(comment="tidied up"),
-        pytest.param(
-            lambda content: content["measurements"].update(accuracy=math.nan),
-        ),
+        pytest.param(lambda content: content["measurements"].update(accuracy=math.nan)),
     ],
 )
 def test_a_record_changed_by_hand_is_refused(change: Any, store: Store) -> None:

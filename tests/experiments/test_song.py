@@ -150,15 +150,7 @@ def test_the_seeds_after_the_first_three_have_faces_drawn_anew() -> None:
 @EACH
 def test_equal_cells_have_one_key_whole_numbers_or_floats(kind: type[Cell]) -> None:
     numbers = [field.name for field in fields(kind) if isinstance(getattr(kind(), field.name), float)]
-    assert set(numbers) == {
-        "train_epsilon",
-        "epsilon",
-        "learning_rate",
-        "second_rate",
-        "third_rate",
-        "l2",
-        "step_size",
-    }
+    assert set(numbers) == {"train_epsilon", "epsilon", "learning_rate", "second_rate", "third_rate", "l2", "step_size"}
     unlike = []
     for name in numbers:
         whole, exact = kind(**{name: 0}), kind(**{name: 0.0})

@@ -87,8 +87,7 @@ def test_a_feature_without_gradient_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sign", "expected"),
-    [("plus", [1, 1, 1, 1, 1, 1]), ("minus_then_plus", [-1, -1, -1, 1, 1, 1])],
+    ("sign", "expected"), [("plus", [1, 1, 1, 1, 1, 1]), ("minus_then_plus", [-1, -1, -1, 1, 1, 1])]
 )
 def test_both_published_rules_for_its_sign(sign: str, expected: list[int]) -> None:
     assert [SubstituteConfig(sign=sign).direction(round_) for round_ in range(6)] == expected

@@ -117,3 +117,10 @@ def test_every_file_of_the_steps_is_new_or_the_chapters() -> None:
         new = [file for file in steps(title) if not (ROOT / file).exists()]
         assert len(new) == 3
         assert set(steps(title)) - set(new) == {"report/papers/harakeh.py"}
+
+
+def test_contributing_has_every_module_of_the_experiments_in_its_order_of_reading() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| Question | Modules |")[2].partition("\n## ")[0]
+    modules = {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__", "__main__"}
+    named = re.findall(r"`([\w/]+)`", table.replace("`infer`", ""))
+    assert sorted(named) == sorted(modules | {"papers/__init__"})

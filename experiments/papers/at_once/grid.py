@@ -61,7 +61,7 @@ VICTIMS: dict[str, dict[str, dict[str, Any]]] = {
             "train_steps": 2,
             "draws": 3,
             "members": 2,
-        },
+        }
     },
 }
 SMOKE = ("plain", "dropout", "laplace", "robust_ensemble")  # the kinds that tell whether all is well
