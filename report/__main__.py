@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from experiments import papers
 from experiments.command_line import Parser, obey, place, word
-from report import site
+from report import execution, site
 from report.place import OURS, BuildFailed
 
 
 def chapter(options: argparse.Namespace) -> int:
     """Execute one notebook."""
-    site.execute(options.name, options.output, site.check_given(options.p))
+    execution.execute(options.name, options.output, execution.check_given(options.p))
     print(f"executed notebook: {options.output}")
     return 0
 

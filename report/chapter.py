@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,7 +34,7 @@ from report.figures.specification import specification
 from report.figures.theme import svg
 from report.forests import Rows, data, lines
 from report.specifications import Question, answers, estimates, printed
-from report.tables import Panels, Table, panels_at
+from report.tables import Number, Panels, Table, full, panels_at
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
@@ -136,6 +136,7 @@ class Chapter:
 
         self.glue(name, table.markdown(name=f"table-{self.paper}-{name}", caption=caption))
         self.save(f"{self.paper}-{name}.csv", table.csv())
+        self._noted(name, [one.address for line in table.rows for one in line if isinstance(one, Number)])
         return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
     def figure(self, name: str, figure: Figure, data: Table | None = None) -> None:
@@ -162,11 +163,13 @@ class Chapter:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
         found = lines(self.store, self.paper, rows)
         self.figure(name, forest(found, looks, xlabel="percent", ends=ends), data(rows, found))
+        self._noted(name, [address for group in rows.values() for row in group for address in row.ours.values()])
 
     def curves(self, name: str, shown: Curves, slider: Slider | None = None) -> None:
         """Glue a figure of curves of addresses, and what moves along them, and save the numbers behind it for download."""
         panels = panels_at(self.store, self.paper, shown.lines)
         self.figure(name, curves.curves(panels, shown), curves.data(panels, shown))
+        self._noted(name, [address for lines in shown.lines.values() for address in lines.values()])
         if slider is not None:
             self.slider(name, panels, slider)
 
@@ -175,10 +178,18 @@ class Chapter:
         found = answers(self.store, self.paper, question)
         figure = specification(estimates(found), printed=printed(self.paper, question), ylabel=question.ylabel)
         self.figure(name, figure, specifications.data(found))
+        self._noted(name, [way.address for way in question.ways])
+
+    def _noted(self, name: str, addresses: Iterable[str]) -> None:
+        """Leave which addresses a figure or table shows, for the page of their origins."""
+        whole = dict.fromkeys(full(one, self.paper) for one in addresses)
+        if whole:
+            self.save(f"origins/{self.paper}-{name}", "\n".join(whole))
 
     def save(self, name: str, content: str) -> None:
         """Save the file `name` for readers to download, where the book is being built."""
         folder = os.environ.get(DOWNLOADS)
         if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            (Path(folder) / name).write_text(content, encoding="utf-8")
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")

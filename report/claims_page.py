@@ -16,7 +16,8 @@ from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, part_of_paper
 from report.numbers import evidence
-from report.tables import Table
+from report.origins import compared
+from report.tables import Table, linked
 from report.text import literal
 
 # The words of every entry by the rules until 30 November 2026, and what became of it.
@@ -80,6 +81,8 @@ def _entry(store: Store, paper: str, sentence: Sentence) -> str:
         rows = [[rule(part), printed(one), *_judged(one, badge(one.word))] for part, one in pairs]
         body = [_table(paper, ["What is compared, and the rule in points", "Paper", *JUDGED], rows)]
         body += _otherwise(paper, sentence, first, dict(others))
+        found = (linked(_in_words(name), f"{paper}:text:{name}") for name in compared(sentence))
+        body.append(f"Records and code of {'; '.join(found)}.")
     quote, where = literal(quoted(paper, sentence)), literal(sentence.where)
     word = badge(judge_sentence(sentence, first).word)
     return ENTRY.format(word=word, quote=quote, where=where, paper=paper, id=sentence.id, body="\n\n".join(body))

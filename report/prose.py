@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import fmean
-from typing import get_args
+from typing import Any, get_args
 
 import report.papers
 from experiments import claims, coverage, papers, published
@@ -42,20 +42,30 @@ from report.tables import interval_at, values_at
 
 TOKEN = re.compile(r"\{n\}`([^`]+)`")
 DERIVED = "derived"
+PAIR = re.compile(r" (?:-|beside) ")
+Link = Callable[
+    [str, str, str | None], str
+]  # of what is quoted, its address, and the paper of addresses that name none
 
 
-def fill(text: str, store: Store, *, paper: str | None = None, where: str) -> str:
+def fill(text: str, store: Store, *, paper: str | None = None, where: str, link: Link | None = None) -> str:
     """`text` with every quoted address replaced by what stands there; `paper` is that of addresses that name none.
+
+    Args:
+        link: makes of what is quoted a link; not in the options of a directive, which take no mark-up.
 
     Raises:
         BadValue: an address of nothing; the message begins with `where` it is written.
     """
 
     def told(match: re.Match[str]) -> str:
+        address = " ".join(match[1].split())
         try:
-            return quote(store, " ".join(match[1].split()), paper)
+            said = quote(store, address, paper)
         except BadValue as error:
             raise BadValue(f"{where}: {error}") from error
+        plain = link is None or text[: match.start()].rpartition("\n")[2].startswith(":")
+        return said if plain or link is None else link(said, address, paper)
 
     return TOKEN.sub(told, text)
 
@@ -66,12 +76,9 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
     Raises:
         BadValue: an address of nothing.
     """
-    match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
-    if match and match[2] in WHOLE:
-        return str(WHOLE[match[2]](store))
-    if match:
-        return _derived(store, check_choice("paper", match[1] or paper, papers.NAMES), match[2])
-    one, *second = (parse(address, paper) for address in re.split(r" (?:-|beside) ", text))
+    if (made := derivation(text, paper)) is not None:
+        return str(made(store))
+    one, *second = (parse(address, paper) for address in PAIR.split(text))
     for address in (one, *second):
         check_planned(address)
     if not second:
@@ -86,15 +93,21 @@ def quote(store: Store, text: str, paper: str | None = None) -> str:
     return _of_values({seed: value for seed, value in resolve(store, one).values.items() if seed in shared}, one)
 
 
-def _derived(store: Store, paper: str, name: str) -> str:
-    known: dict[str, Callable[[Store], str]] = {
-        "verdicts": partial(verdicts, paper=paper),
-        "parts": partial(parts, paper=paper),
-    }
+def derivation(text: str, paper: str | None = None) -> Callable[[Store], Any] | None:
+    """What makes a derived number; None for an address.
+
+    Raises:
+        BadValue: unknown.
+    """
+    match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
+    if match is None or match[2] in WHOLE:
+        return match and WHOLE[match[2]]
+    chosen = check_choice("paper", match[1] or paper, papers.NAMES)
+    known: dict[str, Callable[[Store], Any]] = {one.__name__: partial(one, paper=chosen) for one in (verdicts, parts)}
     for module in pkgutil.iter_modules(report.papers.__path__):
-        if module.name.startswith(paper):
+        if module.name.startswith(chosen):
             known |= getattr(importlib.import_module(f"report.papers.{module.name}"), "DERIVED", {})
-    return known[check_choice(DERIVED, name, list(known))](store)
+    return known[check_choice(DERIVED, match[2], list(known))]
 
 
 def verdicts(store: Store, paper: str) -> str:

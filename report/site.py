@@ -11,29 +11,26 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 import yaml
 from matplotlib.figure import Figure
 
 from experiments import papers
 from experiments.records import ROOT, Store
-from lib.errors import BadValue, check_choice
 from lib.progress import SWITCH
-from lib.training.checkpoints import write_atomically
 from report import benchmark_page, claims_page, first_page, printed, prose, status_page
 from report.chapter import DOWNLOADS, parameters
 from report.citation import bibtex
+from report.execution import environment, run
 from report.figures.heat import heat
 from report.figures.theme import svg
-from report.place import BuildFailed, check_writable, held, replace
+from report.origins import Origins
+from report.place import BuildFailed, held, replace
 from report.tables import Table
 
 PDF_LINK = f'<a class="reference download" href="../{printed.PDF}">The whole book as one PDF</a>.'
@@ -48,69 +45,6 @@ RECORDED = """Cells recorded of cells planned at the scale of the papers: a cell
 Line by line, with devices, commits and dates: {download}`data <generated/grid.csv>`, the smaller profile `reduced` included."""
 BEHIND = """Data {download}`with gradients <generated/benchmark-gradients.csv>`,
 {download}`with labels only <generated/benchmark-labels.csv>`."""
-
-
-def execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
-    """Execute the notebook of `chapter` with parameters and, only if all of it ran, write it to `output`.
-
-    Raises:
-        BadValue: unknown chapter, unknown or ill-typed parameter, an `output` that is no notebook's name, is a chapter's source
-            or cannot be written; nothing has run then.
-        BuildFailed: a cell raised.
-    """
-    check_choice("chapter", chapter, papers.NAMES)
-    parameters(given)
-    if output.is_dir() or output.suffix != ".ipynb":
-        raise BadValue(f"{output}: expected the name of a notebook to write, such as out.ipynb")
-    if output.exists() and any(output.samefile(source) for source in (ROOT / "notebooks").glob("*.ipynb")):
-        raise BadValue(f"{output}: expected another name, this is the source of a chapter")
-    check_writable(output)
-    with _environment({}):
-        _execute(chapter, output, given)
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """The environment of this process, in which kernels and Sphinx find our packages, with some variables changed for a while."""
-    saved = dict(os.environ)
-    os.environ.update(PYTHONPATH=str(ROOT), **changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
-
-
-def _execute(chapter: str, output: Path, given: Mapping[str, Any]) -> None:
-    source = ROOT / "notebooks" / f"{chapter}.ipynb"
-    try:
-        notebook = papermill.execute_notebook(
-            str(source),
-            None,
-            parameters=dict(given),
-            cwd=str(ROOT),
-            kernel_name="python3",
-            progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"],  # a kernel complains of its transport, and of being ended
-        )
-    except papermill.PapermillExecutionError as error:
-        raise BuildFailed(f"chapter {chapter}: {error.ename}: {error.evalue}") from error
-    content: str = nbformat.writes(_presentable(notebook, chapter))  # type: ignore[no-untyped-call]
-    write_atomically(output, content.encode())
-
-
-def _presentable(notebook: Any, chapter: str) -> Any:
-    """The executed notebook, its numbers in its sentences, without papermill's notes: they name folders of this machine."""
-    store = Store()
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = prose.fill(cell.source, store, paper=chapter, where=f"{chapter}.ipynb, {cell.id}")
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("remove-cell")  # the page shows the defaults, with their explanations
-    return notebook
 
 
 def build(output: Path, *, profile: str = "paper", compute: str = "never", pdf: bool = False) -> Path:
@@ -139,17 +73,19 @@ def build(output: Path, *, profile: str = "paper", compute: str = "never", pdf: 
 
 def _build(folder: Path, given: Mapping[str, Any], *, lock: int, executable: str | None) -> None:
     source, new = folder / "source", folder / "html.new"
-    _assemble(source, pdf=executable is not None)
+    origins = _assemble(source, pdf=executable is not None)
     write_pages(Store(), source / "book" / "generated")
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
     command += ["-W", "-n", "--keep-going", "-q"]
-    with _environment({SWITCH: "0", DOWNLOADS: str(source / "notebooks" / "downloads"), "OMP_NUM_THREADS": "1"}):
+    downloads = source / "notebooks" / "downloads"
+    with environment({SWITCH: "0", DOWNLOADS: str(downloads), "OMP_NUM_THREADS": "1"}):
         # Side by side, each on one thread: chapters that share the cores would wait for each other's threads.
         with ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
             chapters = {name: source / "notebooks" / f"{name}.ipynb" for name in papers.NAMES}
-            for executed in [pool.submit(_execute, name, path, given) for name, path in chapters.items()]:
+            for executed in [pool.submit(run, name, path, given, origins) for name, path in chapters.items()]:
                 executed.result()
+        origins.write(source / "book", downloads)
         # Whoever kills this process does not kill that one: it holds the folder until it ends.
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, pass_fds=[lock])
     if done.returncode != 0:
@@ -168,8 +104,8 @@ def _pages() -> list[str]:
     return [f"{file}.html" for file in files]
 
 
-def _assemble(source: Path, *, pdf: bool = False) -> None:
-    """Copy the committed prose and settings into `source`; what an earlier build left of them goes."""
+def _assemble(source: Path, *, pdf: bool = False) -> Origins:
+    """Copy the committed prose and settings into `source`; what an earlier build left of them goes; returns what was quoted."""
     for name in ("book", "notebooks"):
         shutil.rmtree(source / name, ignore_errors=True)
     shutil.copytree(ROOT / "book", source / "book")
@@ -178,8 +114,10 @@ def _assemble(source: Path, *, pdf: bool = False) -> None:
     if repository := os.environ.get("GITHUB_REPOSITORY"):  # a fork's pages launch the fork
         config["repository"]["url"] = f"https://github.com/{repository}"
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    shown = config["repository"]
+    origins = Origins(Store(), f"{shown['url']}/blob/{shown['branch']}")
     for page in (source / "book").glob("*.md"):
-        page.write_text(prose.fill(page.read_text(), Store(), where=page.name))
+        page.write_text(prose.fill(page.read_text(), origins.store, where=page.name, link=origins.link))
     first = source / "book" / "index.md"
     said = {"repository": config["repository"]["url"], "citation": bibtex(config), "pdf": PDF_LINK if pdf else ""}
     text = first.read_text()
@@ -189,6 +127,7 @@ def _assemble(source: Path, *, pdf: bool = False) -> None:
     (downloads := source / "notebooks" / "downloads").mkdir(parents=True)
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):  # as committed, beside what will be executed
         shutil.copy(notebook, downloads)
+    return origins
 
 
 # What stands on a page, with its caption, or is only downloaded.
@@ -233,18 +172,3 @@ def write_pages(store: Store, folder: Path) -> None:
 def _write_figure(folder: Path, name: str, figure: Figure, alt: str, caption: str) -> None:
     (folder / f"{name}.svg").write_text(svg(figure))
     (folder / f"{name}.md").write_text(FIGURE.format(name=name, alt=alt, caption=caption))
-
-
-def check_given(pairs: list[str]) -> dict[str, Any]:
-    """`name=value` words of a command line as parameters; a value that has not its parameter's type stays a text.
-
-    Raises:
-        BadValue: no "=".
-    """
-    given: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise BadValue(f"parameter {pair!r}: expected name=value")
-        given[name] = int(value) if name == "seed_count" and value.isascii() and value.isdigit() else value
-    return given

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from experiments.address import parse, resolve
@@ -19,6 +21,33 @@ from lib.errors import BadValue
 from lib.metrics import Interval, mean_interval
 from report.numbers import NOT_RUN, of_interval
 from report.text import unmarked
+
+
+class Number(str):
+    """The text of a cell that stands at an address, which on a page is a link to where it comes from."""
+
+    address: str
+
+    def __new__(cls, text: str, address: str) -> Number:
+        made = super().__new__(cls, text)
+        made.address = address
+        return made
+
+
+def full(address: str, paper: str) -> str:
+    """An address, or a pair of them, with their paper in front."""
+    return re.sub(rf"(^| - | beside )(?!{paper}:)", rf"\g<1>{paper}:", address)
+
+
+def place(address: str) -> str:
+    """Where a page of the book finds the origins of the number at a whole address."""
+    anchor = re.sub(r"[^\w:/-]", ".", address)
+    return f"../book/origins_{address.partition(':')[0]}.html#{anchor}"
+
+
+def linked(text: str, address: str, where: str = "") -> str:
+    """A number as a link to where it comes from; its address is shown to who rests on it."""
+    return f'<a class="number" href="{escape(where or place(address))}" data-said="{escape(address)}">{text}</a>'
 
 
 @dataclass(frozen=True)
@@ -36,7 +65,8 @@ class Table:
         """
         if "`" in caption:
             raise BadValue(f"caption of {name}: expected no backtick, got {caption!r}")
-        return f"```{{table}} {caption}\n:name: {name}\n\n{self.plain()}\n```"
+        rows = [[linked(one, one.address) if isinstance(one, Number) else one for one in line] for line in self.rows]
+        return f"```{{table}} {caption}\n:name: {name}\n\n{Table(self.head, rows).plain()}\n```"
 
     def plain(self) -> str:
         """The rows as plain Markdown, for a notebook that is not being built into a page."""
@@ -89,7 +119,7 @@ def _cell(store: Store, paper: str, column: Column, one: Row) -> str:
 
 def across(store: Store, paper: str, address: str) -> str:
     """The measured percentage at an address over seeds, or, for "A - B", the difference of two, paired by seed."""
-    return of_interval(interval_at(store, paper, address))
+    return Number(of_interval(interval_at(store, paper, address)), full(address, paper))
 
 
 def interval_at(store: Store, paper: str, address: str) -> Interval | None:

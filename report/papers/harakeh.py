@@ -113,9 +113,13 @@ CIFAR10: Rows = {
     ]
     for title, quantity, claims in (
         ("Clean accuracy (%)", "accuracy", ("accuracy", "", "")),
-        ("Accuracy left by FGSM (%)", "adversarial_accuracy", ("fgsm-drop", "fgsm-epistemic-gain", "fgsm-aleatoric-no-gain")),
+        (
+            "Accuracy left by FGSM (%)",
+            "adversarial_accuracy",
+            ("fgsm-drop", "fgsm-epistemic-gain", "fgsm-aleatoric-no-gain"),
+        ),
     )
-}  # fmt: skip
+}
 CLEAN: Rows = {
     "MNIST: clean accuracy of each row (%)": [
         Row(

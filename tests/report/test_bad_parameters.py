@@ -13,7 +13,7 @@ import pytest
 from experiments import execution
 from lib.errors import BadValue
 from report.chapter import Chapter, parameters
-from report.site import check_given, execute
+from report.execution import check_given, execute
 
 pytestmark = pytest.mark.bad_input
 

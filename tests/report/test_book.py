@@ -21,7 +21,8 @@ from lib.errors import BadValue
 from lib.training import checkpoints
 from report import site
 from report.chapter import DOWNLOADS, Chapter, Parameters, parameters
-from report.site import BuildFailed, check_given, execute
+from report.execution import check_given, execute
+from report.place import BuildFailed
 from report.tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,9 @@ import pytest
 import site_scan as scan
 
 from report import place, site
+from report.execution import execute
 from report.place import MARK, held, replace
-from report.site import BuildFailed, build, execute
+from report.site import BuildFailed, build
 
 ROOT = Path(__file__).resolve().parents[2]
 
