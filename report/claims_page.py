@@ -216,11 +216,7 @@ def words_table(store: Store) -> Table:
             found = [judge_part(store, paper, reading(paper), part) for part in sentence.parts]
             parts.update(one.word for one in found)
             sentences[judge_sentence(sentence, found).word] += 1
-    counts = {
-        "Entries before": Counter(entry["word"] for entry in before()),
-        "Parts now": parts,
-        "Sentences now": sentences,
-    }
+    counts = {"Sentences": sentences, "Parts": parts, "Entries before": Counter(entry["word"] for entry in before())}
     words = ["replicated", *(word for word in reversed(get_args(Word)) if word != "replicated")]
     rows = [[word, *(str(count[word]) for count in counts.values())] for word in words]
     rows.append(["in all", *(str(count.total()) for count in counts.values())])

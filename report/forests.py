@@ -34,6 +34,12 @@ class Row:
     runs: tuple[str, str] | None = None
 
 
+def beside(id_: str, *readings: str, label: str, claim: str = "") -> Row:
+    """A printed number beside ours under each of `readings`; "look=reading" draws it as another."""
+    pairs = [name.split("=") if "=" in name else (name, name) for name in readings]
+    return Row(label, {key: f"{name}:{id_}" for key, name in pairs}, id_, claim)
+
+
 Rows = Mapping[str, Sequence[Row]]  # by the title of their group
 
 

@@ -18,12 +18,13 @@ from typing import Any
 from docutils.nodes import make_id
 
 from experiments import claims, papers, published
-from experiments.address import PRINTED, Address, is_claim, parse, sources
+from experiments.address import PRINTED, Address, is_claim, parse, resolve, sources
 from experiments.find import row
 from experiments.records import ROOT, Record, Store
 from experiments.rules import REST, Sentence
 from report.names import PAPER_NAMES
 from report.numbers import NOT_RUN, one_number
+from report.papers import chapter
 from report.prose import PAIR, derivation, quote
 from report.tables import full, linked, place
 
@@ -34,7 +35,7 @@ is read from, the function that measures it, and the command that computes these
 project; it leaves the committed records alone, and fills the folder `again`.
 """
 SENTENCES = "Quoted in sentences"
-CLAIMS = "Compared by claims"
+PUBLISHED, CLAIMS = "Beside published numbers", "Compared by claims"
 FOLDER = "origins"  # beside the downloads: which addresses a figure or a table shows, one a line
 SHOWN = re.compile(r"\{download\}`[^`<]*<downloads/(\w+?)-([\w-]+)\.csv>`")
 LONGEST = 40  # letters that are still a number, and no sentence
@@ -76,6 +77,7 @@ class Origins:
         """A page for each paper, into `folder`; `downloads` is where the chapters have left what they show."""
         for paper in papers.NAMES:
             shown = {SENTENCES: sorted(self.quoted[paper])}
+            shown[PUBLISHED] = [self._first(paper, id_) for id_ in published.load(paper)]
             shown[CLAIMS] = [f"{paper}:text:{name}" for one in claims.load(paper) for name in compared(one)]
             for path in sorted((downloads / FOLDER).glob(f"{paper}-*")) if downloads else ():
                 shown[path.name.removeprefix(f"{paper}-")] = path.read_text().splitlines()
@@ -90,11 +92,18 @@ class Origins:
         numbers = list(published.load(address.paper))
         return f"{self.repository}/experiments/papers/{address.paper}/published.csv#L{2 + numbers.index(address.id)}"
 
+    def _first(self, paper: str, id_: str) -> str:
+        """The address of our counterpart of a published number, by the first reading of it that has records."""
+        found = [f"{paper}:{name}:{id_}" for name in chapter(paper).READINGS]
+        return next((one for one in found if resolve(self.store, parse(one)).values), found[0])
+
     def _sections(self, paper: str, shown: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Every address once, where it is shown first; later it is a link."""
         known: set[str] = set()
         for name, quoted in shown.items():
             addresses = dict.fromkeys([*quoted, *(part for one in quoted for part in PAIR.split(one))])
+            if not addresses:
+                continue
             yield f"\n## {name.replace('-', ' ').capitalize()}\n\n```{{raw}} html\n"
             yield f'<a id="shown-{make_id(name)}"></a>\n'
             for address in addresses:

@@ -41,7 +41,7 @@ FIGURE = """```{{figure}} generated/{name}.svg
 
 {caption}
 ```"""
-RECORDED = """Cells recorded of cells planned at the scale of the papers: a cell is one network, estimator, attack, form and seed.
+RECORDED = """A cell is one network, estimator, attack, form and seed.
 Line by line, with devices, commits and dates: {download}`data <generated/grid.csv>`, the smaller profile `reduced` included."""
 BEHIND = """Data {download}`with gradients <generated/benchmark-gradients.csv>`,
 {download}`with labels only <generated/benchmark-labels.csv>`."""
@@ -132,7 +132,10 @@ def _assemble(source: Path, *, pdf: bool = False) -> Origins:
 
 # What stands on a page, with its caption, or is only downloaded.
 TABLES: Mapping[str, tuple[Callable[[Store], Table], str]] = {
-    "words": (claims_page.words_table, "Claims by verdict, before 30 November 2026 and now"),
+    "words": (
+        claims_page.words_table,
+        "The words that the three papers' sentences and their parts have, and those of the entries before 30 November 2026",
+    ),
     "corrections": (claims_page.corrections_table, "Verdicts that were corrected on 30 November 2026"),
     "states": (status_page.states_table, "What today's code would give again"),
     "costs": (status_page.costs_table, "What the recorded runs took"),
@@ -158,7 +161,13 @@ def write_pages(store: Store, folder: Path) -> None:
     for paper in papers.NAMES:
         (folder / f"{paper}-claims.md").write_text(claims_page.claims_list(store, paper))
     recorded = status_page.recorded(store)
-    _write_figure(folder, "recorded", heat(status_page.squares(recorded)), status_page.finding(recorded), RECORDED)
+    _write_figure(
+        folder,
+        "recorded",
+        heat(status_page.squares(recorded)),
+        status_page.finding(recorded),
+        f"{status_page.sums(recorded)} {RECORDED}",
+    )
     for cost in benchmark_page.COSTS:
         dots = benchmark_page.dots(store, cost)
         said = benchmark_page.finding(dots, cost)

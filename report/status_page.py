@@ -53,6 +53,15 @@ def squares(found: Mapping[str, Counts]) -> dict[str, Squares]:
     }
 
 
+def sums(found: Mapping[str, Counts]) -> str:
+    """How many of each paper's cells are recorded, in a sentence."""
+    told = [
+        f"{sum(done for done, _ in counts.values())} of {sum(all_ for _, all_ in counts.values())} of {paper}'s"
+        for paper, counts in found.items()
+    ]
+    return f"Recorded are {', '.join(told)} cells at the scale of the papers, the paler a square the fewer."
+
+
 def finding(found: Mapping[str, Counts]) -> str:
     """What the heat map shows, in words, for who does not see it."""
     told = []

@@ -54,6 +54,21 @@ class Curves:
         return self.x.format(*parts), self.y.format(*parts)
 
 
+def roc(lines: Mapping[str, Mapping[Any, str]], looks: Looks, *, x: str = "fpr", y: str = "tpr") -> Curves:
+    """Members that are found against others that are taken for members, as the threshold moves, beside chance."""
+    return Curves(
+        lines=lines,
+        x=x,
+        y=y,
+        looks=looks,
+        highest=1,
+        compared="chance",
+        xlabel="false-positive rate (of others)",
+        ylabel="true-positive rate (of members)",
+        settings={"across": 5},
+    )
+
+
 def curves(panels: Panels, one: Curves) -> Figure:
     """One panel a title, one line a key.
 

@@ -37,7 +37,8 @@ def in_panels(
     Args:
         panels: title of a panel, then what tells its lines apart, then the records of its seeds.
         draw: draws the panel of a title and answers whether there was anything to draw.
-        legend: looks of its entries, of which `across` stand in a row below two panels, and half as many below one.
+        legend: looks of its entries, which stand where a panel is left over, or else below: `across` in a row, half as many
+            below a single panel.
         high: inches of a row.
         sharey: whether all panels have one vertical scale.
         ylabel: stands at the first panel of each row.
@@ -48,8 +49,6 @@ def in_panels(
     with style():
         figure, grid = plt.subplots(rows, columns, figsize=(4.6 * columns, high * rows), sharey=sharey, squeeze=False)
         figure.set_layout_engine("constrained", h_pad=0.08)
-        for spare in grid.flat[len(panels) :]:
-            spare.remove()
         for i, (axis, (title, lines)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             axis.set(title=title, ylabel="" if i % columns else ylabel, **settings)
             if not draw(axis, title, lines):
@@ -58,7 +57,11 @@ def in_panels(
                 axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", color=INK, bbox=paper)
         entries = min(len(legend), across if columns > 1 else across // 2)
         handles = [Line2D([], [], **one) if isinstance(one, dict) else one for one in legend]
-        figure.legend(handles=handles, loc="outside lower center", ncols=entries)
+        if spare := [*grid.flat[len(panels) :]]:
+            spare[0].set_axis_off()
+            spare[0].legend(handles=handles, loc="center")
+        else:
+            figure.legend(handles=handles, loc="outside lower center", ncols=entries)
     return figure
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from experiments.address import reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
 from report.figures.looks import BLUE, GREEN, OPEN, VERMILLION, Looks, look
-from report.forests import Row, Rows
+from report.forests import Row, Rows, beside
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES
 from report.specifications import Question, Way
 
@@ -39,19 +39,13 @@ def _victim(network: str, victim: str) -> str:
     return f"{NETWORK_NAMES[network]}, {VICTIM_NAMES[victim]}"
 
 
-def _beside(id_: str, *readings: str, claim: str = "", label: str) -> Row:
-    """A printed number beside ours under each of `readings`; `key=reading` draws it as another."""
-    pairs = [name.split("=") if "=" in name else (name, name) for name in readings]
-    return Row(label, {key: f"{name}:{id_}" for key, name in pairs}, id_, claim and f"text:{claim}")
-
-
 def _membership(dataset: str) -> list[Row]:
     return [
-        _beside(
+        beside(
             f"{dataset}/{network}/{victim}/membership",
             "text",
             "coded",
-            claim=f"{dataset}-{network}-membership" if victim == "bayesian" else "",
+            claim=f"text:{dataset}-{network}-membership" if victim == "bayesian" else "",
             label=_victim(network, victim),
         )
         for network, victim in product(NETWORKS, VICTIMS)
@@ -61,7 +55,7 @@ def _membership(dataset: str) -> list[Row]:
 MEMBERSHIP: Rows = {
     **{f"{DATASET_NAMES[dataset]}: membership accuracy (%)": _membership(dataset) for dataset in DATASETS},
     "Means over networks (his Table 2)": [
-        _beside(
+        beside(
             f"{dataset}/{victim}/membership", "text", "coded", label=f"{DATASET_NAMES[dataset]}, {VICTIM_NAMES[victim]}"
         )
         for dataset, victim in product(DATASETS, VICTIMS)
@@ -92,7 +86,7 @@ EVASION: Rows = {
         for dataset, attack in product(DATASETS, ATTACKS)
     },
     "Means over victims (his Table 3)": [
-        _beside(
+        beside(
             f"{dataset}/{attack}",
             "text_reduced=reduced",
             "coded_reduced",

@@ -14,7 +14,7 @@ from experiments.papers.galinkin.readings import NETWORKS
 from experiments.records import Store
 from lib import data
 from lib.metrics import Interval
-from report.figures.curves import Curves
+from report.figures.curves import roc
 from report.figures.looks import BLUE, INK, OPEN, VERMILLION, Looks, look
 from report.figures.scatter import Point
 from report.names import DATASET_NAMES, NETWORK_NAMES
@@ -146,19 +146,10 @@ ROC_LOOKS = Looks(
         "resnet18/bayesian": look("ResNet-18 with dropout", VERMILLION, "s", "--", **OPEN, markevery=(0.09, 0.12)),
     },
 )
-# As in his Figures 2 and 3: members that are found against others that are taken for members, as the threshold moves.
-ROC = Curves(
-    lines={
-        DATASET_NAMES[dataset]: {key: f"text:{dataset}/{key}/membership" for key in ROC_LOOKS} for dataset in DATASETS
-    },
-    x="fpr",
-    y="tpr",
-    looks=ROC_LOOKS,
-    highest=1,
-    compared="chance",
-    xlabel="false-positive rate (of others)",
-    ylabel="true-positive rate (of members)",
-    settings={"across": 5},
+# As in his Figures 2 and 3.
+ROC = roc(
+    {DATASET_NAMES[dataset]: {key: f"text:{dataset}/{key}/membership" for key in ROC_LOOKS} for dataset in DATASETS},
+    ROC_LOOKS,
 )
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 from experiments.papers import song
 from experiments.papers.song.readings import DATASETS, TRAININGS
-from report.forests import Row, Rows
+from report.forests import Row, Rows, beside
 from report.names import DATASET_NAMES, QUANTITY_NAMES
 from report.specifications import Question, Way
 
@@ -35,32 +35,29 @@ SIDES = {
 }
 
 
-def _beside(dataset: str, at: str, *, label: str, claim: str = "", few: bool = False) -> Row:
-    """A printed number beside ours at the scale of its data set and, if asked for, on a fifth of the members."""
-    scale = SCALES[dataset]
-    readings = [scale, *(name for name in FEWER[dataset] if few)]
-    return Row(
-        label, {name: f"{name}:{at}" for name in readings}, at, claim and f"{scale}:{dataset.replace('_', '-')}-{claim}"
-    )
+def _few(dataset: str) -> tuple[str, ...]:
+    """The readings of a data set: at its scale, and on fewer members."""
+    return SCALES[dataset], *FEWER[dataset]
 
 
+# The claims of a data set, by training and images.
 CLAIMED = {("robust", "benign"): "robust-leaks", ("robust", "adversarial"): "robust-leaks-most"}
 INFERENCE: Rows = {
     DATASET_NAMES[dataset]: [
-        _beside(
-            dataset,
+        beside(
             f"{dataset}/{training}/inference_{inputs}",
+            *_few(dataset),
             label=f"{training}, {inputs}",
-            claim=CLAIMED.get((training, inputs), ""),
-            few=True,
+            claim=f"{SCALES[dataset]}:{dataset.replace('_', '-')}-{claim}" if claim else "",
         )
         for training, inputs in product(TRAININGS, INPUTS)
+        for claim in [CLAIMED.get((training, inputs), "")]
     ]
     for dataset in DATASETS
 }
 ACCURACIES: Rows = {
     f"{DATASET_NAMES[dataset]}, {training}: accuracy (%)": [
-        _beside(dataset, f"{dataset}/{training}/{side}", label=words, few=True) for side, words in SIDES.items()
+        beside(f"{dataset}/{training}/{side}", *_few(dataset), label=words) for side, words in SIDES.items()
     ]
     for dataset, training in product(DATASETS, TRAININGS)
 }

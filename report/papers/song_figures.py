@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from experiments.papers.song.readings import TRAININGS as TRAINED
 from lib.errors import check_choice
-from report.figures.curves import Curves
+from report.figures.curves import roc
 from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.figures.sliders import Slider
@@ -71,20 +71,14 @@ INFERENCES = Looks(
 ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
 
 
-# Members that are found against others that are taken for members, as the threshold moves.
-ROC = Curves(
-    lines={
+ROC = roc(
+    {
         title(dataset, reading): {(one, inputs): f"{reading}:{dataset}/{one}" for one, inputs in SEEN}
         for dataset, reading in SCALE_OF.items()
     },
+    SEEN,
     x="fpr_{1}",
     y="tpr_{1}",
-    looks=SEEN,
-    highest=1,
-    compared="chance",
-    xlabel="false-positive rate (of others)",
-    ylabel="true-positive rate (of members)",
-    settings={"across": 5},
 )
 
 THRESHOLD = Slider(

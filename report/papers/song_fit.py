@@ -19,19 +19,13 @@ from lib.metrics import mean_interval
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers.song import PAPER
-from report.papers.song_tables import EFFECTS
+from report.papers.song_tables import COMPARED, EFFECTS
 from report.prose import quote
 from report.tables import Column, Row, Table, across, records_at, row, table, values_at
 
 DATASETS = ("fashion_mnist", "cifar10")
 PARTS = {"paper": "the paper", "reduced": "`reduced`", "few": "on a fifth", "fitting": "on a tenth"}  # readings
 FITS = {"few": 90.0, "fitting": song.FIT}
-# What each claim of the paper compares: the first less the second.
-COMPARED = {
-    "robust-leaks": "{at}/robust/inference_benign - {at}/natural/inference_benign",
-    "adversarial-helps": "{at}/robust/inference_adversarial - {at}/robust/inference_benign",
-    "robust-leaks-most": "{at}/robust/inference_adversarial - {at}/natural/inference_benign",
-}
 
 
 def fit_table(store: Store) -> Table:

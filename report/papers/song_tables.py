@@ -14,13 +14,18 @@ from experiments.records import Store
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN, evidence
 from report.papers.song import INPUTS, PAPER, SCALES
-from report.tables import Column, Row, Table, across, records_at, row, table
+from report.tables import Column, Number, Row, Table, across, full, records_at, row, table
 
-# Claims of the paper, by the end of their names.
+# Claims of the paper, by the end of their names, and the pair of numbers that each compares.
 EFFECTS = {
     "robust-leaks": "robust − natural, benign images",
     "adversarial-helps": "robust victim: adversarial − benign images",
     "robust-leaks-most": "robust, adversarial − natural, benign",
+}
+COMPARED = {
+    "robust-leaks": "{at}/robust/inference_benign - {at}/natural/inference_benign",
+    "adversarial-helps": "{at}/robust/inference_adversarial - {at}/robust/inference_benign",
+    "robust-leaks-most": "{at}/robust/inference_adversarial - {at}/natural/inference_benign",
 }
 
 
@@ -52,10 +57,11 @@ def effects_table(store: Store) -> Table:
         reading = SCALES[dataset]
         claim = f"{dataset.replace('_', '-')}-{name}"
         found = verdict(store, parse(f"{reading}:{claim}", PAPER))
+        ours = Number(evidence(found), full(COMPARED[name].format(at=f"{reading}:{dataset}"), PAPER))
         held_out = "not recorded"
         if reading == "text":
             held_out = evidence(verdict(store, parse(f"held_out:{claim}", PAPER)))
-        rows.append([title(dataset, reading), words, f"{found.published:.2f}", evidence(found), held_out, found.word])
+        rows.append([title(dataset, reading), words, f"{found.published:.2f}", ours, held_out, found.word])
     return Table(
         ["Data", "Difference of inferences, in points", "Paper", "Ours", "Threshold held out", "Verdict"], rows
     )
