@@ -11,6 +11,11 @@ function reach() {
 addEventListener("load", reach);
 addEventListener("resize", () => setTimeout(reach, 400)); // the theme takes its own stops away first
 
+// The theme's arrow in the list of pages has no name of its own.
+addEventListener("DOMContentLoaded", () => {
+  for (const one of document.querySelectorAll("nav li > details > summary")) one.setAttribute("aria-label", "Pages below this one");
+});
+
 // Below the word, under the pointer and under the focus; Escape takes it away, and the pointer may rest on it.
 const said = Object.assign(document.createElement("div"), { id: "said", role: "tooltip", hidden: true });
 

@@ -58,8 +58,8 @@ def in_panels(
         entries = min(len(legend), across if columns > 1 else across // 2)
         handles = [Line2D([], [], **one) if isinstance(one, dict) else one for one in legend]
         if spare := [*grid.flat[len(panels) :]]:
-            spare[0].set_axis_off()
-            spare[0].legend(handles=handles, loc="center")
+            spare[0].remove()
+            figure.legend(handles=handles, loc="center", bbox_to_anchor=(0.77, 0.55 / rows))
         else:
             figure.legend(handles=handles, loc="outside lower center", ncols=entries)
     return figure
