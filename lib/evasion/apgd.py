@@ -84,7 +84,7 @@ def apgd(
         aims = min(targets, likeliest.shape[1])
 
         def attempt(left: Tensor, run: int) -> tuple[Tensor, Tensor]:
-            begin = x if generator is None else (x + ball.anywhere(x, radius, norm, generator)).clamp(*bounds)
+            begin = ball.begin(x, radius, norm, bounds, generator)
             aim = likeliest[left, run // restarts] if aims else y[left]
             look = partial(_look, victim, rising, aim, y[left], targeted)
             start = begin[left], *look(begin[left])

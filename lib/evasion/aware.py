@@ -79,11 +79,11 @@ def pgd_aware(
             # minimise E_theta J(theta, x', target) + weight * score(x')
             objective = cross_entropies(samples, y).mean(1) + weight * uncertainty(adversarial, samples)
             gradient = gradient_of(objective.sum(), adversarial)
-            adversarial = adversarial.detach() - length * ball.steepest(gradient, norm)
-            adversarial = (x + ball.project(adversarial - x, radius, norm)).clamp(*bounds)
+            moved = adversarial.detach() - length * ball.steepest(gradient, norm)
+            adversarial = ball.keep(x, radius, norm, bounds, moved)
         return adversarial
 
-    start = x if generator is None else (x + ball.anywhere(x, radius, norm, generator)).clamp(*bounds)
+    start = ball.begin(x, radius, norm, bounds, generator)
     with only_input_gradients(victim):
         return in_pieces(walk, victim, x, y, radius, length, start, draws=draws)
 

@@ -40,6 +40,13 @@ def anywhere(x: Tensor, radius: Tensor, norm: str, generator: torch.Generator) -
     return radius * length * steepest(drawn, norm)
 
 
+def begin(
+    x: Tensor, radius: Tensor, norm: str, bounds: tuple[float, float], generator: torch.Generator | None
+) -> Tensor:
+    """Where a walk in the balls around `x` begins: anywhere inside the bounds, or at `x` without a generator."""
+    return x if generator is None else (x + anywhere(x, radius, norm, generator)).clamp(*bounds)
+
+
 def keep(x: Tensor, radius: Tensor, norm: str, bounds: tuple[float, float], point: Tensor) -> Tensor:
     """`point` brought back into the ball around `x`, and from there into the bounds, which leads no farther from it."""
     return (x + project(point - x, radius, norm)).clamp(*bounds)

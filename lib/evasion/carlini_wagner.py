@@ -71,7 +71,7 @@ def carlini_wagner(
             succeeded = torch.zeros_like(y, dtype=torch.bool)
             for step in range(1, iterations + 1):
                 tanh = torch.tanh(w + change)
-                adversarial = ((tanh + 1) * half + low).requires_grad_(True)
+                adversarial = tanh.add(1).mul_(half).add_(low).requires_grad_(True)
                 shown = looks(victim, adversarial)  # (m, n, k)
                 check_classes(y, shown.shape[2])
                 # f(x') = max(max_{i != y} Z_i - Z_y, -kappa), each draw's own, and the other way round if not targeted

@@ -142,8 +142,7 @@ def pgd(
         return x.clone()
     _check_network(victim, x)
 
-    def start() -> Tensor:
-        return x if generator is None else (x + ball.anywhere(x, radius, norm, generator)).clamp(*bounds)
+    start = partial(ball.begin, x, radius, norm, bounds, generator)
 
     def walk(x: Tensor, y: Tensor, radius: Tensor, length: Tensor, adversarial: Tensor) -> Tensor:
         for step in range(steps):
