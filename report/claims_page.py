@@ -81,7 +81,8 @@ def _entry(store: Store, paper: str, sentence: Sentence) -> str:
         rows = [[rule(part), printed(one), *_judged(one, badge(one.word))] for part, one in pairs]
         body = [_table(paper, ["What is compared, and the rule in points", "Paper", *JUDGED], rows)]
         body += _otherwise(paper, sentence, first, dict(others))
-        found = (linked(_in_words(name), f"{paper}:text:{name}") for name in compared(sentence))
+        names = dict.fromkeys([*compared(sentence), *(miss.name for one in first for miss in one.missed)])
+        found = (linked(_in_words(name), f"{paper}:text:{name}") for name in names)
         body.append(f"Records and code of {'; '.join(found)}.")
     quote, where = literal(quoted(paper, sentence)), literal(sentence.where)
     word = badge(judge_sentence(sentence, first).word)

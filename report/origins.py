@@ -35,7 +35,7 @@ is read from, the function that measures it, and the command that computes these
 project; it leaves the committed records alone, and fills the folder `again`.
 """
 SENTENCES = "Quoted in sentences"
-PUBLISHED, CLAIMS = "Beside published numbers", "Compared by claims"
+PUBLISHED, CLAIMS = "Beside published numbers", "Compared by claims, or with what victims have to have"
 FOLDER = "origins"  # beside the downloads: which addresses a figure or a table shows, one a line
 SHOWN = re.compile(r"\{download\}`[^`<]*<downloads/(\w+?)-([\w-]+)\.csv>`")
 LONGEST = 40  # letters that are still a number, and no sentence
@@ -78,7 +78,8 @@ class Origins:
         for paper in papers.NAMES:
             shown = {SENTENCES: sorted(self.quoted[paper])}
             shown[PUBLISHED] = [self._first(paper, id_) for id_ in published.load(paper)]
-            shown[CLAIMS] = [f"{paper}:text:{name}" for one in claims.load(paper) for name in compared(one)]
+            names = [*(name for one in claims.load(paper) for name in compared(one)), *published.load(paper)]
+            shown[CLAIMS] = [f"{paper}:text:{name}" for name in names]
             for path in sorted((downloads / FOLDER).glob(f"{paper}-*")) if downloads else ():
                 shown[path.name.removeprefix(f"{paper}-")] = path.read_text().splitlines()
             page = PAGE.format(name=PAPER_NAMES[paper], paper=paper)
