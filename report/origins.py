@@ -69,7 +69,7 @@ class Origins:
         def told(shown: re.Match[str]) -> str:
             known = (downloads / FOLDER / f"{shown[1]}-{shown[2]}").exists()
             where = f"../book/origins_{shown[1]}.html#shown-{shown[2]}"
-            return f'{shown[0]}, <a href="{where}">records and code</a>' if known else shown[0]
+            return f'{shown[0]}, <a href="{where}">records</a>' if known else shown[0]
 
         return SHOWN.sub(told, text)
 

@@ -95,4 +95,4 @@ def test_a_caption_leads_to_the_entries_of_its_figure(tmp_path: Path) -> None:
     origins = Origins(Store(), BLOB)
     text = "{download}`Data <downloads/song-gap.csv>`. {download}`Data <downloads/song-loss.csv>`."
     found = origins.captioned(text, tmp_path)
-    assert found.count("records and code") == 1 and "origins_song.html#shown-gap" in found
+    assert found.count(">records<") == 1 and "origins_song.html#shown-gap" in found

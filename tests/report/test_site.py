@@ -39,7 +39,7 @@ from report.papers import harakeh_tables
 from report.prose import TOKEN, fill
 
 # What the build adds to the sentences of a chapter: where a number comes from, and where those of a figure do.
-LINKED = re.compile(r'<a class="number"[^>]*>(.*?)</a>|, <a href="[^"]*#shown-[^"]*">records and code</a>')
+LINKED = re.compile(r'<a class="number"[^>]*>(.*?)</a>|, <a href="[^"]*#shown-[^"]*">records</a>')
 LIMIT = 120.0 * len(papers.NAMES)  # seconds of processor time, of which a busy machine takes more than an idle one
 FORK = "somebody/fork"
 COPIED = ("lib", "experiments", "report", "book", "notebooks", "results", "_config.yml", "_toc.yml", "CITATION.cff")
