@@ -30,6 +30,14 @@ def judge_part(store: Store, paper: str, one: Reading, part: Part) -> Verdict:
     return judge(part, found, published.load(paper), missed(store, paper, one, part.names))
 
 
+def by_dataset(store: Store, paper: str, one: Reading, sentence: Sentence) -> dict[str, Verdict]:
+    """The verdict on what `sentence` says of each data set, by its name, which begins the id of every number of a part."""
+    parts: dict[str, list[Verdict]] = {}
+    for part in sentence.parts:
+        parts.setdefault(part.names[0].partition("/")[0], []).append(judge_part(store, paper, one, part))
+    return {name: judge_sentence(sentence, found) for name, found in parts.items()}
+
+
 def by_number(store: Store, paper: str, one: Reading) -> dict[str, Verdict]:
     """The verdict on each published number that was measured, alone: by its tolerance, whosever the victims are."""
     printed, limits = published.load(paper), claims.tolerances(paper)

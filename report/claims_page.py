@@ -10,7 +10,7 @@ from typing import get_args
 
 from experiments import claims, coverage, papers
 from experiments.address import parse, reading, readings
-from experiments.judging import judge_part, verdict
+from experiments.judging import by_dataset, judge_part, verdict
 from experiments.records import ROOT, Store
 from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
@@ -85,8 +85,22 @@ def _entry(store: Store, paper: str, sentence: Sentence) -> str:
         found = (linked(_in_words(name), f"{paper}:text:{name}") for name in names)
         body.append(f"Records and code of {'; '.join(found)}.")
     quote, where = literal(quoted(paper, sentence)), literal(sentence.where)
-    word = badge(judge_sentence(sentence, first).word)
-    return ENTRY.format(word=word, quote=quote, where=where, paper=paper, id=sentence.id, body="\n\n".join(body))
+    return ENTRY.format(
+        word=_words(store, paper, sentence, first),
+        quote=quote,
+        where=where,
+        paper=paper,
+        id=sentence.id,
+        body="\n\n".join(body),
+    )
+
+
+def _words(store: Store, paper: str, sentence: Sentence, parts: Sequence[Verdict]) -> str:
+    """The word on a sentence; of a study of our own, one for each data set where they differ."""
+    found = {} if paper in papers.REPLICATED else by_dataset(store, paper, readings(paper)[0], sentence)
+    if len({one.word for one in found.values()}) < 2:
+        return badge(judge_sentence(sentence, parts).word)
+    return " ".join(f"{DATASET_NAMES[name]} {badge(one.word)}" for name, one in found.items())
 
 
 def quoted(paper: str, sentence: Sentence) -> str:

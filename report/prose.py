@@ -99,7 +99,7 @@ def derivation(text: str, paper: str | None = None) -> Callable[[Store], Any] | 
     Raises:
         BadValue: unknown.
     """
-    match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/]+)", text)
+    match = re.fullmatch(rf"(?:(\w+):)?{DERIVED}:([\w/-]+)", text)
     if match is None or match[2] in WHOLE:
         return match and WHOLE[match[2]]
     chosen = check_choice("paper", match[1] or paper, papers.NAMES)

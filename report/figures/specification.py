@@ -27,7 +27,8 @@ def specification(estimates: Sequence[Estimate], *, printed: tuple[float, float]
     """The estimates from the lowest to the highest; `printed` are the ends of what the paper has, drawn as a band."""
     found = sorted(estimates, key=lambda one: one.found.mean)
     factors = found[0].choices if found else {}
-    rows = [(name, level) for name in factors for level in sorted({one.choices[name] for one in found})]
+    levels = {name: sorted({one.choices[name] for one in found}) for name in factors}
+    rows = [(name, level) for name, all_ in levels.items() for level in all_ if len(all_) > 1]  # others are no choice
     with style():
         figure, (above, below) = plt.subplots(
             2, 1, figsize=(9.2, 3.2 + LINE * len(rows)), sharex=True, height_ratios=[2.6, 0.2 + LINE * len(rows)]

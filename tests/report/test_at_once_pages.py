@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -16,8 +17,7 @@ from experiments.papers.at_once.readings import DATASETS, MEASURES, PARTS
 from experiments.papers.at_once.victims import KINDS
 from experiments.records import Result, Store
 from report import claims_page
-from report.names import DATASET_NAMES
-from report.papers import at_once, at_once_figures
+from report.papers import at_once, at_once_answer, at_once_figures
 from report.tables import values_at
 
 # Every bound is met, none by a margin.
@@ -56,30 +56,69 @@ def test_a_kind_is_in_the_corner_by_the_rule(
     changes: Mapping[str, float], found: tuple[bool, ...], store: Store
 ) -> None:
     put(store, "dropout", {**WANTED, **changes})
-    assert at_once_figures.virtues(store, "mnist", "dropout") == found
+    assert at_once_answer.virtues(store, "mnist", "dropout") == found
 
 
 def test_on_one_seed_nothing_is_decided(store: Store) -> None:
     put(store, "dropout", WANTED, seeds=1)
-    assert at_once_figures.virtues(store, "mnist", "dropout") is None
+    assert at_once_answer.virtues(store, "mnist", "dropout") is None
 
 
 def test_the_corner_is_named_once_every_kind_is_known(store: Store) -> None:
     for kind in KINDS:
-        assert at_once_figures.DERIVED["corner/mnist"](store) == "not run"
+        assert at_once_answer.DERIVED["corner/mnist"](store) == "not run"
         put(store, kind, {**WANTED, "worst_case": 60.0 if kind.startswith("robust") else 10.0})
-    assert at_once_figures.DERIVED["corner/mnist"](store) == at_once_figures.DERIVED["robust/mnist"](store)
-    assert at_once_figures.DERIVED["robust/mnist"](store).split(", ") == [
+    assert at_once_answer.DERIVED["corner/mnist"](store) == at_once_answer.DERIVED["robust/mnist"](store)
+    assert at_once_answer.DERIVED["robust/mnist"](store).split(", ") == [
         "PGD-trained",
         "PGD-trained with dropout",
         "PGD-trained ensemble",
     ]
-    assert at_once_figures.DERIVED["answer"](store).startswith("**Not run yet.** Of ")  # CIFAR-10 is missing
+    assert at_once_answer.DERIVED["corner/cifar10"](store) == "not run"
     for kind in KINDS:
         put(store, kind, {**WANTED, "lira_tpr_at_1pct": 9.0}, dataset="cifar10")
-    assert at_once_figures.DERIVED["corner/cifar10"](store) == "none"
-    assert "{n}" not in at_once_figures.DERIVED["answer"](store)
-    assert "none on CIFAR-10" in " ".join(at_once_figures.DERIVED["card"](store).split())
+    assert at_once_answer.DERIVED["corner/cifar10"](store) == "none"
+
+
+def test_a_claim_is_told_of_each_data_set_alone(store: Store) -> None:
+    """A data set that is not run takes nothing from what the other one says, nor does it read as decided."""
+    told = at_once_answer.DERIVED["claim/pgd-training-protects"]
+    assert told(store) == "not run"
+    for kind, left in {"plain": 5.0, "robust": 80.0}.items():
+        put(store, kind, {"worst_case": left})
+    assert told(store) == "MNIST: replicated; CIFAR-10: not run"
+    assert at_once_answer.counted(store, "mnist").startswith("26 claims, 1 replicated, ")
+    assert at_once_answer.counted(store, "cifar10") == "26 claims, 26 not run"
+    entry = claims_page.claims_list(store, "at_once").split("\n", 1)[0]
+    assert "MNIST [replicated]" in entry and "CIFAR-10 [not run]" in entry
+    for kind, left in {"plain": 80.0, "robust": 5.0}.items():
+        put(store, kind, {"worst_case": left}, dataset="cifar10")
+    assert told(store) == "MNIST: replicated; CIFAR-10: not replicated"
+
+
+def test_what_is_missing_of_a_data_set_has_its_price_once_one_cell_is_recorded(store: Store) -> None:
+    assert at_once_answer.reach(store, "mnist") == "not run, 147 of 147 cells missing, no price until one is recorded"
+    put(store, "plain", {}, seeds=1)
+    assert re.fullmatch(
+        r"not run, \d+ of 147 cells missing, about [\d.]+ thread-hours", at_once_answer.reach(store, "mnist")
+    )
+
+
+def test_a_virtue_inside_the_bounds_is_bold(store: Store) -> None:
+    put(store, "robust", {**WANTED, "lira_tpr_at_1pct": 9.0, "auroc_aware_entropy": 70.0})
+    table = at_once_answer.virtues_table(store, "mnist")
+    one = dict(zip(table.head, next(line for line in table.rows if line[0] == "PGD-trained"), strict=True))
+    bold = {name for name, cell in one.items() if cell.startswith("**")}
+    assert bold == {"Worst case", "Calibration error"} and one["Members found"].startswith("9.0")
+    assert one["Cost"] == "×4 / ×1" and len(table.rows) == len(KINDS)  # 50 epochs of 13 passes against 50 of 3
+
+
+def test_what_others_print_stands_beside_the_same_score_of_ours(store: Store) -> None:
+    put(store, "plain", {"lira_auc": 70.0, "odds_tpr_at_01pct": 0.5})
+    table = at_once_answer.literature(store)
+    lira, *_, threshold = table.rows
+    assert lira[1:] == ["68.56", lira[2], "5.93", "not run"] and lira[2].startswith("70.0")
+    assert threshold[3] == "0.09" and threshold[4].startswith("0.5") and table.head[2] == "ours, MNIST"
 
 
 # --- figures --------------------------------------------------------------------------------------------------------------
@@ -105,8 +144,8 @@ def test_the_corner_is_drawn_on_each_panel_with_what_is_measured(store: Store) -
         put(store, kind, WANTED)
     figure, table = at_once_figures.corner(store)
     kept = {axis.get_title(): patch.get_y() for axis in figure.axes for patch in axis.patches}
-    assert kept == {DATASET_NAMES[name]: at_once_figures.ROBUST[name] for name in DATASETS}
-    assert [len(axis.texts) for axis in figure.axes] == [0, 1]  # CIFAR-10 says that it is not run
+    assert kept == {"MNIST": at_once_answer.ROBUST["mnist"]}  # a data set of which nothing is recorded has no panel
+    assert {text.get_text() for text in figure.axes[0].texts} == {"plain", "PGD-trained"}
     assert {line[1] for line in table.rows if line[4] != "not run"} == {"plain", "robust"}
     plt.close(figure)
 
