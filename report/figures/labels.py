@@ -20,8 +20,10 @@ AROUND = range(0, 360, 30)  # degrees
 
 def name_marks(figure: Figure, axis: Axes, names: Mapping[str, tuple[float, float]]) -> None:
     """Write each name beside its mark at the first place, the nearest first, where it covers least of what is drawn."""
-    figure.draw_without_rendering()  # type: ignore[no-untyped-call]
-    drawn = [axis.transData.transform(np.column_stack(line.get_data())) for line in axis.lines if len(line.get_xdata())]
+    figure.draw_without_rendering()
+    drawn = [
+        axis.transData.transform(np.column_stack(line.get_data())) for line in axis.lines if np.size(line.get_xdata())
+    ]
     # Marks and their intervals; what slopes is what they are compared with, and has hardly an area.
     taken = [_around(ends, 7 if len(ends) == 1 else 1) for ends in drawn if np.ptp(ends, axis=0).min() < 1]
     inside = axis.get_window_extent()

@@ -92,7 +92,7 @@ def literature(store: Store) -> Table:
         [one["attack"], *_beside(store, at, one, "auc"), *_beside(store, at, one, "tpr_at_01pct")] for one in printed
     ]
     ours = f"ours, {DATASET_NAMES[at]}"
-    return Table(["Attack", "AUC, printed", ours, "TPR at 0.1 %, printed", ours], rows)
+    return Table(["Attack", "AUC, printed (%)", ours, "TPR at 0.1 %, printed (%)", ours], rows)
 
 
 def _beside(store: Store, dataset: str, one: Mapping[str, str], rate: str) -> list[str]:
