@@ -369,6 +369,11 @@ def test_code_cells_define_no_functions(notebook: Path) -> None:
         assert re.search(r"^\s*(def|class) ", source(cell), re.MULTILINE) is None, "what a notebook needs is in lib"
 
 
+def test_a_table_that_is_glued_does_not_stand_in_the_page_a_second_time(notebook: Path) -> None:
+    shown = [cell for cell in cells_of(notebook, "code") if "chapter.table(" in source(cell)]
+    assert [cell["id"] for cell in shown if "remove-output" not in cell["metadata"].get("tags", [])] == []
+
+
 # --- prose --------------------------------------------------------------------------------------------------------------
 
 NOT_PROSE = [
