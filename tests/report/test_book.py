@@ -206,7 +206,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         (folder / "notebooks").mkdir(parents=True)
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "notebooks" / "harakeh.ipynb")
-        monkeypatch.setattr(site, "ROOT", folder)
+        monkeypatch.setattr("report.execution.ROOT", folder)
         return tmp_path / "executed" / "harakeh.ipynb"
 
     return make
