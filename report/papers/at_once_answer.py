@@ -115,11 +115,11 @@ def reach(store: Store, dataset: str) -> str:
 
 
 def words(store: Store, sentence: Sentence) -> str:
-    """The word on a sentence on each data set, or the one that is the same on all."""
+    """The word on a sentence on each data set that is run, by its name, or the one that is the same on all."""
     found = {name: one.word for name, one in by_dataset(store, PAPER, reading(PAPER, "text"), sentence).items()}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
-    return "; ".join(f"{DATASET_NAMES[name]}: {word}" for name, word in found.items())
+    return "; ".join(f"{DATASET_NAMES[name]}: {word}" for name, word in found.items() if word != NOT_RUN)
 
 
 def counted(store: Store, dataset: str) -> str:
