@@ -91,8 +91,8 @@ def literature(store: Store) -> Table:
     rows = [
         [one["attack"], *_beside(store, at, one, "auc"), *_beside(store, at, one, "tpr_at_01pct")] for one in printed
     ]
-    ours = f"ours, {DATASET_NAMES[at]}"
-    return Table(["Attack", "AUC, printed (%)", ours, "TPR at 0.1 %, printed (%)", ours], rows)
+    whose = ("printed (%)", f"ours, {DATASET_NAMES[at]}")
+    return Table(["Attack", *(f"{rate}, {one}" for rate in ("AUC", "TPR at 0.1 %") for one in whose)], rows)
 
 
 def _beside(store: Store, dataset: str, one: Mapping[str, str], rate: str) -> list[str]:

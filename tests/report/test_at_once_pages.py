@@ -118,7 +118,7 @@ def test_what_others_print_stands_beside_the_same_score_of_ours(store: Store) ->
     table = at_once_answer.literature(store)
     lira, *_, threshold = table.rows
     assert lira[1:] == ["68.56", lira[2], "5.93", "not run"] and lira[2].startswith("70.0")
-    assert threshold[3] == "0.09" and threshold[4].startswith("0.5") and table.head[2] == "ours, MNIST"
+    assert threshold[3] == "0.09" and threshold[4].startswith("0.5") and table.head[2] == "AUC, ours, MNIST"
 
 
 # --- figures --------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """A build only notes where it would build; nothing executes."""
     begun: list[Any] = []
     monkeypatch.setattr(site, "_build", lambda folder, given, **_: begun.append(folder))
-    monkeypatch.setattr(site, "_execute", lambda *arguments: begun.append(arguments))
+    monkeypatch.setattr("report.execution.run", lambda *arguments: begun.append(arguments))
     return begun
 
 
@@ -96,7 +96,7 @@ def test_a_disk_that_fills_up_is_one_line(
 def test_a_chapter_never_overwrites_a_source_or_what_is_no_notebook(
     name: str, no_work: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr(site, "ROOT", tmp_path)
+    monkeypatch.setattr("report.execution.ROOT", tmp_path)
     folder = tmp_path / "notebooks"
     folder.mkdir()
     for one in ("song.ipynb", "harakeh.ipynb", "README.md"):
