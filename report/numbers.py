@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
-from experiments.verdicts import Verdict
+from experiments.verdicts import Verdict, Word
 from lib.metrics import Interval, mean_interval
 
 NOT_RUN = "not run"
@@ -60,3 +61,8 @@ def in_columns(found: Interval | None) -> list[str]:
         return [NOT_RUN, "", "", "0"]
     ends = [f"{end:z.3f}" for end in (found.low, found.high)] if found.n > 1 else ["", ""]
     return [f"{found.mean:z.3f}", *ends, str(found.n)]
+
+
+def in_words(counts: Mapping[Word, int]) -> str:
+    """How many have which verdict, the best first; a word that none has is left out."""
+    return ", ".join(f"{counts[word]} {word}" for word in reversed(get_args(Word)) if counts.get(word))

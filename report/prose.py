@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import fmean
-from typing import Any, get_args
+from typing import Any
 
 import report.papers
 from experiments import claims, coverage, papers, published
@@ -35,9 +35,8 @@ from experiments.address import (
 )
 from experiments.judging import judge_part, verdict
 from experiments.records import Store
-from experiments.verdicts import Word
 from lib.errors import BadValue, check_choice
-from report.numbers import NOT_RUN, evidence, of_interval, one_number, over_seeds, percent
+from report.numbers import NOT_RUN, evidence, in_words, of_interval, one_number, over_seeds, percent
 from report.tables import interval_at, values_at
 
 TOKEN = re.compile(r"\{n\}`([^`]+)`")
@@ -113,17 +112,13 @@ def derivation(text: str, paper: str | None = None) -> Callable[[Store], Any] | 
 def verdicts(store: Store, paper: str) -> str:
     """How many sentences of a paper have which verdict."""
     words = Counter(verdict(store, parse(f"{VERDICT}:{one.id}", paper)).word for one in claims.load(paper))
-    return f"{words.total()} claims, {_in_words(words)}"
+    return f"{words.total()} claims, {in_words(words)}"
 
 
 def parts(store: Store, paper: str) -> str:
     """How many parts of these sentences have which verdict, for a sentence of many parts has the worst of their words."""
     judged = [judge_part(store, paper, reading(paper), part).word for one in claims.load(paper) for part in one.parts]
-    return f"{len(claims.load(paper))} claims in {len(judged)} parts: {_in_words(Counter(judged))}"
-
-
-def _in_words(words: Mapping[Word, int]) -> str:
-    return ", ".join(f"{words[word]} {word}" for word in reversed(get_args(Word)) if words.get(word))
+    return f"{len(claims.load(paper))} claims in {len(judged)} parts: {in_words(Counter(judged))}"
 
 
 def judged(store: Store) -> int:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import get_args
 
 from experiments import claims, costs, papers
 from experiments.address import reading
@@ -25,9 +24,8 @@ from experiments.papers.at_once.readings import DATASETS
 from experiments.papers.at_once.victims import KINDS
 from experiments.records import Store
 from experiments.rules import Sentence
-from experiments.verdicts import Word
 from report.names import DATASET_NAMES
-from report.numbers import NOT_RUN
+from report.numbers import NOT_RUN, in_words
 from report.papers.at_once import PAPER, VICTIMS
 from report.tables import Table, across, values_at
 
@@ -126,8 +124,7 @@ def counted(store: Store, dataset: str) -> str:
     """How many sentences have which word on one data set."""
     one = reading(PAPER, "text")
     found = Counter(by_dataset(store, PAPER, one, sentence)[dataset].word for sentence in claims.load(PAPER))
-    counts = [f"{found[word]} {word}" for word in reversed(get_args(Word)) if found[word]]
-    return f"{found.total()} claims, {', '.join(counts)}"
+    return f"{found.total()} claims, {in_words(found)}"
 
 
 DERIVED: Mapping[str, Callable[[Store], str]] = {
