@@ -199,14 +199,6 @@ class Common:
         """The same of training and attack together: what a cell's cost is proportional to."""
         raise NotImplementedError
 
-    def measured_in(self) -> int:
-        """In how many parts, about alike, of which a run that goes on need not measure any twice."""
-        return 1
-
-    def trainings(self) -> list[Self]:
-        """The cells whose networks this one needs."""
-        return [self]
-
     def architecture(self) -> dict[str, Any]:
         """What `models.build` needs besides the network's name and the shape of the data."""
         raise NotImplementedError

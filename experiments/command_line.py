@@ -52,8 +52,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--threads": {"type": int, "metavar": "N", "help": "threads a cell (default: its share of the cores)"},
     "--budget": {"type": float, "metavar": "SECONDS", "help": "start no cell that, by its price, would end later"},
     "--tflops": {"type": float, "metavar": "T", "help": "price what has none by its arithmetic at this speed"},
-    "--piece": {"type": float, "metavar": "SECONDS", "help": "cut what is missing into pieces of that long"},
-    "--trainings": {"action": "store_true", "help": "with what is trained of the missing cells, as a folder of parts"},
     "--all": {"action": "store_true", "help": "recompute recorded cells too, with fresh training"},
     "--jobs": {"type": int, "default": 1, "metavar": "N", "help": "cells computed at once (default: 1)"},
     "--dask": {"metavar": "ADDRESS", "help": "compute on the Dask cluster with this scheduler"},
@@ -63,7 +61,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--records": {"action": "store_true", "help": "the commits of records instead: which of them give today's"},
     "--why": {"metavar": "REASON", "help": "add a note with this reason for those that have none"},
     "address": {"nargs": "*", "metavar": "ADDRESS", "help": "such as harakeh:text:mnist/cw/epistemic/fooling_rate"},
-    "archive": {"type": place, "metavar": "RECORDS.tar.gz", "help": "or the folder of --trainings"},
+    "archive": {"type": place, "metavar": "RECORDS.tar.gz"},
     "base": {"nargs": "?", "metavar": "BASE", "help": f"a commit (default: that in {BASE})"},
     "file": {
         "type": place,
@@ -77,15 +75,11 @@ MACHINE = "--device --threads"
 COMMANDS: list[tuple[Callable[[argparse.Namespace], int], str, str]] = [
     (
         commands.plan,
-        f"{CELLS} --device --tflops --piece",
+        f"{CELLS} --device --tflops",
         "list the missing cells and what they cost, priced from recorded ones",
     ),
     (commands.run, f"{CELLS} {MACHINE} --budget --all --jobs --dask --slurm", "compute the missing cells"),
-    (
-        commands.pack,
-        f"{CELLS} archive --trainings",
-        "write records into one small archive, to carry to another machine",
-    ),
+    (commands.pack, f"{CELLS} archive", "write records into one small archive, to carry to another machine"),
     (commands.unpack, "archive --results", "take records out of such an archive, if all of them are sound and new"),
     (commands.status, CELLS, "recorded and missing cells, and which records today's code may not give again"),
     (commands.show, f"{CELLS} address", "print records as JSON, or numbers by their addresses"),

@@ -16,7 +16,6 @@ from typing import Any, get_args
 
 from experiments import (
     answers,
-    carrying,
     clusters,
     costs,
     equivalence,
@@ -25,7 +24,6 @@ from experiments import (
     grid,
     packing,
     papers,
-    pieces,
 )
 from experiments import coverage as counterparts
 from experiments.address import parse
@@ -61,11 +59,10 @@ def plan(options: argparse.Namespace) -> int:
     device = check_choice("--device", options.device or "cpu", ("cpu", "cuda"))
     store = store_of(options)
     price = _prices(store, device)
-    length = None if options.piece is None else check_number("--piece", options.piece, low=pieces.START)
     speed = None if options.tflops is None else 1e12 * check_number("--tflops", options.tflops, low=1e-3)
     missing = {cell: price[cell.paper](cell) for cell in cells_of(options) if store.get(cell) is None}
     if speed is not None:
-        missing |= {c: pieces.by_arithmetic(c, speed) for c, known in missing.items() if known is None and c.RESUMES}
+        missing |= {c: costs.by_arithmetic(c, speed) for c, known in missing.items() if known is None and c.RESUMES}
     for cell, seconds in missing.items():
         print(f"{key_of(cell)}  {label(cell):<75} {costs.duration(seconds):>9}")
     print(costs.forecast(list(missing.values())))
@@ -73,10 +70,6 @@ def plan(options: argparse.Namespace) -> int:
         print(f"what was never computed on such a device is priced by its arithmetic, at {options.tflops:g} TFLOP/s")
     for names in ({cell: cell.paper for cell in missing}, grid.worth(missing)):
         print("\n".join(["", *grid.sums(missing, names)]))
-    if length is not None:
-        cache = checkpoints.default_cache()
-        found = pieces.cut(list(missing), missing.__getitem__, length, lambda cell: pieces.trained(cell, cache))
-        print("\n".join(["", *pieces.told(found)]))
     return 0
 
 
@@ -165,27 +158,17 @@ def recorded(options: argparse.Namespace, store: Store) -> list[tuple[Any, Recor
 
 
 def pack(options: argparse.Namespace) -> int:
-    """Write the records of the cells asked for into an archive, or with the trainings of the others into a folder of parts."""
+    """Write the records of the cells asked for into an archive."""
     store = store_of(options)
     found = [record for _, record in recorded(options, store)]
-    if options.trainings:
-        missing = [cell for cell in cells_of(options) if store.get(cell) is None]
-        files = carrying.under_way(missing, checkpoints.default_cache())
-        count = carrying.pack(found, store, files, options.archive)
-        print(f"{len(found)} records and {len(files)} files of trainings packed into {options.archive}, {count} parts")
-        return 0
     print(f"{packing.pack(found, store, options.archive)} records packed into {options.archive}")
     return 0
 
 
 def unpack(options: argparse.Namespace) -> int:
-    """Take the records out of an archive, or records and trainings out of a folder of parts."""
+    """Take the records out of an archive."""
     store = Store(options.results)
     store.check()
-    if os.path.isdir(options.archive):  # a path too long for one is none
-        new, known, files = carrying.unpack(options.archive, store, checkpoints.default_cache())
-        print(f"{new} records added, {known} were there already; {len(files)} files of trainings added")
-        return 0
     new, known = packing.unpack(options.archive, store)
     print(f"{new} records added, {known} were there already")
     return 0

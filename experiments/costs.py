@@ -5,10 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import papers
 from experiments.records import Record, settings
+from lib import data
+from lib.data import Dataset, Split
 from lib.sources import DRAWS
 
 
@@ -53,6 +59,21 @@ def _share(record: Record, seconds: float) -> float:
     if processor is None or is_gpu(record) or seconds <= 0:
         return 1.0
     return min(1.0, float(processor) / (seconds * int(record.provenance["threads"])))
+
+
+def by_arithmetic(cell: Any, speed: float) -> float:
+    """Seconds of a cell at `speed`, operations a second: its passes through the network by PyTorch's count for one image."""
+    return float(cell.work()) * _operations(cell.trained_as()) / speed
+
+
+@cache
+def _operations(cell: Any) -> int:
+    name = data.DIGITS.get(cell.dataset, cell.dataset)
+    none = Split(torch.empty(0, *data.SHAPES[name], dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    network = cell.untrained(Dataset(cell.dataset, none, none, data.CLASSES[name])).eval()
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        network(torch.zeros(1, *data.SHAPES[name]))
+    return int(counted.get_total_flops())
 
 
 class Prices:

@@ -49,14 +49,14 @@ def pack(records: Sequence[Record], store: Store, path: Path) -> int:
     return len(names)
 
 
-def unpack(path: Path, store: Store, *, content: bytes | None = None) -> tuple[int, int]:
-    """Put the records of the archive at `path`, or of its `content`, into `store`; returns how many are new, how many were there.
+def unpack(path: Path, store: Store) -> tuple[int, int]:
+    """Put the records of the archive at `path` into `store`; returns how many are new, how many were there.
 
     Raises:
         BadValue: not such an archive, a member that is no record or not the one that its name says, or a record that is there
             already with other content; a record that cannot be written. Nothing is added then.
     """
-    found = _read(path, content)
+    found = _read(path)
     new = {}
     for name, content in found.items():
         record = parse(content, f"{path}, {name}")
@@ -77,11 +77,11 @@ def unpack(path: Path, store: Store, *, content: bytes | None = None) -> tuple[i
     return len(new), len(found) - len(new)
 
 
-def _read(path: Path, content: bytes | None) -> dict[str, bytes]:
+def _read(path: Path) -> dict[str, bytes]:
     """The members of the archive, once it is known to hold nothing but records, and no more than fits."""
     found: dict[str, bytes] = {}
     try:
-        with gzip.open(path if content is None else io.BytesIO(content)) as zipped:
+        with gzip.open(path) as zipped:
             content = zipped.read(LARGEST + 1)  # a few bytes may unzip to more than this machine holds
         if len(content) > LARGEST:
             raise BadValue(f"expected at most {LARGEST} bytes unzipped, got more")

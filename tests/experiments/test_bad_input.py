@@ -134,8 +134,8 @@ def numbers() -> Iterator[tuple[str, list[str], str]]:
     for option, values in {"--sample": [*EMPTY, "0", "-1", "1.5", "1000000"], "--draw": [*EMPTY, "x", "1.5"]}.items():
         for value in values:
             yield "verify", arguments_of("verify", *smoke, f"{option}={value}"), option.lstrip("-")
-    for option, value in product(("--tflops", "--piece"), (*EMPTY, "0", "-1", "nan", "inf", "1h")):
-        yield "plan", arguments_of("plan", *smoke, option, value), option.lstrip("-")
+    for value in (*EMPTY, "0", "-1", "nan", "inf", "1h"):
+        yield "plan", arguments_of("plan", *smoke, "--tflops", value), "tflops"
     for value in ("auto", "gpu", "cuda:0", *EMPTY):
         yield "plan", arguments_of("plan", *smoke, "--device", value), "device"
     for text in (

@@ -48,10 +48,6 @@ class Targeted(Cell):
         looked_at = 2 * self.classes * (self.known + self.judged) if self.judged else sum(points(self))
         return self.training_work() + looked_at * targets * 2.0 * self.eval_steps
 
-    def measured_in(self) -> int:
-        """Class by class."""
-        return self.classes
-
     def check(self, dataset: data.Dataset) -> None:
         """Whether every class has points to know and to judge."""
         if self.classes > len(dataset.classes):

@@ -54,10 +54,6 @@ class Threshold(Cell):
         judged = sum(min(n, self.judged) if self.judged else n for n in points(self))
         return (1 + self.shadow) * (self.training_work() + judged * (2 + 2.0 * self.eval_steps))
 
-    def trainings(self) -> list[Cell]:  # type: ignore[override]
-        """The victim's and its shadow's."""
-        return [self, shadow_of(self)] if self.shadow else [self]
-
     def check(self, dataset: data.Dataset) -> None:
         """Whether there are images enough for a shadow's members and others."""
         if self.shadow:
