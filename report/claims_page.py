@@ -170,7 +170,12 @@ def rule(part: Part) -> str:
 def _cell(part: Part, names: Sequence[str]) -> str:
     """A cell in words, or the statistic of several."""
     words = [("100 − " if name.startswith(REST) else "") + _in_words(name.removeprefix(REST)) for name in names]
-    return words[0] if len(words) == 1 else f"{part.statistic} of {'; '.join(words)}"
+    if len(words) == 1:
+        return words[0]
+    places, quantities = zip(*(one.rsplit(": ", 1) for one in words), strict=True)
+    if len(set(quantities)) == 1:  # said once, of all places
+        return f"{part.statistic} of {quantities[0]} over {'; '.join(places)}"
+    return f"{part.statistic} of {'; '.join(words)}"
 
 
 def _in_words(cell: str) -> str:

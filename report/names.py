@@ -65,6 +65,19 @@ QUANTITY_NAMES |= {
     for score, name in MEMBERSHIP_NAMES.items()
     for rate, words in RATE_NAMES.items()
 }
+QUANTITY_NAMES |= {
+    "ece": "calibration error",
+    "worst_case_naive": "worst case of the attacks that know nothing of the noise",
+    **{
+        f"auroc_{images}_entropy": f"AUROC of entropy, {words}"
+        for images, words in {
+            "wrong": "wrong answers",
+            "corrupted": "corrupted images",
+            "adversarial": "adversarial images",
+            "aware": "adversarial images whose maker knows of it",
+        }.items()
+    },
+}
 NETWORK_NAMES = {
     "lenet5": "LeNet-5",
     "resnet18": "ResNet-18",
@@ -76,7 +89,7 @@ NETWORK_NAMES = {
     "yale_cnn": "CNN",
     "wide_resnet": "wide ResNet",
 }
-VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian"}
+VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian", "dropout_rare": "rare dropout", "laplace": "Laplace"}
 SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
 
 

@@ -186,7 +186,7 @@ def missing_table(store: Store) -> Table:
         known = [price for cell in cells if (price := prices[cell.paper](cell)) is not None]
         time = duration(math.fsum(known)) if known else "–"
         rows += [[name, str(len(cells)), time, str(len(cells) - len(known))]] if cells else []
-    return Table("Of or worth,Cells,On a CPU,Without a price".split(","), rows or [["nothing", *["–"] * 3]])
+    return Table("Paper or worth,Cells,On a CPU,Without a price".split(","), rows or [["nothing", *["–"] * 3]])
 
 
 def _took(records: Sequence[Record]) -> list[str]:

@@ -191,8 +191,8 @@ BUDGETS = {
         y="worst_case",
         looks=VICTIMS,
         xlabel=f"budget in {unit}, images in [0, 1]",
-        ylabel="accuracy under the worst of all attacks (%)",
-        settings={"ylim": (-3, 103)},
+        ylabel="accuracy under the worst attack (%)",
+        settings={"ylim": (-3, 103), "high": 5.0},
     )
     for norm, changed, unit in (("linf", "", r"$\ell_\infty$"), ("l2", "l2/", r"$\ell_2$"))
 }

@@ -108,11 +108,11 @@ def test_the_papers_claims_are_judged_at_the_scale_of_each_data_set(full: Store)
     assert rows["Yale Face", "robust − natural, benign images"] == [
         "5.84",
         "5.84, one seed",
-        "0.00, one seed",
+        "0.0, one seed",
         "one seed",
     ]
     paper, ours, held_out, verdict = rows["CIFAR-10, reduced", "robust, adversarial − natural, benign"]
-    assert (paper, ours[:5], held_out, verdict) == ("18.24", "0.00 ", "not recorded", "victim not matched")
+    assert (paper, ours[:5], held_out, verdict) == ("18.24", "0.00 ", "0.0 [0.0, 0.0] ×2", "victim not matched")
 
 
 @pytest.mark.parametrize(("inputs", "prefix"), [("benign", ""), ("adversarial", "adv_")])
