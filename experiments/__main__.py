@@ -1,7 +1,5 @@
 """`python -m experiments`: see `experiments.command_line`."""
 
-from __future__ import annotations
-
 import sys
 
 from experiments.command_line import main

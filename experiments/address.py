@@ -10,8 +10,6 @@ A part that is neither a measurement nor a setting is a *view*, one of `VIEWS`: 
 known, as in its own chapter, it need not be named.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections.abc import Mapping

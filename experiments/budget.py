@@ -1,7 +1,5 @@
 """How long a run may take: what still fits, and an alarm for what may be interrupted."""
 
-from __future__ import annotations
-
 import math
 import signal
 import time

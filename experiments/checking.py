@@ -5,8 +5,6 @@
 Exit status as in `commands`.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import sys

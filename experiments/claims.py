@@ -5,8 +5,6 @@ It is TOML, ``papers/<paper>/claims.toml``: a ``[tolerance]`` table, and for eac
 one part for every choice of such words, which its id and cells name in braces; the only part of a sentence has its id.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Where cells are computed on other machines: a Dask cluster, or Slurm jobs."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable, Iterator

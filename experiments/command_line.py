@@ -4,8 +4,6 @@ gate | infer.
 Exit status: 0 done, 1 some cell failed or differs, 2 a bad value, named in one line, 130 interrupted.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

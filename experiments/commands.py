@@ -3,8 +3,6 @@
 0 means done, 1 that some cell failed or differs. A bad value raises `BadValue` before any work starts.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -7,12 +7,10 @@ the interval is that of the distinct test images, which all seeds share: Wilson'
 in Medicine 17, 1998, method 10), which combines Wilson's as above.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from lib.errors import BadValue, check_count, check_number
 from lib.metrics import Interval, mean_interval, proportion_interval
@@ -46,7 +44,7 @@ class Measured:
         return _over_seeds((1,), [[value] for value in self.values], [self.points]).interval.within(0, 100)
 
     @property
-    def rest(self) -> Measured:
+    def rest(self) -> Self:
         """What is left of 100 %."""
         return replace(self, values=tuple(100 - value for value in self.values))
 

@@ -1,7 +1,5 @@
 """What a cell costs: measured for recorded cells, priced from them for the others."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """How much of what the papers printed has a counterpart of ours, at which scale and on how many seeds."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Final, NamedTuple
 

@@ -6,8 +6,6 @@ today's measurements, to the bit. Cells of a kind run the same code on other num
 `base`; from there on the gate holds every change, and a kind whose `version` is raised has new keys.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -3,8 +3,6 @@
 The parent writes each record the moment its cell is done, so those who compute need no file system in common with it.
 """
 
-from __future__ import annotations
-
 import concurrent.futures
 import errno
 import tempfile

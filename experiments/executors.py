@@ -4,8 +4,6 @@ Any executor of `concurrent.futures` will do. Those of ours that compute elsewhe
 one call at a time and waits for what comes back. None of them waits without end for a place that is gone.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -8,8 +8,6 @@ those with something changed.
     find(store, "galinkin", "paper", network="lenet5", attack="membership", shadow="same")   # with one thing changed
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Hashable
 from dataclasses import fields

@@ -8,8 +8,6 @@ what smoke cells do not do, such as compiled training: `verify` recomputes at fu
 Claim: 71 cells take 19 s, both sides at once on two cores (EPYC).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -8,8 +8,7 @@ outermost in each, so that an interrupted run leaves whole seeds.
         yield from wanted("aware attacks", Gradient(profile=profile, attack="aware"), seeds=5, later="more seeds")
 """
 
-from __future__ import annotations
-
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +29,11 @@ CLASSES = (
     WAITS,  # published numbers that take a processor weeks
 )
 Pairs = Iterator[tuple[str, Any]]
+
+
+def settings_of(paper: str) -> dict[str, Any]:
+    """What the file `grid.toml` of a paper says of its victims and of what each profile runs, as settings of cells."""
+    return tomllib.loads((papers.FOLDER / paper / "grid.toml").read_text(encoding="utf-8"))
 
 
 def wanted(worth: str, *cells: Any, seeds: int = 1, later: str = "") -> Pairs:

@@ -5,8 +5,6 @@ settings or of an experiment's `version` makes another key, so a record under th
 again, or edited. Either is said in `results/replaced.toml`, with the blob that stood there before; superseded ones need no note.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

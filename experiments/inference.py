@@ -5,8 +5,6 @@ The adversary trains a shadow of the victim on data of his own, so of the shadow
 answers to these and to images it has not seen he trains an attack network, and asks that about the victim's answers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import chain, pairwise
 from typing import Annotated, Literal

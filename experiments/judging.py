@@ -1,7 +1,5 @@
 """From records to verdicts: what was measured of the numbers that a part compares, and whether its victims are the paper's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import cache
 

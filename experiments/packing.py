@@ -4,8 +4,6 @@ An archive is a gzipped tar of `<paper>/<profile>/<key>.json`. Nothing of it is 
 record, and only if all of them are sound, and none is there already with other content, is any of them written.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import re

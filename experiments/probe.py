@@ -8,8 +8,6 @@ that a checkout of any age can be asked: it needs of it `papers` (`get`, `revive
 `experiments` or, before there was one, in `lib`.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Where a result comes from: commit, library versions, device, time, memory."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import re

@@ -5,8 +5,6 @@ one of them is what the paper says. Harakeh prints the lowest and the highest fo
 counts as one published number and has no single value.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Each paper declares its readings as data (`READINGS` in its module `readings`), 
 number of an id lies under a reading. Nothing else knows how ids of a paper are made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol

@@ -6,8 +6,6 @@ and renamed. The commit of the code that computed it is recorded, but it is no p
 a refactoring. Whether it still holds is what the gate, `equivalence` and `verify` say.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import tempfile
@@ -130,7 +128,7 @@ class Store:
             yield record
 
     @property
-    def superseded(self) -> Store:
+    def superseded(self) -> "Store":
         """The records of settings that no grid has any more: no number is made of them, but the hours were spent."""
         return Store(self.root / "superseded")
 

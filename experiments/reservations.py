@@ -5,10 +5,8 @@ that has it, however that ends; the file goes with the lock, or with the next on
 locks do not reach other machines: a cell is computed twice and its record replaced whole by the second.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
@@ -25,7 +23,7 @@ class Reservations:
     def __init__(self, store: Store) -> None:
         self._store, self._held = store, dict[Any, FileLock]()
 
-    def __enter__(self) -> Reservations:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,8 +16,6 @@ address of another measurement of its records (``mnist/lenet5/plain/membership?a
 of 100 %. A list of them stands for their mean or, with ``statistic = "range"``, for how far the largest is from the smallest.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One cell, from its settings to its result: data, victim, clock, measurement. The same scaffold for all experiments."""
 
-from __future__ import annotations
-
 import math
 import time
 import warnings

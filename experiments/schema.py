@@ -3,8 +3,6 @@
 Texts are names, or one line without control characters; a page still has to escape them, by `report.text.literal`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Which cells of a grid: by paper, profile, seed and field, with single settings changed; and what a cell is called."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any

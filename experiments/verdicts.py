@@ -12,8 +12,6 @@ nothing of the next; and *victim not matched* where the network that is attacked
 printed. A sentence has the worst word of its parts (the order of `Word`), for it says that all of them are so.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

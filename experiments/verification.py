@@ -4,8 +4,6 @@ The gate compares small cells; a check compares a record at its own size. `verif
 `results/verified/<paper>/<key>.json`, with the checksum of the record that it is of; it is void once that record is replaced.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

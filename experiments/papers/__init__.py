@@ -4,8 +4,6 @@ A package here is a paper; a class of cells in one of its modules is an experime
 `published.csv` is a study of our own: nobody has printed a number that its own could stand beside.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Mapping

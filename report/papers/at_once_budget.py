@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiments.papers.at_once.evasion import ATTACKS
-from experiments.papers.at_once.grid import BUDGETS
+from experiments.papers.at_once.grid import SETTINGS
 from experiments.records import Record, Store
 from report.figures.sliders import Slider
 from report.papers import at_once
@@ -19,7 +19,7 @@ BUDGET = {
         x="budget",
         y="left",
         looks=VICTIMS,
-        start=BUDGETS["mnist"][norm][0],
+        start=SETTINGS["budgets"]["mnist"][norm]["epsilon"],
     )
     for norm, words in {"linf": "ℓ∞", "l2": "ℓ2"}.items()
 }

@@ -4,8 +4,6 @@ An attack is a line of `ATTACKS`: what attacks, which settings of the cell it is
 is aware if it allows for a victim that is random; `worst_case_naive` is what somebody finds who has only the others.
 """
 
-from __future__ import annotations
-
 import functools
 import warnings
 from collections.abc import Callable, Mapping

@@ -7,8 +7,6 @@ A threshold takes a score as it is; LiRA and RMIA compare it with those that 16 
 far an image is from getting another label.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

@@ -7,8 +7,6 @@ small_resnet   a convolution of stride 2, three units of Song's residual network
 Dropout stands before the dense layers alone, so that all draws of a victim share its convolutions.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from lib.layers import Dropout, Flatten

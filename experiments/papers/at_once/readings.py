@@ -5,14 +5,12 @@ one of `CHANGED`: `mnist/dropout/l2/worst_case`, `cifar10/robust/fifth/odds_auc`
 experiment that measures it. Nobody has printed any: this is a study of our own, and `text` is the profile it was declared for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 from experiments.papers.at_once.evasion import ATTACKS
-from experiments.papers.at_once.grid import FEWER, VICTIMS
+from experiments.papers.at_once.grid import FEWER, SETTINGS
 from experiments.papers.at_once.membership import LIRA, OF_THE_MEAN, RMIA
 from experiments.papers.at_once.shifts import SHIFTS
 from experiments.papers.at_once.victims import KINDS
@@ -74,7 +72,7 @@ def sources(one: Reading, path: Sequence[str]) -> list[list[Source]]:
         settings["norm"] = "l2" if "l2" in changed else "linf"
     elif changed:
         part = PARTS[check_choice("part of the members", changed[0], tuple(PARTS))]
-        settings["train_size"] = VICTIMS[one.profiles[0]][dataset]["train_size"] // part
+        settings["train_size"] = SETTINGS["victims"][one.profiles[0]][dataset]["train_size"] // part
     return [[Source(settings, quantity, one.profiles)]]
 
 

@@ -5,8 +5,6 @@ Dietterich (2019, "Benchmarking neural network robustness to common corruptions 
 severity 5, in equal parts: the first image gets noise, the second less contrast, the third is blurred, and so on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

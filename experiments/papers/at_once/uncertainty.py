@@ -4,8 +4,6 @@ Images are wrong by themselves, shifted or adversarial, by PGD that averages gra
 or by PGD that knows it. Every answer and score is that of fresh draws.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import partial

@@ -5,8 +5,6 @@ of the same kind that it has not seen. Its 16 shadows are the same for victims o
 complementary halves, so that every image is inside of exactly half of them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

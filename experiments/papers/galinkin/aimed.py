@@ -4,8 +4,6 @@ As written elsewhere here it is untargeted, as the tables count any other label.
 the seed, and starts at a test image of that class that the victim recognises, so that no attempt fails for want of a start.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import torch

@@ -5,8 +5,6 @@ ways: by one more answer to what the attack returned and without a limit on the 
 answers; and within limits on the change and on the answers spent.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -1,14 +1,12 @@
 """The cells of the replication: `main` holds those behind tables and figures, `deviations` one changed setting each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
+from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, settings_of, wanted
 from experiments.papers.galinkin import matching
 from experiments.papers.galinkin.aimed import Aimed
 from experiments.papers.galinkin.evasion import Evasion
@@ -34,26 +32,7 @@ WAYS = [("mean", True), ("one_draw", False), ("one_draw", True), ("off", False)]
 AWARE: dict[str, dict[str, Any]] = {"hop_skip_jump": {"probe": 10.0}, "boundary": {"lead": 3}}
 LOOKS: list[dict[str, Any]] = [{"features": "top3_spread"}, {"answers": "one_draw"}, {"answers": "off"}]
 
-# What profiles leave out. The victims of `reduced` are the paper's, for a ResNet-18 learns little with dropout at every layer
-# from less; LeNet-5 and membership are run at `paper` alone. Digits are few: with the paper's batches and rate a network learns
-# nothing of them.
-VICTIM: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "reduced": {"draws": 5},
-    "smoke": {"epochs": 3, "batch_size": 16, "learning_rate": 0.1, "draws": 3, "train_size": 300, "dropout": 0.1},
-}
-EVASION: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "reduced": {"attempts": 50},
-    "smoke": {"initial_evaluations": 20, "attempts": 5, "judges": 5, "check_answers": 10, "start_tries": 10},
-}
-ITERATIONS = {  # Counterfit's, and fewer
-    "hop_skip_jump": {"paper": 50, "reduced": 10, "smoke": 1},
-    "boundary": {"paper": 5000, "reduced": 500, "smoke": 5},
-}
-# The most iterations of an attempt of the scan; 0: what Counterfit draws. Without a limit on the change an attempt is decided at
-# its start, so that few tell as much.
-LONGEST = {"smoke": 3, "reduced": 10, "paper": 0}
+SETTINGS = settings_of("galinkin")
 
 
 def variants(profile: str) -> list[dict[str, Any]]:
@@ -66,7 +45,7 @@ def variants(profile: str) -> list[dict[str, Any]]:
     return [
         {
             **{"profile": profile, "dataset": f"digits_as_{dataset}" if smoke else dataset},
-            **{"network": network, "bayesian": bayesian, "dropout": DROPOUT[network], **VICTIM[profile]},
+            **{"network": network, "bayesian": bayesian, "dropout": DROPOUT[network], **SETTINGS["victims"][profile]},
             **({"train_size": 32, "epochs": 1} if smoke and network == "resnet18" else {}),
         }
         for dataset in ("mnist", "cifar10")
@@ -132,7 +111,7 @@ def _read_otherwise(one: dict[str, Any]) -> Iterator[Cell]:
     answers = "mean" if one["bayesian"] else "off"
     if one["profile"] != "smoke" or not one["bayesian"]:
         few: dict[str, Any] = {"attempts": 5, "judges": 5} if one["profile"] == "smoke" else {}
-        yield Aimed(answers=answers, iterations=ITERATIONS["boundary"][one["profile"]], **few, **one)
+        yield Aimed(answers=answers, iterations=SETTINGS["iterations"]["boundary"][one["profile"]], **few, **one)
     if one["profile"] == "paper":
         yield from (replace(cell, iterations=HUNDRED) for cell in _written(one))
 
@@ -148,7 +127,7 @@ def _changed(one: dict[str, Any]) -> Iterator[Cell]:
         scan = _scan(one, attack)
         yield replace(scan, scale="unit")
         if paper:
-            yield replace(scan, longest=LONGEST["reduced"])
+            yield replace(scan, longest=SETTINGS["longest"]["reduced"])
         if "mnist" in one["dataset"]:
             yield replace(scan, network="lenet5_coded")  # the network that the code calls LeNet
     if paper:  # targets trained as the membership code has it, where ours otherwise are the evasion code's
@@ -176,8 +155,8 @@ def _written(one: dict[str, Any]) -> list[Evasion]:
 
 def _evasion(one: dict[str, Any], attack: str, *, aware: bool = False, **own: Any) -> Evasion:
     sizes = {
-        "iterations": ITERATIONS[attack][one["profile"]],
-        **EVASION[one["profile"]],
+        "iterations": SETTINGS["iterations"][attack][one["profile"]],
+        **SETTINGS["evasion"][one["profile"]],
         **(AWARE[attack] if aware else {}),
     }
     return Evasion(attack=attack, aware=aware, **ATTACKS[attack], **sizes, **one, **own)
@@ -185,7 +164,9 @@ def _evasion(one: dict[str, Any], attack: str, *, aware: bool = False, **own: An
 
 def _scan(one: dict[str, Any], attack: str) -> Scan:
     few: dict[str, Any] = {"attempts": 6} if one["profile"] == "smoke" else {}
-    return Scan(attack=f"{attack}_scan", longest=LONGEST[one["profile"]], stop_on="test", part="whole", **one, **few)
+    return Scan(
+        attack=f"{attack}_scan", longest=SETTINGS["longest"][one["profile"]], stop_on="test", part="whole", **one, **few
+    )
 
 
 def _membership(one: dict[str, Any]) -> Membership:

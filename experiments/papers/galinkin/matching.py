@@ -6,8 +6,6 @@ highest dropout rate, since he writes of a high one, then the nearest; of none, 
 of the data) and of membership (a half of them) are searched apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import product
 from typing import Any, Literal

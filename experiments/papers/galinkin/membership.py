@@ -6,8 +6,6 @@ the very images of the target, the target is asked about pixels between 0 and 25
 and all test images, six (CIFAR-10: five) members for every non-member. Each of these differences is a setting here.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, Literal
 

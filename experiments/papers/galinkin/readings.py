@@ -5,8 +5,6 @@ An id is `<data set>/<network>/<plain or bayesian>/<quantity>` in Table 1; Table
 measurements of an attack are named after its quantity: `mnist/lenet5/plain/membership?auc`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 from typing import Any

@@ -5,8 +5,6 @@ succeeds if the last label differs from the first or, where there is one, is the
 networks were trained on pixels between 0 and 1; the code attacks them on pixels between 0 and 255 (`scale`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """Galinkin's victims: what a cell says of the network under attack, on which part of the data it is trained, and how."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 

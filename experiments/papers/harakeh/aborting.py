@@ -7,8 +7,6 @@ under dropout its sum is noise, and the attack may end by chance. So results dep
 such switch.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import torch

@@ -1,7 +1,5 @@
 """The black-box rows of Table 2: FGSM on a substitute that was trained on the victim's labels, and the accuracy it leaves."""
 
-from __future__ import annotations
-
 import statistics
 from functools import partial
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """The FGSM rows of Table 2, on the whole test set, as published: T draws answer, and T fresh draws judge."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from experiments.cell import Count, Result, Share, Shares, checked

@@ -4,8 +4,6 @@ These cells are in no table of the paper. They answer what it leaves open: wheth
 whether adversarial images can be rejected because the victim is uncertain about them.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Literal
 

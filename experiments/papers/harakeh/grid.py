@@ -1,13 +1,11 @@
 """The cells of the replication: `main` holds the rows of the tables, `deviations` one changed setting each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
+from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, settings_of, wanted
 from experiments.papers.harakeh.aborting import AbortingCW
 from experiments.papers.harakeh.black_box import BlackBox, Substitutes
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
@@ -24,45 +22,8 @@ LOSS_STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)  # after which PGD's loss is take
 ENSEMBLE: dict[str, Any] = {"estimator": "ensemble", "draws": 5}
 RANDOM = ("aleatoric", "epistemic")  # in the order of their cells
 
-_CIFAR: dict[str, Any] = {"augmentation": "flip_and_shift"}
-_FEW: dict[str, Any] = {"width": 16, "train_size": 20_000}
-_SMOKE: dict[str, Any] = {"width": 8, "epochs": 2, "draws": 3, "train_size": 600}
-# The victims of each profile: narrower networks and the first 20,000 training images in `reduced`. Those of
-# CIFAR-10 at full size face FGSM alone, the only row that the paper has of it; of those that are cheap there are ensembles.
-VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "paper": [
-        {"dataset": "mnist", "network": "basic_cnn"},
-        {"dataset": "mnist", "network": "basic_cnn_tutorial"},
-        {"dataset": "cifar10", "network": "fully_convolutional_tutorial", **_CIFAR},
-        {"dataset": "cifar10", "network": "fully_convolutional", **_CIFAR},
-        {"dataset": "mnist", "network": "fully_connected", "width": 200},
-    ],
-    "reduced": [
-        {"dataset": "mnist", "network": "basic_cnn", **_FEW},
-        {"dataset": "cifar10", "network": "fully_convolutional_tutorial", **_FEW, **_CIFAR},
-    ],
-    "smoke": [
-        {"dataset": "digits_as_mnist", "network": "basic_cnn", **_SMOKE},
-        {"dataset": "digits_as_cifar10", "network": "fully_convolutional", **_CIFAR, **_SMOKE},
-    ],
-}
-
-
-# How much of an attack a profile runs.
-LESS: dict[str, dict[type[Cell], dict[str, Any]]] = {
-    "paper": {},
-    "reduced": {FGSM: {"test_size": 2000}, BlackBox: {"test_size": 2000, "judged": 500}, Gradient: {"test_size": 300}},
-    "smoke": {
-        FGSM: {"test_size": 50, "curve_size": 30, "curve_epsilons": (0.0, 0.1, 0.3)},
-        CW: {"attack_runs": 1, "iterations": 5, "judges": 5},
-        AbortingCW: {"attack_runs": 1, "iterations": 10, "judges": 5},
-        JSMA: {"attack_runs": 1, "gamma": 0.004, "judges": 5},
-        FirstTen: {"gamma": 0.004, "judges": 5},
-        Substitutes: {"held_out": 20, "rounds": 1, "substitute_epochs": 1, "test_size": 60, "substitutes": 2},
-        BlackBox: {"judges": 5, "held_out": 20, "rounds": 2, "substitute_epochs": 2, "judged": 20, "test_size": 60},
-        Gradient: {"test_size": 20, "steps": 2, "loss_size": 5, "judges": 5},
-    },
-}
+SETTINGS = settings_of("harakeh")
+VARIANTS: dict[str, list[dict[str, Any]]] = SETTINGS["victims"]
 ATTACK_RUNS = {"mnist": 3, "cifar10": 1}  # at `reduced`: JSMA takes four times as many steps on CIFAR-10
 
 
@@ -183,7 +144,7 @@ def _cell(kind: type[Cell], one: dict[str, Any], **own: Any) -> Cell:
         usual = {"version": 2}  # in which a substitute of the victim's own shape has a start of its own
     if kind in (CW, JSMA) and one["profile"] == "reduced":
         usual = {"attack_runs": ATTACK_RUNS[one["dataset"]]}
-    return kind(**{**one, **usual, **LESS[one["profile"]].get(kind, {}), **own})
+    return kind(**{**one, **usual, **SETTINGS["less"][one["profile"]].get(kind.attacks()[0], {}), **own})
 
 
 _GRID = Grid(

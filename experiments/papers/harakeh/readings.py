@@ -1,7 +1,5 @@
 """How Harakeh's numbers can be read. An id is `<data set>/<attack>/<estimator>/<quantity>`, by the names of our cells."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

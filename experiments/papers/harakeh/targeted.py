@@ -4,8 +4,6 @@ As in the CleverHans tutorials, a run takes one test image of every class, run r
 every class (CW: all ten, the own one included; JSMA: the nine others). The fooling rate is the share that reaches its target.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Literal
 

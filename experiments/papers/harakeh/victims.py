@@ -1,7 +1,5 @@
 """Harakeh's victims: what a cell says of the network under attack, and how that becomes a trained victim."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal

@@ -1,13 +1,11 @@
 """The cells of the replication: `main` holds those behind tables and figures, `deviations` one changed setting each."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from experiments.cell import PROFILES
-from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, wanted
+from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, settings_of, wanted
 from experiments.papers.song.targeted import Targeted
 from experiments.papers.song.threshold import Compiled, Threshold
 from experiments.papers.song.victims import SPLITS, Cell
@@ -23,80 +21,7 @@ FITTING_CLASS: dict[str, Any] = {"known": 14, "judged": 14}  # of Table 2: the s
 DATASETS = ("yale", "fashion_mnist", "cifar10")
 EPSILON = {"yale": 8 / 255, "fashion_mnist": 0.1, "cifar10": 8 / 255}
 
-PAPER: dict[str, dict[str, Any]] = {
-    "yale": {"network": "yale_cnn", "width": 8},  # the defaults of a cell are the rest
-    "fashion_mnist": {
-        "network": "fashion_cnn",
-        "width": 256,
-        "steps": 80_001,
-        "batch_size": 100,
-        "second_rate": 1e-5,
-        "second_from": 50_000,
-        "third_rate": 1e-6,
-        "third_from": 65_000,
-        "attack_steps": 8,
-        "step_size": 0.02,
-        "ramp": 0,
-    },
-    "cifar10": {
-        "network": "wide_resnet",
-        "width": 160,
-        "steps": 80_001,
-        "batch_size": 128,
-        "optimizer": "momentum",
-        "loss": "mean",
-        "learning_rate": 0.1,
-        "second_rate": 0.01,
-        "second_from": 40_000,
-        "third_rate": 0.001,
-        "third_from": 60_000,
-        "step_size": 2 / 255,
-        "ramp": 0,
-        "augmentation": "flip_and_crop",
-    },
-}
-
-# What `reduced` changes: networks that are narrower or shorter, a twelfth of the images, so that networks as small can learn
-# them by heart, fewer steps of training and, in it, fewer and longer ones of the attack. Yale is run at `paper` alone.
-LESS: dict[str, dict[str, dict[str, Any]]] = {
-    "paper": {dataset: {} for dataset in DATASETS},
-    "reduced": {
-        "fashion_mnist": {
-            "width": 32,
-            "train_size": 5000,
-            "steps": 2000,
-            "attack_steps": 4,
-            "step_size": 0.04,
-            "learning_rate": 1e-3,
-            "second_rate": 1e-4,
-            "second_from": 1250,
-            "third_rate": 1e-5,
-            "third_from": 1625,
-        },
-        "cifar10": {
-            "network": "wide_resnet_short",
-            "width": 32,
-            "train_size": 4000,
-            "steps": 3000,
-            "attack_steps": 3,
-            "step_size": 20 / 255 / 3,
-            "second_from": 1500,
-            "third_from": 2250,
-        },
-    },
-    "smoke": {
-        "yale": {"width": 1, "steps": 2, "batch_size": 5, "ramp": 2, "train_size": 20},
-        "fashion_mnist": {"width": 8, "steps": 30, "batch_size": 20, "learning_rate": 3e-3, "train_size": 100},
-        "cifar10": {"network": "wide_resnet_short", "width": 16, "steps": 6, "batch_size": 10, "train_size": 100},
-    },
-}
-
-TARGETED: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "reduced": {"known": 150, "judged": 150},
-    "smoke": {"known": 2, "judged": 2, "classes": 2},
-}
-EVAL: dict[str, dict[str, Any]] = {"paper": {}, "reduced": {"eval_steps": 10}, "smoke": {"eval_steps": 2}}
+SETTINGS = settings_of("song")
 # What could let the test accuracy of the natural Yale Face victim fall while it trains, each alone.
 SUSPECTS: dict[str, dict[str, Any]] = {
     "without weight decay": {"l2": 0.0},
@@ -113,8 +38,14 @@ def variants(profile: str) -> list[dict[str, Any]]:
     """
     found = []
     check_choice("profile", profile, PROFILES)
-    for dataset, less in LESS[profile].items():
-        one = {"profile": profile, "dataset": dataset, **PAPER[dataset], **less, "epsilon": EPSILON[dataset]}
+    for dataset, less in SETTINGS["less"][profile].items():
+        one = {
+            "profile": profile,
+            "dataset": dataset,
+            **SETTINGS["victims"][dataset],
+            **less,
+            "epsilon": EPSILON[dataset],
+        }
         if profile == "smoke":
             one |= {"dataset": f"digits_as_{dataset}", "attack_steps": 2, "observations": 2}
             one |= {"second_from": one["steps"] // 2, "third_from": one["steps"]}
@@ -132,14 +63,16 @@ def _tables(profile: str) -> Pairs:
     """What Tables 1 and 2 and Figure 1 are made of."""
     yield from _seeds(PUBLISHED, *map(_threshold, variants(profile)))
     robust = [one for one in variants(profile) if "cifar10" in one["dataset"] and one["train_epsilon"]]
-    yield from _seeds(PUBLISHED, *(Targeted(**one, **EVAL[profile], **TARGETED[profile]) for one in robust))
+    yield from _seeds(
+        PUBLISHED, *(Targeted(**one, **SETTINGS["eval"][profile], **SETTINGS["targeted"][profile]) for one in robust)
+    )
 
 
 def _others(profile: str) -> Pairs:
     """The attack on the cross-entropy; the suspects; and, where training is cheap, fewer members and other budgets."""
     if profile == "smoke":
         yield next(_other_budgets(profile))
-        yield CHANGED, Compiled(**variants(profile)[1], **EVAL[profile], judged=20)
+        yield CHANGED, Compiled(**variants(profile)[1], **SETTINGS["eval"][profile], judged=20)
         return
     alone = [_threshold(one, shadow=False) for one in variants(profile)]
     yield from _seeds(CHANGED, *(replace(one, attack_loss="cross_entropy") for one in alone))
@@ -168,7 +101,7 @@ def _fitting(profile: str) -> Pairs:
             less = one | {"train_size": FITTING}
             yield from _seeds(CHANGED, _threshold(less, shadow=False))
             if one["train_epsilon"]:
-                yield from _seeds(CHANGED, Targeted(**less, **EVAL[profile], **FITTING_CLASS))
+                yield from _seeds(CHANGED, Targeted(**less, **SETTINGS["eval"][profile], **FITTING_CLASS))
 
 
 def _other_budgets(profile: str) -> Pairs:
@@ -187,7 +120,7 @@ def _threshold(one: dict[str, Any], **own: Any) -> Threshold:
         "reduced": {"judged": one.get("train_size", 0), "shadow": True},
         "smoke": {"judged": 20 if "yale" in one["dataset"] else 100, "shadow": "fashion" in one["dataset"]},
     }[one["profile"]]
-    return Threshold(**{**one, **EVAL[one["profile"]], **sizes, **own})
+    return Threshold(**{**one, **SETTINGS["eval"][one["profile"]], **sizes, **own})
 
 
 def _kept(cell: Cell) -> bool:

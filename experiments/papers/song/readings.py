@@ -4,8 +4,6 @@ An id is `<data set>/<natural or robust>/<quantity>` in Table 1 and `<method>/cl
 CIFAR-10 victim; `<method>` alone is the accuracy over all classes. Measurements have the names of the quantities.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

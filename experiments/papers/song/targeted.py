@@ -4,8 +4,6 @@ For each class the adversary knows the membership of some training and test poin
 many points of each class as its settings say, members and others alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import fmean

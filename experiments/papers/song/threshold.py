@@ -5,8 +5,6 @@ could do who does not know that: a threshold learnt on half of the points, or on
 and the gap attack, which calls members what is classified rightly.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import replace

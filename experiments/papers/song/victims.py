@@ -1,7 +1,5 @@
 """Song's victims: what a cell says of the network under attack, of what it is trained on, and how."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
