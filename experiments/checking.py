@@ -94,7 +94,12 @@ def _gate_records(store: Store) -> int:
             behaviour.check_own(commit)
             outcomes = behaviour.compare(list(cells.values()), commit)
             pairs = [
-                equivalence.Pair(commit, kind, None if found.word == "new" else found.word == "equal", found.why)
+                equivalence.Pair(
+                    commit=commit,
+                    kind=kind,
+                    equal=None if found.word == "new" else found.word == "equal",
+                    why=found.why,
+                )
                 for kind, found in zip(cells, outcomes, strict=True)
             ]
             equivalence.keep(store, paper, pairs, measured=measured)

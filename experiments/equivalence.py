@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from experiments import papers, verification
 from experiments.records import Record, Store, settings
-from experiments.schema import Paired
+from experiments.schema import Pair as Pair
 from experiments.verification import Check
 from lib.errors import BadValue
 from lib.training.checkpoints import write_atomically
@@ -23,16 +23,6 @@ from lib.training.checkpoints import write_atomically
 FOLDER: Final = "equivalence"
 SHOWN_APART = ("paper", "profile", "dataset", "network", "attack")
 Word = Literal["equal by the gate", "verified", "changed since", "not measured"]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What became of one kind of cell between a commit and the base."""
-
-    commit: str
-    kind: str
-    equal: bool | None  # None: it could not be measured
-    why: str = ""  # what changed, or why it could not be measured
 
 
 @dataclass(frozen=True)
@@ -86,7 +76,7 @@ def load(store: Store, paper: str) -> dict[tuple[str, str], Pair]:
     if not path.exists():
         return {}
     try:
-        pairs = [Pair(**vars(Paired(**pair))) for pair in json.loads(path.read_bytes())["pairs"]]
+        pairs = [Pair(**pair) for pair in json.loads(path.read_bytes())["pairs"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadValue(f"{path}: expected a list of commits and kinds, got {error}") from error
     return {(pair.commit, pair.kind): pair for pair in pairs}

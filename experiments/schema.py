@@ -78,10 +78,10 @@ class Again:
 
 
 @checked
-class Paired:
-    """What a list of equivalences says of one kind of cell at one commit; `equal` is None where it was not measured."""
+class Pair:
+    """What became of one kind of cell between a commit and the base, as a list of equivalences says."""
 
     commit: Name
     kind: Line
-    equal: bool | None
-    why: Line | Annotated[str, Field(max_length=0)] = ""
+    equal: bool | None  # None: it could not be measured
+    why: Line | Annotated[str, Field(max_length=0)] = ""  # what changed, or why it could not be measured

@@ -368,7 +368,10 @@ def test_status_counts_what_is_recorded_and_whether_it_holds(
 ) -> None:
     fill(store, cells[:3])
     kinds = [kind_of(cell) for cell in cells[:3]]
-    pairs = [Pair("abc123", kinds[0], True), Pair("abc123", kinds[1], False, "draws shared")]
+    pairs = [
+        Pair(commit="abc123", kind=kinds[0], equal=True),
+        Pair(commit="abc123", kind=kinds[1], equal=False, why="draws shared"),
+    ]
     equivalence.keep(store, "harakeh", pairs, measured={})
     outcome = cli("status", *SMOKE, *tiny_options, "--results", store.root)
     *lines, total = outcome.stdout.splitlines()

@@ -33,13 +33,29 @@ def check(now: float) -> Check:
     ("pair", "checked", "expected"),
     [
         (None, None, State("not measured", "its commit has not been through the gate")),
-        (Pair("abc123", KIND, None, "old code"), None, State("not measured", "old code")),
-        (Pair("abc123", KIND, True), None, State("equal by the gate")),
-        (Pair("abc123", KIND, False, "draws shared"), None, State("changed since", "draws shared")),
-        (Pair("abc123", KIND, False, "draws shared"), 90.5, State("verified", "recomputed by fff999")),
-        (Pair("abc123", KIND, True), 92.0, State("equal by the gate")),
-        (Pair("abc999", KIND, True), None, State("not measured", "its commit has not been through the gate")),
-        (Pair("abc123", "harakeh fgsm", True), None, State("not measured", "its commit has not been through the gate")),
+        (Pair(commit="abc123", kind=KIND, equal=None, why="old code"), None, State("not measured", "old code")),
+        (Pair(commit="abc123", kind=KIND, equal=True), None, State("equal by the gate")),
+        (
+            Pair(commit="abc123", kind=KIND, equal=False, why="draws shared"),
+            None,
+            State("changed since", "draws shared"),
+        ),
+        (
+            Pair(commit="abc123", kind=KIND, equal=False, why="draws shared"),
+            90.5,
+            State("verified", "recomputed by fff999"),
+        ),
+        (Pair(commit="abc123", kind=KIND, equal=True), 92.0, State("equal by the gate")),
+        (
+            Pair(commit="abc999", kind=KIND, equal=True),
+            None,
+            State("not measured", "its commit has not been through the gate"),
+        ),
+        (
+            Pair(commit="abc123", kind="harakeh fgsm", equal=True),
+            None,
+            State("not measured", "its commit has not been through the gate"),
+        ),
     ],
 )
 def test_the_word_on_a_record(record: Record, pair: Pair | None, checked: float | None, expected: State) -> None:
@@ -91,10 +107,18 @@ def test_of_settings_that_no_experiment_has_nothing_is_known(record: Record) -> 
 
 def test_what_is_kept_is_what_is_loaded(store: Store) -> None:
     assert equivalence.load(store, "harakeh") == {}
-    pairs = [Pair("b", "y", False, "Größe"), Pair("a", "z", True), Pair("a", "x", None)]
+    pairs = [
+        Pair(commit="b", kind="y", equal=False, why="Größe"),
+        Pair(commit="a", kind="z", equal=True),
+        Pair(commit="a", kind="x", equal=None),
+    ]
     equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
-    equivalence.keep(store, "harakeh", [Pair("b", "y", True)], measured={"measured": "2026-11-28"})
-    assert list(equivalence.load(store, "harakeh").values()) == [pairs[2], pairs[1], Pair("b", "y", True)]
+    equivalence.keep(store, "harakeh", [Pair(commit="b", kind="y", equal=True)], measured={"measured": "2026-11-28"})
+    assert list(equivalence.load(store, "harakeh").values()) == [
+        pairs[2],
+        pairs[1],
+        Pair(commit="b", kind="y", equal=True),
+    ]
     (path,) = (store.root / equivalence.FOLDER).iterdir()
     path.write_text(path.read_text().replace('"kind"', '"sort"', 1))
     with pytest.raises(BadValue, match=r"harakeh\.json: expected a list of commits and kinds"):
@@ -106,7 +130,7 @@ def test_what_the_list_lacks_is_asked_for_by_commit_and_kind(store: Store, recor
     store.put(harakeh.FGSM(), Result({}, {}), facts(commit="fff999"))
     found = equivalence.unknown(store, "harakeh")
     assert {commit: list(kinds) for commit, kinds in found.items()} == {"abc123": [KIND], "fff999": ["harakeh fgsm"]}
-    equivalence.keep(store, "harakeh", [Pair("abc123", KIND, True)], measured=MEASURED)
+    equivalence.keep(store, "harakeh", [Pair(commit="abc123", kind=KIND, equal=True)], measured=MEASURED)
     assert list(equivalence.unknown(store, "harakeh")) == ["fff999"]
 
 

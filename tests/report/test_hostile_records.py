@@ -59,7 +59,7 @@ def device(store: Store, text: str) -> list[Table]:
 def why(store: Store, text: str) -> list[Table]:
     record = store.put(harakeh.grid("reduced")[0], Result({"accuracy": 1.0}, {}), facts())
     kind = equivalence.kind_of(papers.revive("harakeh", record.config))
-    pair = equivalence.Pair(record.provenance["commit"], kind, False, text)
+    pair = equivalence.Pair(commit=record.provenance["commit"], kind=kind, equal=False, why=text)
     equivalence.keep(store, "harakeh", [pair], measured={})
     return [status_page.changed_table(store)]
 
@@ -265,7 +265,7 @@ def test_deep_and_endless_files_are_one_line(content: bytes, store: Store, cli: 
 def test_a_list_of_equivalences_with_anything_but_lines_is_refused(
     name: str, text: Any, store: Store, cli: Callable[..., Any]
 ) -> None:
-    equivalence.keep(store, "harakeh", [equivalence.Pair("abc123", "harakeh cw", True)], measured={})
+    equivalence.keep(store, "harakeh", [equivalence.Pair(commit="abc123", kind="harakeh cw", equal=True)], measured={})
     path = store.root / "equivalence" / "harakeh.json"
     content = json.loads(path.read_text())
     content["pairs"][0][name] = text

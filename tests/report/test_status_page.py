@@ -52,7 +52,9 @@ def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
     put(store, second, seconds=700.0, commit="fff999", finished="2026-11-21T23:59:59+00:00", device="B chip")
     put(store, third, seconds=660.0)
     kind = kind_of(first)
-    equivalence.keep(store, "harakeh", [Pair("fff999", kind, False, "draws shared")], measured=MEASURED)
+    equivalence.keep(
+        store, "harakeh", [Pair(commit="fff999", kind=kind, equal=False, why="draws shared")], measured=MEASURED
+    )
     found = [list(row) for row in status_page.grid_table(store).rows]
     (row,) = [row for row in found if not row[5].startswith("0 of")]
     assert row[:5] == ["Harakeh", "paper", "CIFAR-10", "fully_convolutional", "FGSM"]
@@ -64,7 +66,7 @@ def test_the_grid_table_counts_what_is_recorded(store: Store) -> None:
 
 def test_the_grid_table_covers_the_whole_grid(store: Store) -> None:
     everything = [cell for profile in ("paper", "reduced") for cell in harakeh.grid(profile)]
-    pairs = {Pair("abc123", kind_of(cell), True) for cell in everything}
+    pairs = {Pair(commit="abc123", kind=kind_of(cell), equal=True) for cell in everything}
     for cell in everything:
         store.put(cell, Result({}, {}), FACTS)
     equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
@@ -82,8 +84,8 @@ def test_what_has_changed_is_listed_by_kind_with_why(store: Store) -> None:
     for cell in (*plain, *random):
         put(store, cell)
     pairs = [
-        Pair("abc123", "harakeh fgsm", True),
-        Pair("abc123", "harakeh fgsm estimator=epistemic", False, "draws shared"),
+        Pair(commit="abc123", kind="harakeh fgsm", equal=True),
+        Pair(commit="abc123", kind="harakeh fgsm estimator=epistemic", equal=False, why="draws shared"),
     ]
     equivalence.keep(store, "harakeh", pairs, measured=MEASURED)
     assert list(status_page.changed_table(store).rows) == [
@@ -124,7 +126,7 @@ def test_records_are_counted_by_word(store: Store) -> None:
     one, two, *_ = cells(estimator="none")
     put(store, one)
     put(store, two)
-    equivalence.keep(store, "harakeh", [Pair("abc123", kind_of(one), True)], measured=MEASURED)
+    equivalence.keep(store, "harakeh", [Pair(commit="abc123", kind=kind_of(one), equal=True)], measured=MEASURED)
     rows = {row[0]: row[1:] for row in status_page.states_table(store).rows}
     assert rows["Harakeh"] == ["2", "2", "0", "0", "0"] and rows["Song"] == ["0"] * 5
 

@@ -6,7 +6,7 @@ from experiments.cell import Count, Result, Share, Shares, checked
 from experiments.papers.harakeh.before_after import accuracy_curve, measure
 from experiments.papers.harakeh.victims import Cell
 from experiments.run import Bench
-from lib import data, evasion
+from lib import evasion
 from lib.uncertainty import MonteCarloDropout, Victim
 
 MNIST_EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
@@ -35,16 +35,10 @@ class FGSM(Cell):
         """Attack the test set, and the first images with every budget."""
         test = bench.test(self.test_size)
         measured = measure(victim, test, lambda v, x, y: evasion.fgsm(v, x, y, epsilon=self.epsilon))
-        if isinstance(victim, MonteCarloDropout):
-            measured["adversarial_accuracy_one_draw"] = through_one_draw(victim, test, self)
+        if isinstance(victim, MonteCarloDropout):  # the gradient of a single draw, as a naive attacker takes it
+            naive = MonteCarloDropout(victim.network, generator=victim.generator, draws=1, precision=victim.precision)
+            found = measure(victim, test, lambda _, x, y: evasion.fgsm(naive, x, y, epsilon=self.epsilon))
+            measured["adversarial_accuracy_one_draw"] = found["adversarial_accuracy"]
         curve = accuracy_curve(victim, test.first(self.curve_size), self.curve_epsilons)
         measured["test_points"] = float(len(test))
         return Result(measured, {"epsilon": list(self.curve_epsilons), "accuracy": curve})
-
-
-def through_one_draw(victim: MonteCarloDropout, test: data.Split, config: FGSM) -> float:
-    """Adversarial accuracy of the T-draw mean when the gradient comes from a single draw, as a naive attacker takes it."""
-    naive = MonteCarloDropout(victim.network, generator=victim.generator, draws=1, precision=victim.precision)
-    return measure(victim, test, lambda _, x, y: evasion.fgsm(naive, x, y, epsilon=config.epsilon))[
-        "adversarial_accuracy"
-    ]
