@@ -35,7 +35,6 @@ see benchmarks/precedent.py. Its code takes long, so it may be given the first -
 With --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -45,7 +44,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import harness, precedent
-from benchmarks.harness import Counted, Implementation, by_art, by_foolbox, installed
+from benchmarks.harness import Implementation, by_art, by_foolbox, installed
 from lib import evasion
 from lib.evasion.decision import NORMS, Decided
 from lib.judging import judge
@@ -107,10 +106,7 @@ def compare(
     """A row for each implementation."""
     curve = None
     for name, attack, *_ in implementations:
-        counted = Counted(victim).eval()
-        start = time.process_time()
-        made = attack(counted, x.clone(), y)
-        seconds = time.process_time() - start
+        made, seconds, counted = harness.attacked(attack, victim, x, y)
         adversarial = made.adversarial if isinstance(made, Decided) else made
         success = (judge(victim, adversarial).vote != y).double().mean()
         change = torch.linalg.vector_norm((adversarial - x).flatten(1), NORMS[norm], dim=1)

@@ -19,7 +19,6 @@ A table has a row for every implementation that is installed:
 With --keep the rows go to results/benchmarks, from where the book shows them.
 """
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from statistics import median
@@ -28,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import harness
-from benchmarks.harness import Counted, Implementation, by_art, by_foolbox, installed
+from benchmarks.harness import Implementation, by_art, by_foolbox, installed
 from lib import evasion
 
 GAMMA = 80 / 784  # a whole number of pairs, for gamma 0.1 allows 39.2, which some round up
@@ -86,10 +85,8 @@ def compare(
         for name, attack, _, one_by_one in attacks:
             if one_by_one and repetition > 0:
                 continue
-            victim = Counted(network).eval()
-            start = time.process_time()
-            adversarial = attack(victim, x.clone(), y)
-            seconds.setdefault(name, []).append((time.process_time() - start) / len(x))
+            adversarial, taken, victim = harness.attacked(attack, network, x, y)
+            seconds.setdefault(name, []).append(taken / len(x))
             with torch.no_grad():
                 answer = network(adversarial).argmax(1)
             success = answer == y if targeted else answer != y

@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
 from experiments.records import Store
 from lib import data, models, training
@@ -56,6 +56,14 @@ class Counted(nn.Module):
 
     def _differentiated(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)
+
+
+def attacked(attack: Callable[..., Any], victim: nn.Module, x: Tensor, y: Tensor) -> tuple[Any, float, Counted]:
+    """What an attack makes of images, the processor seconds that it takes, and what it asks of the victim."""
+    counted = Counted(victim).eval()
+    start = time.process_time()
+    made = attack(counted, x.clone(), y)
+    return made, time.process_time() - start, counted
 
 
 def by_foolbox(
@@ -123,31 +131,27 @@ def mnist_victim(name: str, *, epochs: int, n: int, dropout: float = 0.0) -> tup
     mnist = data.load("mnist")
     network = models.build(name, shape=mnist.shape, classes=10, seed=0, dropout=dropout)
     training.fit(network, mnist.train.first(10_000), training.TrainingConfig(epochs=epochs), seed=0)
-    x, y = mnist.test.take(torch.arange(min(len(mnist.test), 4 * n)))
+    return network, *recognised(network, mnist.test, n)
+
+
+def recognised(network: nn.Module, images: data.Split, n: int) -> tuple[Tensor, Tensor]:
+    """The first `n` of some images that a network recognises.
+
+    Raises:
+        BadValue: it recognises fewer.
+    """
+    x, y = images.take(torch.arange(min(len(images), 4 * n)))
     with torch.no_grad():
         right = network.eval()(x).argmax(1) == y
     if right.sum() < n:
         raise BadValue(f"images: the network recognises {right.sum()} of {len(y)}, expected at least {n}")
-    return network, x[right][:n], y[right][:n]
+    return x[right][:n], y[right][:n]
 
 
-def seconds_of(
-    work: Callable[[], object], *, seconds: float, device: str = "cpu", clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """Median seconds of `work` by `clock`, over calls of `seconds` in all and one at least, after two to warm up."""
-
-    def wait() -> None:
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    work(), work(), wait()
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or not taken:
-        start = clock()
-        work(), wait()
-        taken.append(clock() - start)
-    return statistics.median(taken)
+def seconds_of(work: Callable[[], object], *, seconds: float) -> float:
+    """Median seconds of `work` by PyTorch's clock, which warms up and waits for a GPU, over calls of `seconds` in all."""
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+    return timer.blocked_autorange(min_run_time=seconds).median
 
 
 def printed(title: str, head: str, rows: Iterable[list[str]]) -> list[list[str]]:

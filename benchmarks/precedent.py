@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -160,15 +161,11 @@ def popskipjump(folder: Path, task: Problem, budgets: Sequence[int], seed: int) 
             asked = ModelInterface([answers], n_classes=10, noise="dropout", device="cpu")
             trails.append(_trail(PopSkipJump(asked, (28, 28), "cpu", settings), answers, image, label, start))
     made = []
+    everyone = torch.ones(len(task.x)).bool()
     for budget in budgets:
         last = [next(one for one in reversed(trail) if one[0] <= budget or one is trail[0]) for trail in trails]
-        answers_, seconds, points = zip(*last, strict=True)
-        everyone = torch.ones(len(points)).bool()
-        made.append(
-            Made(
-                torch.stack(points)[:, None].clamp(0, 1), everyone, sum(answers_) / len(last), sum(seconds) / len(last)
-            )
-        )
+        given, seconds, points = zip(*last, strict=True)
+        made.append(Made(torch.stack(points)[:, None].clamp(0, 1), everyone, fmean(given), fmean(seconds)))
     return made
 
 
@@ -212,7 +209,7 @@ def judged(task: Problem, runs: Sequence[Made]) -> list[str]:
         distances.append(reach(task.victim, task.x, task.y, run.points).masked_fill(~run.found, torch.inf))
         wins.append(fooled(task.victim, run.points, task.y, 50)[run.found] > 0.5)
     found = torch.cat([run.found for run in runs]).double().mean()
-    answers, seconds = (sum(column) / len(runs) for column in zip(*[run[2:] for run in runs], strict=True))
+    answers, seconds = (fmean(column) for column in zip(*[run[2:] for run in runs], strict=True))
     shares = [f"{torch.cat(wins).double().mean():.3f}", f"{found:.3f}"]
     return [f"{answers:.0f}", f"{seconds:.2f}", f"{torch.cat(distances).median():.3f}", *shares]
 

@@ -28,7 +28,7 @@ def peak(device: str) -> float:
     rates = []
     for n in SIZES[device]:
         a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
-        rates.append(2 * n**3 / seconds_of(lambda a=a, b=b: a @ b, device=device, seconds=1.0))
+        rates.append(2 * n**3 / seconds_of(lambda a=a, b=b: a @ b, seconds=1.0))
     return max(rates)
 
 
@@ -57,7 +57,7 @@ def report(network: str, *, device: str, seconds: float, highest: float) -> None
     """Print the rates of one network's natural and robust training."""
     for cell in (c for c in song.main("paper") if c.network == network and c.seed == 0 and c.attack == "threshold"):
         run = run_of(cell, device=device)
-        step = seconds_of(partial(run.step, 0), device=device, seconds=seconds)
+        step = seconds_of(partial(run.step, 0), seconds=seconds)
         rate = operations(cell, device=device) / step
         images = f"{cell.batch_size / step:9.1f} images/s"
         print(f"{network:<12} {cell.estimator:<8} {images} {rate / 1e12:8.2f} TFLOP/s {rate / highest:6.1%} of peak")

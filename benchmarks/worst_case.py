@@ -13,7 +13,6 @@ A row for each attack, and one for those of AutoAttack together, APGD, APGD-T an
     backward  images differentiated, for each image attacked
 """
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -21,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import harness
-from benchmarks.harness import Counted
 from lib import data, evasion, models, training
 from lib.errors import VictimWarning
 from lib.training import checkpoints, robust
@@ -58,7 +56,6 @@ def defended(n: int) -> tuple[nn.Module, Tensor, Tensor]:
         learning_rate=1e-3,
         second_rate=1e-4,
         second_from=1500,
-        third_from=2000,
         l2=0.0,
         loss="mean",
         epsilon=0.2,
@@ -72,10 +69,7 @@ def defended(n: int) -> tuple[nn.Module, Tensor, Tensor]:
         return {"losses": training.fit_robust(network, mnist.train.first(20_000), config, seed=0).losses}
 
     checkpoints.trained(network, "benchmark-lenet5-pgd-0.2", train, cache=checkpoints.default_cache())
-    x, y = mnist.test.take(torch.arange(2 * n))
-    with torch.no_grad():
-        right = network.eval()(x).argmax(1) == y
-    return network, x[right][:n], y[right][:n]
+    return network, *harness.recognised(network, mnist.test, n)
 
 
 def ours(name: str, epsilon: float, **settings: object) -> Attack:
@@ -102,12 +96,9 @@ def compare(attacks: dict[str, Attack], victim: nn.Module, x: Tensor, y: Tensor)
     """A row for each attack, and for those of AutoAttack together."""
     together: dict[str, Tensor] = {}
     for name, attack in attacks.items():
-        counted = Counted(victim).eval()
-        start = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VictimWarning)  # a cross-entropy without gradients is what is to be shown
-            adversarial = attack(counted, x.clone(), y)
-        seconds = time.process_time() - start
+            adversarial, seconds, counted = harness.attacked(attack, victim, x, y)
         with torch.no_grad():
             left = victim(adversarial).argmax(1) == y
         library, kind = name.split(", ")

@@ -1,6 +1,6 @@
 """From records to verdicts: what was measured of the numbers that a part compares, and whether its victims are the paper's."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from experiments import claims, published
@@ -19,7 +19,7 @@ def verdict(store: Store, address: Address) -> Verdict:
     one = reading(address.paper, address.reading)
     if part is not None:
         return judge_part(store, address.paper, one, part)
-    return judge_sentence(whole, [judge_part(store, address.paper, one, part) for part in whole.parts])
+    return judge_sentence(whole, judge_parts(store, address.paper, whole, one))
 
 
 def judge_part(store: Store, paper: str, one: Reading, part: Part) -> Verdict:
@@ -28,11 +28,16 @@ def judge_part(store: Store, paper: str, one: Reading, part: Part) -> Verdict:
     return judge(part, found, published.load(paper), missed(store, paper, one, part.names))
 
 
-def by_dataset(store: Store, paper: str, one: Reading, sentence: Sentence) -> dict[str, Verdict]:
+def judge_parts(store: Store, paper: str, sentence: Sentence, one: Reading | None = None) -> list[Verdict]:
+    """The verdicts on the parts of `sentence` under a reading, by default as the paper's text describes them."""
+    return [judge_part(store, paper, one or reading(paper), part) for part in sentence.parts]
+
+
+def by_dataset(sentence: Sentence, judged: Sequence[Verdict]) -> dict[str, Verdict]:
     """The verdict on what `sentence` says of each data set, by its name, which begins the id of every number of a part."""
     parts: dict[str, list[Verdict]] = {}
-    for part in sentence.parts:
-        parts.setdefault(part.names[0].partition("/")[0], []).append(judge_part(store, paper, one, part))
+    for part, found in zip(sentence.parts, judged, strict=True):
+        parts.setdefault(part.names[0].partition("/")[0], []).append(found)
     return {name: judge_sentence(sentence, found) for name, found in parts.items()}
 
 

@@ -3,8 +3,6 @@
 Exit status: 0 done, 1 a chapter or the build failed, 2 a bad value, named in one line, 130 interrupted.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ A benchmark run with `--keep` leaves a file for each attack in `results/benchmar
 what it measured with. A later run replaces the file whole.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@
 A notebook reads, plots and explains; with `compute = "missing"` it first computes the cells that have no record.
 """
 
-from __future__ import annotations
-
 import ast
 import os
 import tempfile
@@ -15,6 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from IPython import get_ipython
+from IPython.display import HTML, SVG, Markdown, display
 from matplotlib.figure import Figure
 from pydantic import AfterValidator, Field
 
@@ -24,17 +24,13 @@ from experiments.records import Store
 from experiments.selection import select
 from lib.errors import BadValue
 from lib.training import checkpoints
-from report import specifications
-from report.figures import curves, sliders
+from report.figures import curves, sliders, specification
 from report.figures.curves import Curves
-from report.figures.forest import forest
+from report.figures.forest import Rows, data, forest, lines
 from report.figures.looks import Looks
-from report.figures.sliders import Slider
-from report.figures.specification import specification
+from report.figures.specification import Question
 from report.figures.theme import svg
-from report.forests import Rows, data, lines
-from report.specifications import Question, answers, estimates, printed
-from report.tables import Number, Panels, Table, full, panels_at
+from report.tables import Number, Table, full, panels_at
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
@@ -76,8 +72,6 @@ def parameters(given: Mapping[str, Any]) -> Parameters:
 
 def _injected() -> set[str]:
     """The names that papermill's cell of parameters assigns, also where an import or IPython has taken them back since."""
-    from IPython import get_ipython
-
     shell = get_ipython()
     cells = [] if shell is None else shell.history_manager.input_hist_raw
     assigned = [one for text in cells if text.startswith("# Parameters\n") for one in ast.parse(text).body]
@@ -101,8 +95,6 @@ class Chapter:
 
     def _compute(self, chosen: Parameters) -> None:
         """Compute the cells that are asked for; what that will take is said before hours of it."""
-        from IPython.display import Markdown, display
-
         seeds = min(chosen.seed_count, len({cell.seed for cell in papers.get(self.paper).grid(chosen.profile)}))
         cells = select(self.paper, chosen.profile, seeds=seeds)
         anew = chosen.compute == "all"
@@ -123,41 +115,27 @@ class Chapter:
             cell, error = report.failed[0]
             raise RuntimeError(f"{len(report.failed)} cells failed, first {cell}") from error
 
-    def glue(self, name: str, text: str) -> None:
-        """Make `text` available to the page as {glue:md}`name`."""
-        from IPython.display import Markdown
+    def _glue(self, name: str, shown: Any) -> None:
+        """Make something available to the page as {glue}`PAPER-name`."""
         from myst_nb import glue
 
-        glue(f"{self.paper}-{name}", Markdown(text), display=False)  # type: ignore[no-untyped-call]
+        glue(f"{self.paper}-{name}", shown, display=False)
 
     def table(self, name: str, table: Table, caption: str) -> Any:
         """Glue a numbered table called `name`, save its CSV for download, and show it."""
-        from IPython.display import Markdown
-
-        self.glue(name, table.markdown(name=f"table-{self.paper}-{name}", caption=caption))
+        self._glue(name, Markdown(table.markdown(name=f"table-{self.paper}-{name}", caption=caption)))  # type: ignore[no-untyped-call]
         self.save(f"{self.paper}-{name}.csv", table.csv())
         self._noted(name, [one.address for line in table.rows for one in line if isinstance(one, Number)])
         return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
     def figure(self, name: str, figure: Figure, data: Table | None = None) -> None:
         """Glue `figure`, for the page to caption, or show it in a notebook; save the numbers behind it for download."""
-        from IPython.display import SVG, display
-        from myst_nb import glue
-
         picture = SVG(svg(figure))  # type: ignore[no-untyped-call]
-        glue(f"{self.paper}-{name}", picture, display=False)
+        self._glue(name, picture)
         if DOWNLOADS not in os.environ:  # somebody looks at the notebook itself, not at the page, which has a caption
             display(picture)  # type: ignore[no-untyped-call]
         if data is not None:
             self.save(f"{self.paper}-{name}.csv", data.csv())
-
-    def slider(self, name: str, panels: Panels, slider: Slider) -> None:
-        """Glue PAPER-NAME-slider, which stands below the figure `name`."""
-        from IPython.display import HTML
-        from myst_nb import glue
-
-        element = sliders.element(sliders.rows(panels, slider))
-        glue(f"{self.paper}-{name}-slider", HTML(element), display=False)  # type: ignore[no-untyped-call]
 
     def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
@@ -165,19 +143,24 @@ class Chapter:
         self.figure(name, forest(found, looks, xlabel="percent", ends=ends), data(rows, found))
         self._noted(name, [address for group in rows.values() for row in group for address in row.ours.values()])
 
-    def curves(self, name: str, shown: Curves, slider: Slider | None = None) -> None:
-        """Glue a figure of curves of addresses, and what moves along them, and save the numbers behind it for download."""
-        panels = panels_at(self.store, self.paper, shown.lines)
+    def curves(self, name: str, shown: Curves, *, along: Curves | None = None) -> None:
+        """Glue a figure of curves of addresses, and save the numbers behind it for download.
+
+        What its slider moves along, of `along` where that has more curves than the figure, is glued as PAPER-NAME-slider.
+        """
+        panels, along = panels_at(self.store, self.paper, shown.lines), along or shown
         self.figure(name, curves.curves(panels, shown), curves.data(panels, shown))
         self._noted(name, [address for lines in shown.lines.values() for address in lines.values()])
-        if slider is not None:
-            self.slider(name, panels, slider)
+        if along.slider is not None:
+            rows = sliders.rows(panels_at(self.store, self.paper, along.lines), along, along.slider)
+            self._glue(f"{name}-slider", HTML(sliders.element(rows)))  # type: ignore[no-untyped-call]
 
     def specification(self, name: str, question: Question) -> None:
         """Glue the specification curve of a question, and save the numbers behind it for download."""
-        found = answers(self.store, self.paper, question)
-        figure = specification(estimates(found), printed=printed(self.paper, question), ylabel=question.ylabel)
-        self.figure(name, figure, specifications.data(found))
+        found = specification.answers(self.store, self.paper, question)
+        printed = specification.printed(self.paper, question)
+        figure = specification.specification(found, printed=printed, ylabel=question.ylabel)
+        self.figure(name, figure, specification.data(found))
         self._noted(name, [way.address for way in question.ways])
 
     def _noted(self, name: str, addresses: Iterable[str]) -> None:

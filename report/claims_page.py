@@ -1,7 +1,5 @@
 """The page of claims: every sentence with its word and what stands behind it, the words counted, and what was corrected."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,8 +7,8 @@ from functools import cache
 from typing import get_args
 
 from experiments import claims, coverage, papers
-from experiments.address import parse, reading, readings
-from experiments.judging import by_dataset, judge_part, verdict
+from experiments.address import parse, readings
+from experiments.judging import by_dataset, judge_parts, verdict
 from experiments.records import ROOT, Store
 from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
@@ -69,7 +67,7 @@ def claims_table(store: Store, paper: str) -> Table:
 
 def _by_reading(store: Store, paper: str, sentence: Sentence) -> dict[str, list[Verdict]]:
     """The verdicts on the parts of a sentence under each reading, by its title, the paper's text first."""
-    return {one.title: [judge_part(store, paper, one, part) for part in sentence.parts] for one in readings(paper)}
+    return {one.title: judge_parts(store, paper, sentence, one) for one in readings(paper)}
 
 
 def _entry(store: Store, paper: str, sentence: Sentence) -> str:
@@ -86,7 +84,7 @@ def _entry(store: Store, paper: str, sentence: Sentence) -> str:
         body.append(f"Records and code of {'; '.join(found)}.")
     quote, where = literal(quoted(paper, sentence)), literal(sentence.where)
     return ENTRY.format(
-        word=_words(store, paper, sentence, first),
+        word=_words(paper, sentence, first),
         quote=quote,
         where=where,
         paper=paper,
@@ -95,9 +93,9 @@ def _entry(store: Store, paper: str, sentence: Sentence) -> str:
     )
 
 
-def _words(store: Store, paper: str, sentence: Sentence, parts: Sequence[Verdict]) -> str:
+def _words(paper: str, sentence: Sentence, parts: Sequence[Verdict]) -> str:
     """The word on a sentence; of a study of our own, one for each data set where they differ."""
-    found = {} if paper in papers.REPLICATED else by_dataset(store, paper, readings(paper)[0], sentence)
+    found = {} if paper in papers.REPLICATED else by_dataset(sentence, parts)
     if len({one.word for one in found.values()}) < 2:
         return badge(judge_sentence(sentence, parts).word)
     return " ".join(f"{DATASET_NAMES[name]} {badge(one.word)}" for name, one in found.items())
@@ -229,14 +227,12 @@ def coverage_table(store: Store) -> Table:
 
 def words_table(store: Store) -> Table:
     """How many entries had each word before, and how many parts and sentences have it now, as the papers' texts describe them."""
-    sentences: Counter[str] = Counter()
-    parts: Counter[str] = Counter()
-    for paper in papers.REPLICATED:
-        for sentence in claims.load(paper):
-            found = [judge_part(store, paper, reading(paper), part) for part in sentence.parts]
-            parts.update(one.word for one in found)
-            sentences[judge_sentence(sentence, found).word] += 1
-    counts = {"Sentences": sentences, "Parts": parts, "Entries before": Counter(entry["word"] for entry in before())}
+    judged = [(one, judge_parts(store, paper, one)) for paper in papers.REPLICATED for one in claims.load(paper)]
+    counts: dict[str, Counter[str]] = {
+        "Sentences": Counter(judge_sentence(*one).word for one in judged),
+        "Parts": Counter(found.word for _, parts in judged for found in parts),
+        "Entries before": Counter(entry["word"] for entry in before()),
+    }
     words = ["replicated", *(word for word in reversed(get_args(Word)) if word != "replicated")]
     rows = [[word, *(str(count[word]) for count in counts.values())] for word in words]
     rows.append(["in all", *(str(count.total()) for count in counts.values())])

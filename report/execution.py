@@ -1,7 +1,5 @@
 """Notebooks executed by papermill, their numbers put into their sentences."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

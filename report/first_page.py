@@ -1,7 +1,5 @@
 """The first page: every published number beside ours, and how far the evidence reaches, from the records."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from matplotlib.axes import Axes
@@ -12,14 +10,11 @@ from experiments.address import reading
 from experiments.judging import by_number
 from experiments.records import Store
 from lib.metrics import Interval
-from report import forests
-from report.figures.anatomy import anatomy
-from report.figures.forest import forest
+from report.figures import forest
 from report.figures.heat import Square, heat
 from report.figures.looks import BLUE, GREY, OPEN, ORANGE, REFERENCE, VERMILLION, Looks, look
 from report.figures.panels import TO_100
 from report.figures.scatter import Point, scatter
-from report.forests import lines
 from report.names import PAPER_NAMES, part_of_paper
 from report.numbers import in_columns
 from report.papers import chapter
@@ -105,12 +100,5 @@ def example(store: Store) -> tuple[Figure, Table]:
     """Some lines of a chapter's forest plot, for the page on how to read one, and the numbers behind them."""
     one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
     rows, looks = one.EXAMPLE
-    found = lines(store, one.PAPER, rows)
-    return forest(found, looks, xlabel="percent"), forests.data(rows, found)
-
-
-def cell(store: Store) -> Figure:
-    """The number of the second of these lines, as a table writes it."""
-    one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
-    group = next(iter(lines(store, one.PAPER, one.EXAMPLE[0]).values()))
-    return anatomy(next(iter(group[1].ours.values()), None))
+    found = forest.lines(store, one.PAPER, rows)
+    return forest.forest(found, looks, xlabel="percent"), forest.data(rows, found)

@@ -1,7 +1,5 @@
 """An extension of Sphinx: a link to a word of the glossary carries its meaning, and the first cell of a row is its head."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What the pages call papers, data sets, networks, attacks, victims and quantities."""
 
-from __future__ import annotations
-
 from experiments import coverage, papers
 
 PAPER_NAMES = {paper: paper.replace("_", " ").capitalize() for paper in papers.NAMES}

@@ -1,7 +1,5 @@
 """How numbers are written: percentages with their intervals and seeds, verdicts with what they rest on."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import get_args

@@ -4,8 +4,6 @@ A number in a sentence or a table is a link to its entry on a page of origins, o
 entries of its figure. The pages are made of what is quoted while the book is built, and lines of code are looked up in the code.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Where a site is built: a folder without anybody else's files, one build at a time, and a site that is replaced whole."""
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """The book as one PDF: its pages in order, whatever is folded open, printed by a browser where there is one."""
 
-from __future__ import annotations
-
 import posixpath
 import shutil
 import subprocess

@@ -9,8 +9,6 @@ or, as {n}`derived:NAME`, what a paper's own module of the report makes of sever
 is told of all papers together, one of `WHOLE`.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 import re
@@ -22,18 +20,8 @@ from typing import Any
 
 import report.papers
 from experiments import claims, coverage, papers, published
-from experiments.address import (
-    PRINTED,
-    VERDICT,
-    Address,
-    check_planned,
-    is_claim,
-    parse,
-    reading,
-    resolve,
-    sources,
-)
-from experiments.judging import judge_part, verdict
+from experiments.address import PRINTED, VERDICT, Address, check_planned, is_claim, parse, resolve, sources
+from experiments.judging import judge_parts, verdict
 from experiments.records import Store
 from lib.errors import BadValue, check_choice
 from report.numbers import NOT_RUN, evidence, in_words, of_interval, one_number, over_seeds, percent
@@ -117,30 +105,26 @@ def verdicts(store: Store, paper: str) -> str:
 
 def parts(store: Store, paper: str) -> str:
     """How many parts of these sentences have which verdict, for a sentence of many parts has the worst of their words."""
-    judged = [judge_part(store, paper, reading(paper), part).word for one in claims.load(paper) for part in one.parts]
-    return f"{len(claims.load(paper))} claims in {len(judged)} parts: {in_words(Counter(judged))}"
+    words = Counter(found.word for one in claims.load(paper) for found in judge_parts(store, paper, one))
+    return f"{len(claims.load(paper))} claims in {words.total()} parts: {in_words(words)}"
 
 
 def judged(store: Store) -> int:
     """How many parts have an interval as the papers' texts describe them: of 95 % intervals, one in twenty misses by chance."""
-    parts = ((paper, part) for paper in papers.NAMES for one in claims.load(paper) for part in one.parts)
-    return sum(judge_part(store, paper, reading(paper), part).low is not None for paper, part in parts)
+    sentences = ((paper, one) for paper in papers.NAMES for one in claims.load(paper))
+    return sum(found.low is not None for paper, one in sentences for found in judge_parts(store, paper, one))
 
 
 def _covered(store: Store, column: str) -> int:
     return coverage.totals(store)[column]
 
 
+COLUMNS = dict(zip(("five", "three", "fewer", "otherwise", "reduced", "none"), coverage.COLUMNS, strict=True))
 # What is told of all papers together: how many parts are judged, and how many published numbers have which counterpart.
 WHOLE: Mapping[str, Callable[[Store], int]] = {
     "judged": judged,
     "numbers/all": lambda store: coverage.totals(store).total(),
-    **{
-        f"numbers/{name}": partial(_covered, column=column)
-        for name, column in zip(
-            ("five", "three", "fewer", "otherwise", "reduced", "none"), coverage.COLUMNS, strict=True
-        )
-    },
+    **{f"numbers/{name}": partial(_covered, column=column) for name, column in COLUMNS.items()},
 }
 
 

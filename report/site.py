@@ -5,8 +5,6 @@ tables made from the records. Nothing that is built lands beside what is committ
 the launch buttons of its page open the committed notebook.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -25,7 +23,6 @@ from experiments.records import ROOT, Store
 from lib.progress import SWITCH
 from report import benchmark_page, claims_page, first_page, printed, prose, status_page
 from report.chapter import DOWNLOADS, parameters
-from report.citation import bibtex
 from report.execution import environment, run
 from report.figures.heat import heat
 from report.figures.theme import svg
@@ -119,7 +116,7 @@ def _assemble(source: Path, *, pdf: bool = False) -> Origins:
     for page in (source / "book").glob("*.md"):
         page.write_text(prose.fill(page.read_text(), origins.store, where=page.name, link=origins.link))
     first = source / "book" / "index.md"
-    said = {"repository": config["repository"]["url"], "citation": bibtex(config), "pdf": PDF_LINK if pdf else ""}
+    said = {"repository": config["repository"]["url"], "pdf": PDF_LINK if pdf else ""}
     text = first.read_text()
     for word, words in said.items():  # in a block of code MyST substitutes nothing
         text = text.replace(f"{{{{{word}}}}}", words)
@@ -174,7 +171,6 @@ def write_pages(store: Store, folder: Path) -> None:
         _write_figure(folder, f"benchmark-{cost}", benchmark_page.dot_plot(dots, cost), said, f"{said} {BEHIND}")
     (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
-    (folder / "cell.svg").write_text(svg(first_page.cell(store)))
     (folder / "example.svg").write_text(svg(example))
 
 

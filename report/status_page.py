@@ -1,7 +1,5 @@
 """What the status page shows: what of the grid is recorded, what today's code would give again, and what all of it took."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -4,15 +4,13 @@ A table is a list of rows of strings under a head; the same rows become the Mark
 downloads. A cell without a record says "not run".
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Self
 
 from experiments.address import parse, resolve
 from experiments.contrasts import Measured
@@ -28,7 +26,7 @@ class Number(str):
 
     address: str
 
-    def __new__(cls, text: str, address: str) -> Number:
+    def __new__(cls, text: str, address: str) -> Self:
         made = super().__new__(cls, text)
         made.address = address
         return made

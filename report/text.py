@@ -5,8 +5,6 @@ and `{{ }}` during the build. So text that is read from a file under `results/` 
 Markdown that a page needs is written around it.
 """
 
-from __future__ import annotations
-
 import re
 
 ACTIVE = re.compile(r"[\\`*_{}\[\]<>$&|~^]")  # whatever opens mark-up inside a line of MyST

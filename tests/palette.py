@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.colors import to_rgb
+
 
 def luminance(color: Sequence[float]) -> float:
     """Relative luminance of an sRGB colour, red, green and blue from 0 to 1."""
@@ -14,3 +16,8 @@ def luminance(color: Sequence[float]) -> float:
 def contrast(one: float, other: float) -> float:
     """The contrast of two luminances, from 1 to 21."""
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def ratio(one: str, other: str) -> float:
+    """The contrast of two colours by their names."""
+    return contrast(luminance(to_rgb(one)), luminance(to_rgb(other)))

@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup, Tag
+from palette import ratio
 
 from report.figures.looks import ON_DARK, ON_PALE, WHITE
-from report.figures.theme import contrast
 
 CODE = ("pre", "code", "script", "style")
 EXTERNAL = ("http", "https", "mailto", "data", "javascript")
@@ -235,7 +235,7 @@ def pale_letters(name: str, text: str) -> list[str]:
         f"{name}: letters of {color} on {ground}"
         for color in sorted(colors - {ON_DARK, ON_PALE})
         for ground, ink in ((WHITE, color), (dark.get(WHITE, WHITE), dark.get(color, color)))
-        if contrast(ink, ground) < 4.5
+        if ratio(ink, ground) < 4.5
     ]
 
 

@@ -5,7 +5,7 @@ T of the papers; they are folded into the batch, not looped over, in pieces of a
 least. `sample` gives the logits draw by draw, and `combine` makes one answer of them: whoever judges a victim, attacks one draw
 of it or measures its spread starts from these two.
 
-The draws of dropout share what stands before the first mask: `python -m benchmarks.draws` measures what that saves.
+The draws of dropout share what stands before the first mask: `python -m benchmarks.layers` measures what that saves.
 """
 
 import math

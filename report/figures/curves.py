@@ -1,7 +1,5 @@
 """Curves of records: the mean over seeds with its 95 % band, over the points at which the records have them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +18,21 @@ from report.tables import Panels, Table, data_behind, points_of
 PAPER = look("paper", GREY, "o", **OPEN, markersize=9, markeredgewidth=1.8)
 
 
+@dataclass(frozen=True)
+class Slider:
+    """What moves along the curves, below their figure.
+
+    Attributes:
+        label: what moves, with its unit, such as "Budget (images in [0, 1])".
+        told: what the percentages say, such as "Images answered right."
+        start: the point nearest to which the slider stands at first.
+    """
+
+    label: str
+    told: str
+    start: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Curves:
     """What a figure of curves shows, as data.
@@ -34,6 +47,7 @@ class Curves:
         printed: title of a panel, then the key of a line, then a point of the paper's.
         xlabel, ylabel: with their units.
         settings: what else `in_panels` takes.
+        slider: what moves along them, if anything does.
     """
 
     lines: Mapping[str, Mapping[Any, str]]
@@ -47,6 +61,7 @@ class Curves:
     compared: str = ""
     printed: Mapping[str, Mapping[Any, tuple[float, float]]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    slider: Slider | None = None
 
     def names(self, key: Any) -> tuple[str, str]:
         """The curves of a line."""
@@ -54,7 +69,14 @@ class Curves:
         return self.x.format(*parts), self.y.format(*parts)
 
 
-def roc(lines: Mapping[str, Mapping[Any, str]], looks: Looks, *, x: str = "fpr", y: str = "tpr") -> Curves:
+def roc(
+    lines: Mapping[str, Mapping[Any, str]],
+    looks: Looks,
+    *,
+    x: str = "fpr",
+    y: str = "tpr",
+    slider: Slider | None = None,
+) -> Curves:
     """Members that are found against others that are taken for members, as the threshold moves, beside chance."""
     return Curves(
         lines=lines,
@@ -66,6 +88,7 @@ def roc(lines: Mapping[str, Mapping[Any, str]], looks: Looks, *, x: str = "fpr",
         xlabel="false-positive rate (of others)",
         ylabel="true-positive rate (of members)",
         settings={"across": 5},
+        slider=slider,
     )
 
 

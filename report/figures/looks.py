@@ -3,8 +3,6 @@
 What a thing is called and how it is drawn are declared together, so that nothing can have the one without the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path

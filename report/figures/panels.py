@@ -1,7 +1,5 @@
 """Panels side by side with one legend below: the frame of every figure over records."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

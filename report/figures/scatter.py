@@ -1,7 +1,5 @@
 """A scatter of two measured quantities: a mark a victim, with 95 % intervals both ways, its size by a third."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.metrics import Interval
-from report.figures.labels import name_marks
 from report.figures.looks import INK, REFERENCE, Look, Looks, style
 
 SMALL, LARGE = 4.0, 11.0  # points of the marks at the ends of the scale of sizes
 USUAL = 7.0
+NO_LINE = {"linestyle": "none"}  # whose mark it is may have one elsewhere
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ def scatter(
     legend: Sequence[Look] = (),
     wide: float = 4.6,
     high: float | None = None,
-    named: bool = False,
     ylabel: str = "",
     **settings: Any,
 ) -> Figure:
@@ -56,7 +53,6 @@ def scatter(
         compared: title of a panel, then where the dotted line goes that its marks are compared with, across and up.
         then: draws what the marks are compared with; `legend` has the entries for that.
         wide, high: inches of a panel; without `high` it is a little higher than wide.
-        named: whether names stand beside the marks, and not in the legend; marks of one key share the name of the first.
         ylabel: stands at the first panel.
         settings: of every panel, as `Axes.set` takes them.
     """
@@ -74,14 +70,11 @@ def scatter(
             if not points:
                 axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color=INK)
         axes[0, 0].set_ylabel(ylabel)
-        shown = {point.key for points in panels.values() for point in points if not named}
+        shown = {point.key for points in panels.values() for point in points}
         # What has no name of its own is told by another entry.
-        entries = [one for key, one in looks.items() if key in shown and one["label"] != "_"]
+        entries = [one | NO_LINE for key, one in looks.items() if key in shown and one["label"] != "_"]
         handles = [Line2D([], [], **one) for one in (*entries, *legend)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(4, round(wide * len(panels) / 2.3)))
-        for axis, points in zip(axes.flat, panels.values(), strict=True):
-            first = {point.key: point for point in reversed(points) if named}
-            name_marks(figure, axis, {looks[key]["label"]: (one.x.mean, one.y.mean) for key, one in first.items()})
     return figure
 
 

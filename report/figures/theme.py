@@ -5,13 +5,10 @@ no such thing, that of the system. The ground changes with the letters, so that 
 without styles sees the light figure.
 """
 
-from __future__ import annotations
-
 import io
 import re
 
 import matplotlib.pyplot as plt
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from report.figures import looks
@@ -50,21 +47,3 @@ def _dark(text: str) -> str:
         if f"{part}: {light}" in text
     ]
     return f"@media (prefers-color-scheme: dark){{{''.join(rules)}}}"
-
-
-def contrast(one: str, other: str) -> float:
-    """The ratio of two colours' luminances, from 1 to 21 (WCAG 2.2: letters want 4.5)."""
-    low, high = sorted(map(_luminance, (one, other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def ink_on(fill: str) -> str:
-    """The letters that stand out from `fill`, a colour that is the same on every page."""
-    inks = (looks.ON_DARK, looks.ON_PALE)
-    return max(inks, key=lambda ink: contrast(ink, fill))
-
-
-def _luminance(color: str) -> float:
-    # L = 0.2126 R + 0.7152 G + 0.0722 B, of linear light
-    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in to_rgb(color))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,7 +1,5 @@
 """The chapters, paper by paper: what each shows of its records."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

@@ -1,17 +1,17 @@
 """What the chapter on all three questions sets beside each other: victims with their looks, and rows of addresses."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple
 
 from experiments.papers.at_once.evasion import ATTACKS
+from experiments.papers.at_once.grid import SETTINGS
 from experiments.papers.at_once.readings import DATASETS
 from experiments.papers.at_once.readings import PARTS as FEWER
 from experiments.papers.at_once.victims import KINDS
-from report.figures.curves import Curves
+from report.figures.curves import Curves, Slider
+from report.figures.forest import Row, Rows
 from report.figures.looks import BLUE, GREEN, GREY, OPEN, ORANGE, PURPLE, VERMILLION, Looks, look
-from report.forests import Row, Rows
 from report.names import DATASET_NAMES, QUANTITY_NAMES
 
 PAPER = "at_once"
@@ -181,20 +181,37 @@ GAPS: Rows = {
 }
 
 
-BUDGETS = {
-    norm: Curves(
+def _budgets(norm: str, attacks: Mapping[str, str]) -> Curves:
+    """What each of `attacks`, curves of a record by their words, leaves of each kind of network, by its budget."""
+    at, unit, words = {"linf": ("", r"$\ell_\infty$", "ℓ∞"), "l2": ("l2/", r"$\ell_2$", "ℓ2")}[norm]
+    return Curves(
         lines={
-            DATASET_NAMES[dataset]: {kind: f"{dataset}/{kind}/{changed}worst_case" for kind in KINDS}
+            DATASET_NAMES[dataset] + said: {(kind, curve): f"{dataset}/{kind}/{at}worst_case" for kind in KINDS}
             for dataset in DATASETS
+            for curve, said in attacks.items()
         },
         x="epsilons",
-        y="worst_case",
-        looks=VICTIMS,
+        y="{1}",
+        looks=Looks("victim", {(kind, curve): VICTIMS[kind] for kind, curve in product(KINDS, attacks)}),
         xlabel=f"budget in {unit}, images in [0, 1]",
         ylabel="accuracy under the worst attack (%)",
         settings={"ylim": (-3, 103), "high": 5.0},
+        slider=Slider(
+            f"Budget ({words}, images in [0, 1])",
+            "Test images still answered right, judged by fresh draws.",
+            start=SETTINGS["budgets"]["mnist"][norm]["epsilon"],
+        ),
     )
-    for norm, changed, unit in (("linf", "", r"$\ell_\infty$"), ("l2", "l2/", r"$\ell_2$"))
+
+
+# The figures of the worst of all attacks, and what their sliders have: every attack.
+BUDGETS = {norm: _budgets(norm, {"worst_case": ""}) for norm in ATTACKS}
+LEFT = {
+    norm: _budgets(
+        norm,
+        {"worst_case": ": the worst of all attacks", **{f"accuracy_{one}": f": {LINES[one]}" for one in ATTACKS[norm]}},
+    )
+    for norm in ATTACKS
 }
 
 
@@ -204,13 +221,3 @@ def crossed(dataset: str) -> Rows:
         title: [Row(line.label, {kind: f"{dataset}/{kind}/{line.quantity}" for kind in KINDS}) for line in lines]
         for title, lines in CROSSED.items()
     }
-
-
-PARTS = {
-    "Looks": LOOKED,
-    "Membership": LEAKING,
-    "Uncertainty": NOTICED,
-    "All at once": CORNER,
-    "Gap": GAPS,
-    **{f"Everything, {DATASET_NAMES[dataset]}": crossed(dataset) for dataset in DATASETS},
-}

@@ -7,8 +7,6 @@ calibration error is at most `CALIBRATED` points and its entropy tells wrong ans
 `NOTICES` percent. Means over seeds decide, of kinds that have all four numbers on two seeds or more.
 """
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,9 +15,8 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments import claims, costs, papers
-from experiments.address import reading
 from experiments.find import row
-from experiments.judging import by_dataset
+from experiments.judging import by_dataset, judge_parts
 from experiments.papers.at_once.readings import DATASETS
 from experiments.papers.at_once.victims import KINDS
 from experiments.records import Store
@@ -114,7 +111,8 @@ def reach(store: Store, dataset: str) -> str:
 
 def words(store: Store, sentence: Sentence) -> str:
     """The word on a sentence on each data set that is run, by its name, or the one that is the same on all."""
-    found = {name: one.word for name, one in by_dataset(store, PAPER, reading(PAPER, "text"), sentence).items()}
+    judged = by_dataset(sentence, judge_parts(store, PAPER, sentence))
+    found = {name: one.word for name, one in judged.items()}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return "; ".join(f"{DATASET_NAMES[name]}: {word}" for name, word in found.items() if word != NOT_RUN)
@@ -122,8 +120,8 @@ def words(store: Store, sentence: Sentence) -> str:
 
 def counted(store: Store, dataset: str) -> str:
     """How many sentences have which word on one data set."""
-    one = reading(PAPER, "text")
-    found = Counter(by_dataset(store, PAPER, one, sentence)[dataset].word for sentence in claims.load(PAPER))
+    judged = (by_dataset(one, judge_parts(store, PAPER, one)) for one in claims.load(PAPER))
+    found = Counter(one[dataset].word for one in judged)
     return f"{found.total()} claims, {in_words(found)}"
 
 

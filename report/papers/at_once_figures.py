@@ -1,7 +1,5 @@
 """What the chapter on all three questions draws."""
 
-from __future__ import annotations
-
 from itertools import product
 
 from matplotlib.axes import Axes
@@ -12,18 +10,17 @@ from experiments.papers.at_once.readings import DATASETS
 from experiments.papers.at_once.victims import KINDS
 from experiments.records import Store
 from lib.metrics import Interval
-from report import forests
-from report.figures.forest import Line
+from report.figures import forest
+from report.figures.forest import Rows
 from report.figures.heat import Square, heat
 from report.figures.looks import GREEN, REFERENCE
 from report.figures.scatter import Point, scatter
-from report.forests import Rows
+from report.figures.specification import Question, Way
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers import at_once
 from report.papers.at_once import CROSSED, LINES, PAPER, ROBUST_PAIRS, UNCERTAIN, VICTIMS, membership
 from report.papers.at_once_answer import PRIVATE, ROBUST
-from report.specifications import Question, Way
 from report.tables import Table, records_at, values_at
 
 # --- figures, each with the numbers behind it -----------------------------------------------------------------------------
@@ -31,9 +28,7 @@ from report.tables import Table, records_at, values_at
 
 def corner(store: Store) -> tuple[Figure, Table]:
     """The worst case against the members found, sized by clean accuracy, with the corner that one would want."""
-    rows = recorded(store, at_once.CORNER)
-    found = forests.lines(store, PAPER, rows)
-    marks = {title: [one for line in lines if (one := _point(line))] for title, lines in found.items()}
+    marks, behind = _marks(store, at_once.CORNER)
 
     def wanted(axis: Axes) -> None:
         kept = next(ROBUST[name] for name in DATASETS if DATASET_NAMES[name] == axis.get_title())
@@ -45,9 +40,8 @@ def corner(store: Store) -> tuple[Figure, Table]:
         VICTIMS,
         then=wanted,
         legend=[{"label": "wanted", "color": GREEN, "marker": "s", "alpha": 0.3, "linestyle": "none"}],
-        named=True,
-        wide=9.2 / len(rows),
-        high=4.4,
+        wide=9.2 / len(marks),
+        high=5.0,
         xlabel="members found where 1 other in 100 is called one (%); dotted: by chance",
         ylabel="accuracy under the worst attack (%)",
         xscale="log",
@@ -56,7 +50,45 @@ def corner(store: Store) -> tuple[Figure, Table]:
     )
     for axis in made.axes:
         axis.xaxis.set_major_formatter("{x:g}")
-    return made, forests.data(rows, found)
+    return made, behind
+
+
+def leak_against_gap(store: Store) -> tuple[Figure, Table]:
+    """How well members are told from others against the gap of accuracies, on all members and on fewer."""
+    marks, behind = _marks(store, at_once.GAPS)
+    far = max((one.x.mean for points in marks.values() for one in points), default=0) + 5
+    made = scatter(
+        marks,
+        VICTIMS,
+        # One half plus half of the gap.
+        compared={title: ([0, far], [50, 50 + far / 2]) for title in marks},
+        legend=[{"label": "gap attack", **REFERENCE}],
+        xlabel="accuracy on members − on others (points)",
+        ylabel="members told from others, AUC (%)",
+        wide=9.2 / len(marks),
+        high=5.0,
+    )
+    return made, behind
+
+
+def _marks(store: Store, rows: Rows) -> tuple[dict[str, list[Point]], Table]:
+    """A mark for each line that has a number on each axis, on the data sets that are run, and the numbers behind them."""
+    shown = recorded(store, rows)
+    found = forest.lines(store, PAPER, shown)
+    marks = {
+        title: [
+            Point(
+                line.label,
+                line.ours["x"],
+                line.ours["y"],
+                line.ours["size"].mean / 100 if "size" in line.ours else None,
+            )
+            for line in lines
+            if {"x", "y"} <= line.ours.keys()
+        ]
+        for title, lines in found.items()
+    }
+    return marks, forest.data(shown, found)
 
 
 def recorded(store: Store, rows: Rows) -> Rows:
@@ -69,40 +101,10 @@ def recorded(store: Store, rows: Rows) -> Rows:
     return known or rows
 
 
-def _point(line: Line) -> Point | None:
-    """The mark of a line that has a number on each axis."""
-    if not {"x", "y"} <= line.ours.keys():
-        return None
-    size = line.ours["size"].mean / 100 if "size" in line.ours else None
-    return Point(line.label, line.ours["x"], line.ours["y"], size)
-
-
-def leak_against_gap(store: Store) -> tuple[Figure, Table]:
-    """How well members are told from others against the gap of accuracies, on all members and on fewer."""
-    rows = recorded(store, at_once.GAPS)
-    found = forests.lines(store, PAPER, rows)
-    marks = {title: [one for line in lines if (one := _point(line))] for title, lines in found.items()}
-
-    far = max((one.x.mean for points in marks.values() for one in points), default=0) + 5
-    made = scatter(
-        marks,
-        VICTIMS,
-        # One half plus half of the gap.
-        compared={title: ([0, far], [50, 50 + far / 2]) for title in marks},
-        legend=[{"label": "gap attack", **REFERENCE}],
-        xlabel="accuracy on members − on others (points)",
-        ylabel="members told from others, AUC (%)",
-        named=True,
-        wide=9.2 / len(rows),
-        high=4.4,
-    )
-    return made, forests.data(rows, found)
-
-
 def crossed(store: Store, dataset: str) -> tuple[Figure, Table]:
     """Every attack on every victim of a data set: the darker, the more an attacker gets, or the worse an answer is."""
     rows = at_once.crossed(dataset)
-    found = forests.lines(store, PAPER, rows)
+    found = forest.lines(store, PAPER, rows)
     panels = {
         title: {
             (line.label, VICTIMS[kind]["label"]): _square(store, row.ours[kind], one.ours.get(kind), line)
@@ -111,7 +113,7 @@ def crossed(store: Store, dataset: str) -> tuple[Figure, Table]:
         }
         for title, lines in found.items()
     }
-    return heat(panels, wide=1.0, high=0.27), forests.data(rows, found)
+    return heat(panels, wide=1.0, high=0.27), forest.data(rows, found)
 
 
 def _square(store: Store, address: str, found: Interval | None, line: at_once.Line) -> Square:

@@ -1,16 +1,14 @@
 """What the Galinkin chapter shows, as addresses: the rows of its forest plots, the lines of its curves, and how they look."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import product
 
 from experiments.address import reading
 from experiments.papers.galinkin.readings import ATTACKS, NETWORKS, VICTIMS
+from report.figures.forest import Row, Rows, beside
 from report.figures.looks import BLUE, GREEN, OPEN, VERMILLION, Looks, look
-from report.forests import Row, Rows, beside
+from report.figures.specification import Question, Way
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES
-from report.specifications import Question, Way
 
 PAPER = "galinkin"
 READINGS = ("text", "coded", "reduced")  # whose records stand for a number on the first page: the first that has any
@@ -177,5 +175,3 @@ QUESTION = Question(
     ],
     ylabel="Bayesian − plain: accuracy (points)",
 )
-
-PARTS = {"Membership": MEMBERSHIP, "Evasion": EVASION, "Networks": ACCURACY, "One change": HYPOTHESES}

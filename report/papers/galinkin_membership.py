@@ -1,7 +1,5 @@
 """Membership in the Galinkin chapter: what follows from his own way to count, and what leaks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product

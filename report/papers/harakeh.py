@@ -1,7 +1,5 @@
 """What the Harakeh chapter shows, as addresses: the rows of its forest plots, the lines of its curves, and how they look."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import product
@@ -12,12 +10,12 @@ from experiments.papers import harakeh
 from experiments.papers.harakeh.readings import TEXT
 from lib.uncertainty import ESTIMATORS
 from report.figures import looks
-from report.figures.curves import Curves
+from report.figures.curves import Curves, Slider
+from report.figures.forest import Row, Rows
 from report.figures.looks import BLUE, GREEN, GREY, VERMILLION, Looks, look
 from report.figures.panels import TO_100
-from report.forests import Row, Rows
+from report.figures.specification import Question, Way
 from report.names import DATASET_NAMES
-from report.specifications import Question, Way
 
 PAPER = "harakeh"
 PRINTED = published.load(PAPER)
@@ -177,6 +175,11 @@ CURVE = Curves(
     xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])",
     ylabel="accuracy (%)",
     settings={"ylim": TO_100},
+    slider=Slider(
+        "Budget ε of FGSM (ℓ∞, images in [0, 1])",
+        "Test images still answered right. FGSM follows the network's own answer.",
+        start=0.3,
+    ),
 )
 # The loss that PGD reaches against its number of steps: an attack that is strong enough rises, and levels off.
 LOSS = Curves(
@@ -209,11 +212,3 @@ QUESTION = Question(
     ],
     ylabel="dropout − plain: fooling rate (points)",
 )
-
-PARTS = {
-    "The answer": ANSWER,
-    "Clean accuracy": CLEAN,
-    "Forms of attack": FORMS_BY_NETWORK,
-    "CIFAR-10": CIFAR10,
-    "Beyond the paper": victims_by_attack(),
-}

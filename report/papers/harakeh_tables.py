@@ -1,7 +1,5 @@
 """What scores of uncertainty tell in the Harakeh chapter, what open settings do, and whether the attacks were adequate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from math import inf
@@ -89,11 +87,11 @@ def deviations_table(store: Store) -> Table:
 
 
 class Check(NamedTuple):
-    """What has to hold of every record of some attacks."""
+    """What has to hold of every record of some attacks that has the number: it lies from `low` to `high`."""
 
     words: str
     attacks: str
-    number: Callable[[Record], float]  # of a record that has it
+    number: Callable[[Record], float]
     low: float
     high: float = inf
 
@@ -102,38 +100,28 @@ def _measured(name: str, less: str = "") -> Callable[[Record], float]:
     return lambda record: record.measurements[name] - (record.measurements[less] if less else 0)
 
 
+def _without_budget(record: Record) -> float:
+    at_zero = record.curves["accuracy"][record.curves["epsilon"].index(0.0)]
+    return abs(at_zero - record.measurements["accuracy"])
+
+
+def _gained(record: Record) -> float:
+    return record.curves["loss"][-1] - record.curves["loss"][0]
+
+
+def _beyond_budget(record: Record) -> float:
+    return record.measurements["largest_perturbation"] - float(record.config["epsilon"])
+
+
+BLACK_BOX = _measured("black_box_accuracy", less="white_box_accuracy")
 CHECKS = [
-    Check(
-        "FGSM at ε = 0 leaves the clean accuracy: difference, points",
-        "fgsm",
-        lambda one: abs(
-            one.curves["accuracy"][one.curves["epsilon"].index(0.0)] - one.measurements["accuracy"],
-        ),
-        0,
-        2.5,
-    ),
+    Check("FGSM at ε = 0 leaves the clean accuracy: difference, points", "fgsm", _without_budget, 0, 2.5),
     Check("FGSM images whose gradient vanished, %", "fgsm", _measured("unmoved"), 0, 1),
     Check("PGD: images whose whole gradient is zero, %", "pgd", _measured("zero_gradients"), 0, 1),
-    Check(
-        "PGD: loss after the last of its steps less that after the first, nats",
-        "pgd",
-        lambda one: one.curves["loss"][-1] - one.curves["loss"][0],
-        0,
-    ),
-    Check(
-        "FGSM, PGD: largest change less the budget",
-        "fgsm pgd aware",
-        lambda one: one.measurements["largest_perturbation"] - float(one.config["epsilon"]),
-        -1,
-        1e-5,
-    ),
+    Check("PGD: loss after the last of its steps less that after the first, nats", "pgd", _gained, 0),
+    Check("FGSM, PGD: largest change less the budget", "fgsm pgd aware", _beyond_budget, -1, 1e-5),
     Check("CW, JSMA: distance outside the range of images", "cw jsma", _measured("outside"), 0, 0),
-    Check(
-        "black box less white box: accuracy left, points",
-        "black_box",
-        _measured("black_box_accuracy", less="white_box_accuracy"),
-        0,
-    ),
+    Check("black box less white box: accuracy left, points", "black_box", BLACK_BOX, 0),
     Check("untrained network: accuracy, %", "pgd", _measured("untrained_accuracy"), 0, 25),
 ]
 
@@ -145,21 +133,12 @@ def checks_table(store: Store) -> Table:
     for words, attacks, number, low, high in CHECKS:
         found = [(_or_nothing(number, one), one) for one in kept if one.config["attack"] in attacks.split()]
         values = [(value, one) for value, one in found if value is not None]
-        if not values:
-            rows.append([words, "0", *["–"] * 3, NOT_RUN])
-            continue
-        value, record = (min if high == inf else max)(values, key=lambda pair: pair[0])
-        asked = f"{low:g} to {high:g}" if high < inf else f"at least {low:g}"
-        rows.append(
-            [
-                words,
-                str(len(values)),
-                f"{value:.2f}",
-                asked,
-                _whose(record),
-                "yes" if low <= value <= high else "**no**",
-            ]
-        )
+        told = ["–", "–", "–", NOT_RUN]
+        if values:
+            value, record = (min if high == inf else max)(values, key=lambda pair: pair[0])
+            asked = f"{low:g} to {high:g}" if high < inf else f"at least {low:g}"
+            told = [f"{value:.2f}", asked, _whose(record), "yes" if low <= value <= high else "**no**"]
+        rows.append([words, str(len(values)), *told])
     return Table(["Check", "Records", "Worst value", "Must be", "Found in", "Holds"], rows)
 
 

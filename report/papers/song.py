@@ -1,14 +1,12 @@
 """What the Song chapter sets beside each other: the rows of its forest plots, as addresses."""
 
-from __future__ import annotations
-
 from itertools import product
 
 from experiments.papers import song
 from experiments.papers.song.readings import DATASETS, TRAININGS
-from report.forests import Row, Rows, beside
+from report.figures.forest import Row, Rows, beside
+from report.figures.specification import Question, Way
 from report.names import DATASET_NAMES, QUANTITY_NAMES
-from report.specifications import Question, Way
 
 PAPER = "song"
 READINGS = ("text", "reduced")  # whose records stand for a number on the first page: the first that has any
@@ -61,17 +59,6 @@ ACCURACIES: Rows = {
     ]
     for dataset, training in product(DATASETS, TRAININGS)
 }
-GAPS: Rows = {
-    DATASET_NAMES[dataset]: [
-        Row(
-            f"{training}, {inputs}",
-            {name: f"{SCALES[dataset]}:{dataset}/{training}/{name}_{inputs}" for name in ("gap", "inference")},
-            f"{dataset}/{training}/inference_{inputs}",
-        )
-        for training, inputs in product(TRAININGS, INPUTS)
-    ]
-    for dataset in DATASETS
-}
 LOSSES: Rows = {
     f"{DATASET_NAMES[dataset]}: accuracy under attack (%)": [
         Row(
@@ -114,19 +101,6 @@ TABLE2: Rows = {
     for method in song.METHODS
 }
 
-# Robust victims by the budget of their training, at `reduced`; on the other data sets only both ends were run.
-BUDGETS: Rows = {
-    f"{DATASET_NAMES['fashion_mnist']}: accuracy of inference (%)": [
-        Row(words, {name: f"{at}/{name}" for name in ("inference_benign", "inference_adversarial", "gap_benign")})
-        for words, at in {
-            "natural": "reduced:fashion_mnist/natural",
-            "a quarter of the budget": "quarter:fashion_mnist/robust",
-            "half of it": "half:fashion_mnist/robust",
-            "the paper's, 0.1": "reduced:fashion_mnist/robust",
-        }.items()
-    ]
-}
-
 # Whether the robust network leaks more, in every way in which it was asked.
 SMALLER = {
     "the paper": "text",
@@ -155,12 +129,3 @@ QUESTION = Question(
     ],
     ylabel="robust − natural: accuracy (points)",
 )
-
-PARTS = {
-    "Inference": INFERENCE,
-    "Accuracies": ACCURACIES,
-    "Loss of the attack": LOSSES,
-    "Adversaries": ADVERSARIES,
-    "Budgets": BUDGETS,
-    "Table 2": TABLE2,
-}

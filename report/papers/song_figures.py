@@ -1,9 +1,8 @@
-"""What the figures of the Song chapter show."""
+"""What the figures of the Song chapter show, and the data behind them."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,15 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from experiments.papers.song.readings import TRAININGS as TRAINED
-from lib.errors import check_choice
-from report.figures.curves import roc
+from experiments.records import Record, Store
+from report.figures.curves import Slider, roc
 from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
 from report.figures.panels import Lines, in_panels
-from report.figures.sliders import Slider
-from report.papers.song import INPUTS
+from report.papers.song import INPUTS, PAPER
 from report.papers.song import SCALES as SCALE_OF
 from report.papers.song_tables import title
-from report.tables import Panels
+from report.tables import Panels, Table, data_behind, panels_at, points_of
 
 TRAININGS = Looks(
     "training",
@@ -35,9 +33,6 @@ SCALES = Looks(
         "few": look("ours: reduced, a fifth of the members", VERMILLION, "s", **OPEN),
         "fitting": look("ours: reduced, a tenth of the members", PURPLE, "D", **OPEN),
     },
-)
-GAP = Looks(
-    "inference", {"inference": look("ours: best threshold", BLUE, "o"), "gap": look("ours: gap attack", GREY, "^")}
 )
 LOSS = Looks(
     "loss",
@@ -60,14 +55,6 @@ SIDES: Mapping[str, Look] = {
     "train": look("members (training images)", GREEN, "", "-"),
     "test": look("others (test images)", PURPLE, "", "--"),
 }
-INFERENCES = Looks(
-    "inference",
-    {
-        "inference_benign": look("benign", BLUE, "o", "-"),
-        "inference_adversarial": look("adversarial", VERMILLION, "s", "--"),
-        "gap_benign": look("gap attack, benign", GREY, "^", ":"),
-    },
-)
 ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
 
 
@@ -79,31 +66,49 @@ ROC = roc(
     SEEN,
     x="fpr_{1}",
     y="tpr_{1}",
-)
-
-THRESHOLD = Slider(
-    label="Others that the threshold takes for members (%)",
-    told="At the threshold that makes so many mistakes: members found, or the balanced accuracy.",
-    x="mistaken",
-    y="found",
-    looks=SEEN,
-    start=10,
+    slider=Slider(
+        "Share of others that the threshold takes for members",
+        "Members found at the threshold that makes so many mistakes.",
+        start=0.1,
+    ),
 )
 
 
-def loss_histograms(panels: Panels, *, inputs: str = "benign") -> Figure:
-    """The loss of members and of others, as shares of each side, means over seeds: robust beside natural (Song, Figure 1).
+def victims(store: Store) -> Panels:
+    """The records of each data set with any, natural and robust, by title."""
+    addresses = {
+        title(dataset, reading): {training: f"{reading}:{dataset}/{training}" for training in TRAINED}
+        for dataset, reading in SCALE_OF.items()
+    }
+    return panels_at(store, PAPER, addresses)
 
-    Args:
-        panels: title of a row, then natural or robust, then the records of its seeds.
-        inputs: "benign" or "adversarial", the images behind the loss.
-    """
-    check_choice("inputs", inputs, INPUTS)
+
+def loss_data(panels: Panels) -> Table:
+    """The histograms behind Figure 1, one line a bin."""
+    return data_behind(panels, "victim,training,seed,inputs,loss_from,loss_to,share_of_members,share_of_others", _bins)
+
+
+def _bins(record: Record, _: Any) -> Iterator[list[str]]:
+    curves = record.curves
+    edges = [f"{edge:.4g}" for edge in curves["loss_log_edges"]]
+    for inputs in INPUTS:
+        shares = (curves[f"loss_log_{side}_{inputs}"] for side in ("train", "test"))
+        for low, high, inside, outside in zip(edges, edges[1:], *shares, strict=False):
+            yield [inputs, low, high, f"{inside:g}", f"{outside:g}"]
+
+
+def curve_data(panels: Panels, x: str, names: Sequence[str]) -> Table:
+    """The numbers behind a figure of curves, one line a point, seed and curve."""
+    return data_behind(panels, f"victim,training,seed,curve,{x},value", lambda record, _: points_of(record, x, names))
+
+
+def loss_histograms(panels: Panels) -> Figure:
+    """The loss of members and of others on benign images, as shares of each side: robust beside natural (Song, Figure 1)."""
 
     def draw(axis: Axes, title: str, lines: Lines) -> bool:
         for records in lines.values():
             for side, one in SIDES.items() if records else ():
-                shares = np.mean([record.curves[f"loss_log_{side}_{inputs}"] for record in records], axis=0)
+                shares = np.mean([record.curves[f"loss_log_{side}_benign"] for record in records], axis=0)
                 edges = np.array(records[0].curves["loss_log_edges"])
                 axis.stairs(shares, edges, fill=True, color=one["color"], alpha=0.3)
                 axis.stairs(shares, edges, color=one["color"], linestyle=one["linestyle"], lw=1.2)

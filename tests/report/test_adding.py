@@ -17,7 +17,7 @@ FILE_AND_SHOW = """
 from experiments.papers.harakeh import {module}
 from experiments.records import Result, Store
 from report import status_page
-from report.forests import data, lines
+from report.figures.forest import data, lines
 from report.papers.harakeh import PAPER, victims_by_attack
 
 def shown(store):

@@ -132,7 +132,7 @@ def test_a_square_is_dark_where_an_attacker_has_all_and_says_why_it_is_empty(sto
     plt.close(figure)
     line = at_once.Line("", "", 100, 0)
     fgsm, noise, other = (f"mnist/{name}" for name in ("plain/accuracy_fgsm", "plain/accuracy_noise", "dropout/ece"))
-    (found,) = at_once_figures.forests.lines(store, "at_once", {"": [at_once.Row("", {"x": fgsm})]})[""]
+    (found,) = at_once_figures.forest.lines(store, "at_once", {"": [at_once.Row("", {"x": fgsm})]})[""]
     assert at_once_figures._square(store, fgsm, found.ours["x"], line) == ("0", 0.9)
     assert at_once_figures._square(store, noise, None, line) == ("–", 0.0)
     assert at_once_figures._square(store, other, None, line) == ("not run", 0.0)
@@ -145,7 +145,7 @@ def test_the_corner_is_drawn_on_each_panel_with_what_is_measured(store: Store) -
     figure, table = at_once_figures.corner(store)
     kept = {axis.get_title(): patch.get_y() for axis in figure.axes for patch in axis.patches}
     assert kept == {"MNIST": at_once_answer.ROBUST["mnist"]}  # a data set of which nothing is recorded has no panel
-    assert {text.get_text() for text in figure.axes[0].texts} == {"plain", "PGD-trained"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"plain", "PGD-trained", "wanted"}
     assert {line[1] for line in table.rows if line[4] != "not run"} == {"plain", "robust"}
     plt.close(figure)
 

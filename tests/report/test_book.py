@@ -146,7 +146,7 @@ def test_a_chapter_made_again_ignores_the_notebooks_other_variables() -> None:
 
 def test_a_chapter_says_what_it_will_compute_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
-    monkeypatch.setattr("IPython.display.display", lambda shown: told.append(shown.data))
+    monkeypatch.setattr("report.chapter.display", lambda shown: told.append(shown.data))
     monkeypatch.setattr("experiments.execution.run", lambda cells, **_: told.append(cells) or execution.Report())
     Chapter("harakeh", {"profile": "smoke", "compute": "all", "device": "cpu", "seed_count": 1})
     said, cells = told
@@ -159,7 +159,7 @@ def test_the_notebooks_own_check_finds_what_python_has_taken_back(name: str, mon
     """Papermill assigns in a cell of its own; what is imported after it, or IPython's own, no longer looks like a parameter."""
     inputs = ["", 'profile = "paper"', f'# Parameters\nprofile = "smoke"\n{name} = 3\n', "import sys"]
     shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=inputs))
-    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr("report.chapter.get_ipython", lambda: shell)
     with pytest.raises(BadValue, match=f"^parameter {name}: .*expected one of profile"):
         Chapter(
             "harakeh",

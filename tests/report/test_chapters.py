@@ -19,7 +19,7 @@ TABLES: dict[str, Callable[[Store], Table]] = {
     f"{module.__name__}.{name}": made
     for module in MODULES
     for name, made in inspect.getmembers(module, inspect.isfunction)
-    if made.__module__ == module.__name__ and inspect.get_annotations(made) == {"store": "Store", "return": "Table"}
+    if made.__module__ == module.__name__ and inspect.get_annotations(made) == {"store": Store, "return": Table}
 }
 
 
@@ -31,7 +31,7 @@ def test_every_table_says_not_run_without_records(name: str, store: Store) -> No
 
 
 def test_the_tables_of_all_chapters_are_looked_at() -> None:
-    assert len(TABLES) >= 10, sorted(TABLES)
+    assert len(TABLES) >= 9, sorted(TABLES)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

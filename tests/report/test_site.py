@@ -31,8 +31,8 @@ from conftest import BROWSERS, ROOT
 from PIL import Image
 
 from experiments import claims, papers, published, verification
-from experiments.address import parse, reading
-from experiments.judging import by_dataset, verdict
+from experiments.address import parse
+from experiments.judging import by_dataset, judge_parts, verdict
 from experiments.records import Store, read
 from report import benchmark_page, claims_page, printed, status_page, tables
 from report.papers import harakeh_tables
@@ -279,7 +279,8 @@ def test_a_chapter_offers_its_notebook_as_committed_and_as_executed(site: Site, 
 
 def test_the_first_page_says_how_to_cite(site: Site) -> None:
     told, cited = site.page("book/index.html").article.get_text(), yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    for word in (cited["title"], cited["version"], cited["authors"][0]["name"], f"https://github.com/{FORK}"):
+    year = yaml.safe_load((ROOT / "_config.yml").read_text())["copyright"]
+    for word in (cited["title"], cited["version"], year, cited["authors"][0]["name"], f"https://github.com/{FORK}"):
         assert f"{{{word}}}" in told
 
 
@@ -644,7 +645,7 @@ def test_every_claim_is_on_its_page_under_its_word(site: Site) -> None:
             if paper in papers.REPLICATED:
                 assert words == {verdict(store, parse(f"text:{sentence.id}", paper)).word}
             else:
-                apart = by_dataset(store, paper, reading(paper), sentence)
+                apart = by_dataset(sentence, judge_parts(store, paper, sentence))
                 assert words == {one.word for one in apart.values()}
 
 

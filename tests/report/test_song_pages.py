@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -19,7 +18,7 @@ from experiments.papers.song import METHODS, Targeted, Threshold
 from experiments.papers.song.threshold import BINS
 from experiments.records import Result, Store
 from lib.errors import BadValue
-from report.papers import song_figures, song_fit, song_gap, song_panels, song_tables
+from report.papers import song_figures, song_tables
 from report.papers.song import ADVERSARIES_TRIED, INPUTS
 from report.prose import quote
 from report.tables import values_at
@@ -80,27 +79,6 @@ def test_every_published_number_finds_its_measurement(full: Store) -> None:
     assert set(paper) == {name for name in published.load("song") if name.startswith("yale")}
 
 
-def test_each_suspect_stands_beside_every_seed_of_the_victim_as_trained(full: Store) -> None:
-    rows = {row[0]: row[1:] for row in song_tables.suspects_table(full).rows}
-    assert list(rows)[:3] == [f"as trained, seed {seed}" for seed in range(3)]
-    assert list(rows)[3:] == [
-        *(f"{name}, seed 0" for name in (*song.SUSPECTS, "compiled")),
-        "other faces, seed 3",
-        "other faces, seed 4",
-    ]
-    assert rows["as trained, seed 0"] == [
-        "60.0",
-        "98.2",
-        "100.0",
-        "55.9",
-    ]  # of test accuracy the best look and the last
-    assert set(rows["as trained, seed 1"]) == {"not run"}
-    faces = next(cell for cell in song.main("paper") if isinstance(cell, Threshold))
-    full.put(replace(faces, l2=0.0), thresholds(faces, 50.0), FACTS)
-    rows = {row[0]: row[1:] for row in song_tables.suspects_table(full).rows}
-    assert rows["without weight decay, seed 0"][3] == "50.0"
-
-
 def test_the_papers_claims_are_judged_at_the_scale_of_each_data_set(full: Store) -> None:
     rows = {(row[0], row[1]): row[2:] for row in song_tables.effects_table(full).rows}
     assert len(rows) == 9
@@ -127,7 +105,7 @@ def printed_gap(prefix: str) -> float:
 
 
 def test_titles_name_the_scale_where_it_is_not_the_papers(full: Store) -> None:
-    assert list(song_panels.victims(full)) == ["Yale Face", "Fashion-MNIST, reduced", "CIFAR-10, reduced"]
+    assert list(song_figures.victims(full)) == ["Yale Face", "Fashion-MNIST, reduced", "CIFAR-10, reduced"]
 
 
 @pytest.mark.parametrize(
@@ -154,9 +132,8 @@ def test_without_records_everything_says_so(store: Store) -> None:
         "derived:outcome/cifar10",
     ):
         assert quote(store, address, "song") == "not run"
-    for table in (song_tables.beyond_table, song_tables.suspects_table):
-        assert any("not run" in row for row in table(store).rows)
-    assert song_panels.loss_data({}).rows == [["not run"] * 8]
+    assert any("not run" in row for row in song_tables.beyond_table(store).rows)
+    assert song_figures.loss_data({}).rows == [["not run"] * 8]
 
 
 @pytest.mark.parametrize(("reading", "cells"), [("few", song.fewer_members), ("fitting", song.fitting)])
@@ -185,13 +162,13 @@ def test_the_hypothesis_of_the_fit_is_judged_by_its_rule(
             result = thresholds(cell, 60.0 + leaks)
             fitted = fit + (song.FIT - 90.0 if reading == "fitting" and fit < 90.0 else 0.0)
             store.put(cell, Result({**result.measurements, "adv_train_accuracy": fitted}, result.curves), FACTS)
-    assert song_fit.outcome(store, "cifar10", reading) == told
-    address = song_fit.COMPARED["robust-leaks"].format(at=f"{reading}:cifar10")
+    assert song_tables.outcome(store, "cifar10", reading) == told
+    address = song_tables.COMPARED["robust-leaks"].format(at=f"{reading}:cifar10")
     assert values_at(store, "song", address) == pytest.approx(more)
 
 
 def test_few_members_stand_below_the_usual_ones(full: Store) -> None:
-    rows = song_fit.fit_table(full).rows
+    rows = song_tables.fit_table(full).rows
     parts = ("the paper", "`reduced`", "on a fifth")
     named = [f"{name}, {part}" for name in ("Fashion-MNIST", "CIFAR-10") for part in parts]
     assert [row[0] for row in rows] == [*named, "CIFAR-10, on a tenth"]
@@ -210,11 +187,11 @@ def test_few_members_stand_below_the_usual_ones(full: Store) -> None:
 
 
 def test_the_data_behind_the_figures_has_every_bin_and_point(full: Store) -> None:
-    panels = song_panels.victims(full)
+    panels = song_figures.victims(full)
     records = sum(len(found) for lines in panels.values() for found in lines.values())
     assert records == 2 + 2 * 2 * 2
-    assert len(song_panels.loss_data(panels).rows) == records * 2 * BINS
-    assert len(song_panels.curve_data(panels, "fpr_benign", ["tpr_benign"]).rows) == records * len(RATES)
+    assert len(song_figures.loss_data(panels).rows) == records * 2 * BINS
+    assert len(song_figures.curve_data(panels, "fpr_benign", ["tpr_benign"]).rows) == records * len(RATES)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -226,9 +203,8 @@ def closed() -> Any:
     plt.close("all")
 
 
-@pytest.mark.parametrize("inputs", INPUTS)
-def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store, inputs: str) -> None:
-    figure = song_figures.loss_histograms(song_panels.victims(full), inputs=inputs)
+def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store) -> None:
+    figure = song_figures.loss_histograms(song_figures.victims(full))
     assert [axis.get_title() for axis in figure.axes][:2] == ["Yale Face, robust", "Yale Face, natural"]
     assert len(figure.axes) == 6
     for axis in figure.axes:
@@ -240,7 +216,7 @@ def test_histograms_stand_robust_beside_natural_and_show_the_shares(full: Store,
 
 
 def test_a_path_leads_each_victim_along_its_gap(full: Store) -> None:
-    figure = song_figures.inference_against_gap(song_panels.victims(full))
+    figure = song_figures.inference_against_gap(song_figures.victims(full))
     *paths, gap_attack = figure.axes[1].lines
     assert np.allclose(gap_attack.get_ydata(), 50 + np.asarray(gap_attack.get_xdata()) / 2)
     assert len(paths) == 8
@@ -283,12 +259,12 @@ def on_the_way(cell: Threshold, gaps: list[float], above: float) -> Result:
 def test_at_an_equal_gap_the_constant_between_two_paths_is_found(
     store: Store, robust: list[float], ends: str, told: str
 ) -> None:
-    assert {row[1] for row in song_gap.gap_table(store).rows} == {"not run"}
+    assert {row[1] for row in song_tables.gap_table(store).rows} == {"not run"}
     for cell in song.fewer_members("reduced"):
         if cell.dataset == "cifar10" and cell.seed < 2:
             path = (robust, 3.0) if cell.train_epsilon else ([4.0, 12.0], 0.0)
             store.put(cell, on_the_way(cell, *path), FACTS)
-    rows = {row[0]: row[1:] for row in song_gap.gap_table(store).rows}
+    rows = {row[0]: row[1:] for row in song_tables.gap_table(store).rows}
     if ends == "not run":
         assert len(rows) == 6
     else:

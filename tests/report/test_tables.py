@@ -27,8 +27,9 @@ from experiments.rules import Part
 from experiments.verdicts import judge
 from lib.errors import BadValue
 from lib.uncertainty import ESTIMATORS
-from report import benchmark_page, claims_page, forests, numbers, site, status_page
+from report import benchmark_page, claims_page, numbers, site, status_page
 from report.figures import curves as figures
+from report.figures import forest
 from report.figures.images import image_rows
 from report.numbers import NOT_RUN
 from report.papers import harakeh as pages
@@ -85,7 +86,7 @@ def in_csv(table: Table) -> list[list[str]]:
 
 def every_table(store: Store) -> dict[str, Table]:
     return {
-        "answer": forests.data(pages.ANSWER, forests.lines(store, "harakeh", pages.ANSWER)),
+        "answer": forest.data(pages.ANSWER, forest.lines(store, "harakeh", pages.ANSWER)),
         "claims": claims_page.claims_table(store, "harakeh"),
         "grid": status_page.grid_table(store),
         "curves": figures.data(panels_at(store, "harakeh", pages.CURVE.lines), pages.CURVE),
@@ -195,7 +196,7 @@ def test_the_pages_can_be_made_before_anything_is_recorded(store: Store, tmp_pat
     made = {f"{name}.{kind}" for name in (*shown, *(f"{one}-claims" for one in papers.NAMES)) for kind in ("md", "csv")}
     made |= {f"{name}.csv" for name in ("changed", "checks", "coverage", "grid")} | {"recorded.md"}
     made |= {f"benchmark-{cost}.{kind}" for cost in benchmark_page.COSTS for kind in ("md", "svg")}
-    drawn = {f"{name}.svg" for name in ("cell", "coverage", "example", "first", "recorded")}
+    drawn = {f"{name}.svg" for name in ("coverage", "example", "first", "recorded")}
     assert names == made | drawn | {"example.csv", "first.csv"}
 
 

@@ -13,10 +13,11 @@ import site_scan as scan
 from conftest import ROOT
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from palette import ratio
 
 from experiments.verdicts import Word
 from report.figures import heat, looks
-from report.figures.theme import DARK, contrast, ink_on, svg
+from report.figures.theme import DARK, svg
 
 GROUNDS = {"light": looks.WHITE, "dark": DARK[looks.WHITE]}
 
@@ -30,11 +31,11 @@ def drawn(color: str = looks.BLUE) -> Figure:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "ratio"),  # by the formula of WCAG 2.2, as its examples give them
+    ("one", "other", "expected"),  # by the formula of WCAG 2.2, as its examples give them
     [("#ffffff", "#000000", 21), ("#767676", "#ffffff", 4.54), ("#ff0000", "#ffffff", 4.0), ("#123456", "#123456", 1)],
 )
-def test_the_contrast_is_that_of_wcag(one: str, other: str, ratio: float) -> None:
-    assert contrast(one, other) == contrast(other, one) == pytest.approx(ratio, abs=0.005)
+def test_the_contrast_is_that_of_wcag(one: str, other: str, expected: float) -> None:
+    assert ratio(one, other) == ratio(other, one) == pytest.approx(expected, abs=0.005)
 
 
 @pytest.mark.parametrize("theme", GROUNDS)
@@ -42,14 +43,14 @@ def test_letters_have_4_5_and_marks_3_on_both_grounds(theme: str) -> None:
     def seen(color: str) -> str:
         return DARK[color] if theme == "dark" else color
 
-    assert min(contrast(seen(color), GROUNDS[theme]) for color in (looks.INK, looks.GREY)) >= 4.5
+    assert min(ratio(seen(color), GROUNDS[theme]) for color in (looks.INK, looks.GREY)) >= 4.5
     marks = (looks.BLUE, looks.VERMILLION, looks.GREEN, looks.PURPLE, looks.ORANGE)
-    assert min(contrast(seen(color), GROUNDS[theme]) for color in marks) >= 3
+    assert min(ratio(seen(color), GROUNDS[theme]) for color in marks) >= 3
 
 
 def test_letters_on_a_fill_stand_out_from_it() -> None:
-    shades = [to_hex(heat.SHADES(0.9 * i / 100)) for i in range(101)]
-    assert min(contrast(ink_on(shade), shade) for shade in shades) >= 4.5
+    shades = {to_hex(heat.SHADES(0.9 * i / 100)): heat.ink_on(0.9 * i / 100) for i in range(101)}
+    assert min(ratio(ink, fill) for fill, ink in shades.items()) >= 4.5
     assert not {*shades, looks.ON_DARK, looks.ON_PALE} & set(DARK), "a fill and its letters are the same on every page"
 
 
@@ -81,7 +82,7 @@ def test_letters_of_a_drawing_stand_out_from_everything_behind_them(path: Path) 
     assert set(fills[0]) == set(fills[1])
     for found in fills:
         (letters,) = [color for name, color in found.items() if name.startswith("text")]
-        assert min(contrast(letters, ground) for ground in found.values() if ground != letters) >= 4.5
+        assert min(ratio(letters, ground) for ground in found.values() if ground != letters) >= 4.5
 
 
 def test_the_flowchart_ends_in_every_word_of_a_verdict() -> None:
