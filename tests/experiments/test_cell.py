@@ -137,8 +137,8 @@ def test_every_class_of_cells_of_a_paper_is_found_once() -> None:
     found = {name: {kind.__name__ for kind in papers.kinds(name)} for name in papers.NAMES}
     assert found == {
         "at_once": {"Leak", "LabelOnly", "Evasion", "Calibration"},
-        "galinkin": {"Evasion", "Matching", "Scan", "Membership"},
-        "harakeh": {"FGSM", "CW", "AbortingCW", "JSMA", "FirstTen", "BlackBox", "Gradient"},
+        "galinkin": {"Aimed", "Evasion", "Matching", "Scan", "Membership"},
+        "harakeh": {"FGSM", "CW", "AbortingCW", "JSMA", "FirstTen", "BlackBox", "Substitutes", "Gradient"},
         "song": {"Threshold", "Targeted", "Compiled"},
     }
     for name in papers.NAMES:

@@ -69,7 +69,7 @@ BAD = [
     (
         ANY,
         [*SMOKE, "--set", "curve_size=5"],
-        "--set curve_size: cells of aware, black_box, cw, cw_aborting, jsma, jsma_first_ten, pgd have no such",
+        "--set curve_size: cells of aware, black_box, cw, cw_aborting, jsma, jsma_first_ten, pgd, substitutes have no such",
     ),
     (ANY, [*SMOKE, "--only", "attack=cw", "--set", "epsilon=0.1"], "--set epsilon: cells of cw have no such setting"),
     (ANY, [*SMOKE, "--set", "epochs=0"], "epochs: expected a whole number of at least 1, got 0"),

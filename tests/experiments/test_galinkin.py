@@ -22,6 +22,8 @@ from experiments.address import Found, parse, readings, resolve, sources
 from experiments.inference import sampled
 from experiments.papers import galinkin
 from experiments.papers.galinkin import Cell, Evasion, Membership, Scan, evasion, matching, membership, scan, victims
+from experiments.papers.galinkin.aimed import Aimed
+from experiments.papers.galinkin.grid import HUNDRED
 from experiments.papers.galinkin.matching import Matching
 from experiments.records import Record, Result, Store, key_of, settings
 from experiments.run import Bench, Job, recognised, result_of
@@ -86,6 +88,7 @@ OTHER: dict[type[Cell], dict[str, Any]] = {
         "test_size": 1000,
         "answer_precision": "bfloat16",
     },
+    Aimed: {"attempts": 99, "iterations": 49, "judges": 51, "test_size": 1000, "answer_precision": "bfloat16"},
     Scan: {"attack": "boundary_scan", "stop_on": "test", "scale": "unit", "attempts": 99, "longest": 10},
     Membership: {
         "adversary": "as_coded",
@@ -107,6 +110,7 @@ TOGETHER: dict[type[Cell], list[list[dict[str, Any]]]] = {
         [{}, {"stop_on": "test"}],
     ],
     Scan: [[{"bayesian": True}, RANDOM]],
+    Aimed: [[{"bayesian": True}, RANDOM], [{}, {"stop_on": "test"}]],
     Matching: [[{"bayesian": True}, RANDOM], [{}, {"stop_on": "test"}]],
     Membership: [
         [{"shadow": "same"}, {"shadow": "same", "part": "whole"}, CODED],
@@ -125,7 +129,7 @@ def others(kind: type[Cell]) -> list[Cell]:
 def test_every_setting_is_part_of_the_key(kind: type[Cell]) -> None:
     together = {name for way in TOGETHER[kind] for one in way for name in one}
     reached = OF_EVERY_CELL.keys() | OTHER[kind].keys() | together | {"paper"}
-    if kind in (Membership, Matching):
+    if kind in (Membership, Matching, Aimed):
         reached |= {"attack"}  # it has one
     assert reached == {field.name for field in fields(kind)}
     cells = [kind(), *others(kind)]
@@ -385,11 +389,13 @@ def test_a_deviation_changes_little_of_a_main_cell(profile: str) -> None:
 
 
 def searched(cell: Cell) -> bool:
-    """Whether a cell is of the search for the paper's accuracy or of a victim that it has chosen."""
+    """Whether a cell is of the search for the paper's accuracy or of a victim that it has chosen, or reads the text otherwise."""
     chosen = {tuple(matching.settings(one).items()) for one in matching.MATCHED.values()}
     as_written = not isinstance(cell, Membership) or (cell.adversary, cell.features) == ("salem", "top3")
-    return isinstance(cell, Matching) or (
-        as_written and (("dropout", cell.dropout), ("epochs", cell.epochs), ("patience", cell.patience)) in chosen
+    return (
+        isinstance(cell, Matching | Aimed)
+        or getattr(cell, "iterations", 0) == HUNDRED
+        or (as_written and (("dropout", cell.dropout), ("epochs", cell.epochs), ("patience", cell.patience)) in chosen)
     )
 
 

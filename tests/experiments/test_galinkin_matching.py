@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from experiments import claims, papers, published
 from experiments.execution import Job
 from experiments.papers.galinkin import evasion, matching
+from experiments.papers.galinkin.aimed import Aimed, targets_and_starts
+from experiments.papers.galinkin.grid import HUNDRED
 from experiments.papers.galinkin.matching import MATCHED, Matching, best, candidates
 from experiments.records import Store
 from experiments.run import result_of
+from lib import data
+from lib.errors import BadValue
 
 CELLS = [cell for cell in papers.get("galinkin").grid("paper") if isinstance(cell, Matching)]
 
@@ -116,3 +120,31 @@ def test_an_image_that_comes_back_as_it_was_is_no_success() -> None:
     assert found["unchanged"] == 50 and found["success_changed"] == found["success_vote_changed"] == 50
     assert found["success_no_attack"] == found["success_vote_no_attack"] == 25
     assert found["success_noise"] >= 25  # signs of 0.2 may cross the half, or not
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=30), st.integers(0, 50))
+def test_a_target_is_another_class_and_its_start_an_image_of_it(labels: list[int], seed: int) -> None:
+    y = torch.tensor(labels)
+    images = torch.arange(len(y), dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2).contiguous()
+    test, recognised = data.Split(images, y), torch.ones_like(y, dtype=torch.bool)
+    cell = Aimed(seed=seed)
+    if len(set(labels)) == 1:
+        with pytest.raises(BadValue, match=r"^attempts: expected a victim that recognises two classes or more, got 1$"):
+            targets_and_starts(cell, test, recognised, y)
+        return
+    targets, start = targets_and_starts(cell, test, recognised, y)
+    assert (targets != y).all()
+    assert torch.equal(y[(start[:, 0, 0, 0] * 255).round().long()], targets)
+
+
+def test_the_smoke_cell_counts_what_is_taken_for_its_target() -> None:
+    (cell,) = (cell for cell in papers.get("galinkin").grid("smoke") if isinstance(cell, Aimed))
+    found = result_of(cell, Job()).measurements
+    assert found["started"] == 100 >= found["success_untargeted"] >= found["success"] >= 0
+
+
+def test_what_the_text_may_mean_as_well_has_five_seeds_of_each_lenet5() -> None:
+    cells = [cell for cell in papers.get("galinkin").grid("paper") if getattr(cell, "iterations", 0) == HUNDRED]
+    aimed = [cell for cell in papers.get("galinkin").grid("paper") if isinstance(cell, Aimed)]
+    assert len(aimed) == 2 * 2 * 5 and len(cells) == 2 * len(aimed)
+    assert {cell.network for cell in [*cells, *aimed]} == {"lenet5"}

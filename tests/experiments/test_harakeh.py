@@ -20,7 +20,7 @@ from experiments import papers
 from experiments.papers import harakeh
 from experiments.papers.harakeh import CW, FGSM, JSMA, BlackBox, Cell, Gradient, targeted, victims
 from experiments.papers.harakeh.aborting import AbortingCW
-from experiments.papers.harakeh.black_box import substitute_config
+from experiments.papers.harakeh.black_box import Substitutes, substitute_config
 from experiments.papers.harakeh.gradient import attack_all, loss_after, zero_gradients
 from experiments.papers.harakeh.targeted import FirstTen
 from experiments.records import Result, key_of, settings
@@ -93,6 +93,7 @@ OTHER: dict[type[Cell], dict[str, Any]] = {
         "loss_steps": (1.0, 2.0),
     },
 }
+OTHER[Substitutes] = {**OTHER[BlackBox], "substitutes": 7}
 OTHER[FirstTen] = {**OTHER[JSMA], "attack_runs": 7}
 AWARE: dict[str, Any] = {"attack": "aware", "form": "expectation", "score": "entropy"}
 """An aware attacker's settings, of which none can be changed alone."""

@@ -10,8 +10,9 @@ from itertools import product
 from typing import Any
 
 from experiments.papers.galinkin import matching
+from experiments.papers.galinkin.aimed import Aimed
 from experiments.papers.galinkin.evasion import Evasion
-from experiments.papers.galinkin.grid import MEMBERSHIP_CODE, OVERFITTED, RARE
+from experiments.papers.galinkin.grid import HUNDRED, MEMBERSHIP_CODE, OVERFITTED, RARE
 from experiments.papers.galinkin.membership import Membership
 from experiments.papers.galinkin.scan import Scan
 from experiments.papers.galinkin.victims import Cell
@@ -24,7 +25,8 @@ VICTIMS = ("plain", "bayesian")
 SUCCESS = dict.fromkeys(ATTACKS, "success")
 CHANGED = dict.fromkeys(ATTACKS, "success_changed")
 WITHIN = {**dict.fromkeys(ATTACKS, "success_within"), "membership": ""}  # to membership no limit applies: "text" is it
-MATCHED = ("matched", "matched_aware")  # readings of LeNet-5 alone
+MATCHED = ("matched", "matched_aware")
+LENET = (*MATCHED, "targeted", "hundred")  # readings of that network alone
 AS_CODED = {"adversary": "as_coded", "features": "unsorted"}
 CODED = {**SUCCESS, "membership": "membership_as_coded"}
 
@@ -44,6 +46,9 @@ READINGS = (
     # A LeNet-5 trained to the clean accuracy that the paper printed; images that come back as they were are no success.
     Reading("matched", "LeNet-5 with the paper's accuracy", quantities=CHANGED),
     _beside("matched_aware", "so, aware of noise", aware=True),
+    # What the text may mean as well.
+    _beside("targeted", "Boundary aimed at a class"),
+    _beside("hundred", "100 iterations an attack", iterations=HUNDRED),
     # How an attack sees a victim with dropout.
     _beside("off", "dropout off", answers="off"),
     _beside("mean", "mean of T, naive"),
@@ -129,8 +134,10 @@ def _of_victim(one: Reading, dataset: str, network: str, victim: str, quantity: 
             10_000 if quantity == "accuracy" else None,
         )
 
-    if not measurement or (one.name in MATCHED and network != "lenet5"):
+    if not measurement or (one.name in LENET and network != "lenet5"):
         return []
+    if one.name == "targeted":
+        return [source(Aimed, "boundary_targeted")] if quantity in ("boundary", "accuracy") else []
     membership = source(Membership, "membership", adversary="salem", features="top3")
     if quantity == "membership":
         return [membership]

@@ -1,5 +1,6 @@
 """The black-box rows of Table 2: FGSM on a substitute that was trained on the victim's labels, and the accuracy it leaves."""
 
+import statistics
 from functools import partial
 from typing import Any, Literal
 
@@ -90,23 +91,60 @@ def transferred(substitute: Network, _: Victim, x: Tensor, y: Tensor, *, epsilon
     return fgsm(substitute, x, substitute(x).argmax(1), epsilon=epsilon)
 
 
+@checked
+class Substitutes(BlackBox):
+    """Several substitutes of one victim: is the spread of the black-box rows the victim's or the substitute's?"""
+
+    TITLES = ("black box, five substitutes",)
+
+    attack: Literal["substitutes"] = "substitutes"  # type: ignore[assignment]
+    substitutes: Count = 5
+
+    def work(self) -> float:
+        """The victim labels for each substitute, and answers to what each makes."""
+        passes = self.substitutes * (self.test_points + self.held_out * 2**self.rounds)
+        return float(self.training_work() + self.passes * passes)
+
+    def measure(self, bench: Bench, victim: Victim) -> Result:
+        """The accuracy that FGSM on each substitute leaves; the first is that of the black-box row."""
+        oracle, own, rest = self.attacker(bench, victim)
+        found = []
+        for copy in range(self.substitutes):
+            substitute, _ = substitute_of(self, bench, oracle, own, copy=copy)
+            found.append(measure(victim, rest, partial(transferred, substitute, epsilon=self.epsilon)))
+        left = [one["adversarial_accuracy"] for one in found]
+        measured = {
+            "accuracy": found[0]["accuracy"],
+            "adversarial_accuracy": statistics.fmean(left),
+            "adversarial_accuracy_variance": statistics.variance(left) if len(left) > 1 else 0.0,
+            "test_points": float(len(rest)),
+        }
+        return Result(measured, {"adversarial_accuracy_of_each": left})
+
+
 def substitute_config(config: BlackBox) -> SubstituteConfig:
     """How the substitute is trained; batches and learning rate are the victim's."""
     return part_of(config, SubstituteConfig, epochs=config.substitute_epochs)
 
 
-def substitute_of(config: BlackBox, bench: Bench, oracle: Oracle, held_out: Split) -> tuple[Network, list[float]]:
-    """A substitute that was trained on the oracle's labels, from `held_out` on, and how often the two agreed in each round."""
+def substitute_of(
+    config: BlackBox, bench: Bench, oracle: Oracle, held_out: Split, *, copy: int = 0
+) -> tuple[Network, list[float]]:
+    """A substitute that was trained on the oracle's labels, from `held_out` on, and how often the two agreed in each round.
+
+    Each copy has weights and batches of its own.
+    """
+    seed = config.seed if copy == 0 else seeds.derive(config.seed, f"substitute {copy}") % 2**31
     # Version 1 draws the substitute's weights as the victim's are drawn: no matter where the two have different shapes, but a
     # fully connected victim has the substitute's own, and both would start from the same weights.
-    own = seeds.derive(config.seed, "substitute weights") % 2**31
+    own = seeds.derive(seed, "substitute weights") % 2**31
     substitute = models.build(
         "fully_connected",
         shape=bench.dataset.shape,
         classes=len(bench.dataset.classes),
-        seed=config.seed if config.version == 1 else own,
+        seed=seed if config.version == 1 else own,
         width=config.substitute_width,
     ).to(bench.device)
     images, _ = held_out.take(torch.arange(len(held_out), device=bench.device))
-    usual: dict[str, Any] = {"generator": seeds.generator(config.seed, "substitute"), "progress": bench.progress}
+    usual: dict[str, Any] = {"generator": seeds.generator(seed, "substitute"), "progress": bench.progress}
     return substitute, train_substitute(oracle, substitute, images, substitute_config(config), **usual)

@@ -7,7 +7,7 @@ from typing import Any
 from experiments.cell import PROFILES
 from experiments.grid import CHANGED, PUBLISHED, Grid, Pairs, settings_of, wanted
 from experiments.papers.harakeh.aborting import AbortingCW
-from experiments.papers.harakeh.black_box import BlackBox
+from experiments.papers.harakeh.black_box import BlackBox, Substitutes
 from experiments.papers.harakeh.fgsm import CIFAR_EPSILONS, FGSM
 from experiments.papers.harakeh.gradient import Gradient
 from experiments.papers.harakeh.targeted import CW, JSMA, FirstTen
@@ -93,8 +93,9 @@ def _of_victims(one: dict[str, Any]) -> Pairs:
     yield from wanted("other forms", *targeted, *within, seeds=seeds, later=later)
     if one["network"] == "basic_cnn" and not cheap:
         yield from wanted("other forms", *_aborting(one), seeds=SEEDS)
+        several = [_cell(Substitutes, one, estimator=name) for name in ESTIMATORS[: 1 if smoke else None]]
         first_ten = [_cell(FirstTen, one, estimator=name) for name in ESTIMATORS[: 1 if smoke else None]]
-        yield from wanted("other forms", *first_ten, seeds=SEEDS)
+        yield from wanted("other forms", *first_ten, *several, seeds=SEEDS)
     if not tutorial:
         yield from wanted("aware attacks", *_aware(one, ESTIMATORS), seeds=seeds, later=later)
     if dense or cheap:  # M = 5 networks a seed

@@ -20,11 +20,13 @@ READINGS = (
         "aborting", "text's network, CW aborting early", settings={"form": "one_draw"}, by_dataset=TEXT, judged=False
     ),
     Reading("first_ten", "text's network, JSMA on the first ten images", by_dataset=TEXT, judged=False),
+    Reading("substitutes", "text's network, the mean of five substitutes", by_dataset=TEXT, judged=False),
     Reading("dense", "fully connected", by_dataset={"mnist": {"network": "fully_connected"}}, judged=False),
 )
 # The epsilon beside the curve, the scores of uncertainty, and the judges by a vote of fresh draws stand beside what he measured.
 MEASURED = frozenset(
-    "accuracy adversarial_accuracy adversarial_accuracy_one_draw adversarial_accuracy_vote fooling_rate fooling_rate_min "
+    "accuracy adversarial_accuracy adversarial_accuracy_one_draw adversarial_accuracy_vote adversarial_accuracy_variance "
+    "adversarial_accuracy_of_each fooling_rate fooling_rate_min "
     "fooling_rate_max fooling_rate_vote misclassified l2 changed_features unmoved zero_gradients largest_perturbation "
     "outside sigma adversarial_sigma auroc_entropy auroc_mutual_information auroc_variance queries source_accuracy "
     "substitute_accuracy substitute_agreement white_box_accuracy black_box_accuracy untrained_accuracy".split()
@@ -32,6 +34,7 @@ MEASURED = frozenset(
 INSTEAD = {  # of the attack of an id, under a reading
     ("aborting", "cw"): "cw_aborting",
     ("first_ten", "jsma"): "jsma_first_ten",
+    ("substitutes", "black_box"): "substitutes",
 }
 ATTEMPTS = {"cw": 10, "cw_aborting": 10, "jsma": 9, "jsma_first_ten": 9}  # targets that an image is aimed at
 RANDOM = ("epistemic", "aleatoric")  # victims whose answers are
