@@ -8,8 +8,8 @@ from torch import Tensor
 from .errors import BadValue, check_count, check_kind
 from .evasion.checks import check_answers, check_images
 from .evasion.pieces import images_at_once
-from .uncertainty import Victim, check_victim
-from .uncertainty.scores import UNCERTAINTY_SCORES, scores_of
+from .uncertainty import UNCERTAINTY_SCORES, Victim, scores_of
+from .uncertainty.victims import check_victim
 
 
 @dataclass(frozen=True)

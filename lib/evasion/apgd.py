@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import BadValue, check_choice, check_count
-from ..layers import only_input_gradients
 from ..seeds import check_generator
 from . import ball
 from .carlini_wagner import margin
@@ -96,8 +95,7 @@ def apgd(
         margins = margin(clean[None], y, targeted=targeted)[0]
         return persist(victim, x, margins, restarts * max(1, aims), attempt)
 
-    with only_input_gradients(victim):
-        found = in_pieces(attack, victim, x.detach(), y, radius)
+    found = in_pieces(attack, victim, x.detach(), y, radius)
     tell_of_zeros(torch.cat(stuck), loss)
     return found
 

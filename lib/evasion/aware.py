@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_choice, check_count, check_number
-from ..layers import only_input_gradients
 from ..metrics import entropy
 from ..uncertainty import Victim
 from ..uncertainty.scores import UNCERTAINTY_SCORES, check_score
@@ -56,8 +55,6 @@ def pgd_aware(
     radius = check_budget(epsilon, x, check_choice("norm", norm, ball.NORMS), bounds)
     length = check_steps(step_size, steps, radius, extent(x, norm, bounds))
     x = x.detach()
-    if len(x) == 0:
-        return x.clone()
     if isinstance(victim, Victim) and not victim.random:
         draws = victim.draws
 
@@ -84,8 +81,7 @@ def pgd_aware(
         return adversarial
 
     start = ball.begin(x, radius, norm, bounds, generator)
-    with only_input_gradients(victim):
-        return in_pieces(walk, victim, x, y, radius, length, start, draws=draws)
+    return in_pieces(walk, victim, x, y, radius, length, start, draws=draws)
 
 
 def _score(victim: nn.Module, name: str) -> Callable[[Tensor, Tensor], Tensor]:

@@ -27,16 +27,25 @@ on from there. The trace then tells of the points that passed.
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..progress import track
-from .decision import Decided, begin, check_request, distances, for_each, share_for_each
+from .checks import number_for_each
+from .decision import (
+    Decided,
+    Walk,
+    begin,
+    check_request,
+    distances,
+    for_each,
+    request_of,
+    restored,
+    state_of,
+)
 from .oracle import DecisionOracle
-from .resuming import Walk, request_of, restored, state_of
 from .starts import SURE, outward, starting_points, sure_starts, to_boundary
 
 ORTHOGONAL = 0.28  # on a flat boundary, in many dimensions, the shares at which the walk advances fastest
@@ -118,11 +127,11 @@ def boundary(
     check_request(victim, x, y, generator, start, start_tries, ids)
     rounds = for_each("iterations", iterations, y, low=0)
     patience = for_each("trials", trials, y)
-    delta = share_for_each("delta", delta, x, low=1e-6)
-    epsilon = share_for_each("epsilon", epsilon, x, low=1e-6)
-    step_adapt = share_for_each("step_adapt", step_adapt, x, low=1e-3)
-    min_epsilon = share_for_each("min_epsilon", min_epsilon, x, low=0.0)
-    oracle, sources, limit, checking = begin(
+    delta = number_for_each("delta", delta, x, low=1e-6, high=1.0)
+    epsilon = number_for_each("epsilon", epsilon, x, low=1e-6, high=1.0)
+    step_adapt = number_for_each("step_adapt", step_adapt, x, low=1e-3, high=1.0)
+    min_epsilon = number_for_each("min_epsilon", min_epsilon, x, low=0.0, high=1.0)
+    oracle, limit, checking = begin(
         victim, x, y, generator, ids, budget, check_answers, targeted=targeted, lead=lead, max_batch=max_batch
     )
     everyone = torch.arange(len(x), device=x.device)
@@ -143,19 +152,18 @@ def boundary(
         return everyone[open_ & moving & (oracle.answers < limit)]
 
     if state is None:
-        tried: dict[str, Any] = {"start": start, "tries": start_tries, "sources": sources}
-        point, found = starting_points(oracle, x, **tried)
+        point, found = starting_points(oracle, start, start_tries)
         if checking:
-            point, found = sure_starts(oracle, x, point, found, checking, **tried)
+            point, found = sure_starts(oracle, point, found, checking, start, start_tries)
         least = distances(x, point).masked_fill(~found, torch.inf)
         none, traces = torch.zeros_like(rounds), (oracle.answers[None].clone(), least[None].clone())
         kept, begun = point.clone(), found & (least > 0)
         walk = Steps(none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
     else:
-        walk = restored(Steps, state, oracle, sources, request)
+        walk = restored(Steps, state, oracle, request)
     started = everyone[walk.started]
     if state is None:
-        walk.point[started] = to_boundary(oracle, x[started], walk.point[started], started, 2.0, COARSE)
+        walk.point[started] = to_boundary(oracle, walk.point[started], started, 2.0, COARSE)
         keep(started)
         walk.tell(everyone, oracle)
     noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
@@ -165,8 +173,8 @@ def boundary(
             break
         if candidate % BLOCK == 0:
             for i in on.tolist():
-                noise[i].normal_(generator=sources[i])
-        nearer = advance(oracle, x, walk, on, noise[on, candidate % BLOCK], step_adapt)
+                noise[i].normal_(generator=oracle.sources[i])
+        nearer = advance(oracle, walk, on, noise[on, candidate % BLOCK], step_adapt)
         news = distances(x[nearer], walk.point[nearer]) < (1 - NEWS) * walk.least[nearer]
         keep(nearer[news] if checking else nearer)
         walk.steps += 1
@@ -174,10 +182,10 @@ def boundary(
         walk.tried[nearer], walk.done[nearer] = 0, walk.done[nearer] + 1
         walk.tell(nearer, oracle)
         if callback is not None and walk.steps % BLOCK == 0:
-            callback(state_of(walk, oracle, sources, request))
+            callback(state_of(walk, oracle, request))
     keep(started)
     if not oracle.random:
-        walk.kept[started] = outward(oracle, x[started], walk.kept[started], started)
+        walk.kept[started] = outward(oracle, walk.kept[started], started)
         walk.least[started] = distances(x[started], walk.kept[started])
     # An image that has ended repeats its last entries; what it cost and came to after its last step belongs to these.
     walk.tell(everyone, oracle)
@@ -186,13 +194,13 @@ def boundary(
     return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)
 
 
-def advance(oracle: DecisionOracle, x: Tensor, walk: Steps, owner: Tensor, noise: Tensor, step_adapt: Tensor) -> Tensor:
+def advance(oracle: DecisionOracle, walk: Steps, owner: Tensor, noise: Tensor, step_adapt: Tensor) -> Tensor:
     """One candidate for each of the images `owner` (m,), by `noise` (m, c, h, w): those that have come a step closer."""
-    aside = orthogonal(x[owner], walk.point[owner], walk.delta[owner], noise).clamp(*oracle.bounds)
+    aside = orthogonal(oracle.x[owner], walk.point[owner], walk.delta[owner], noise).clamp(*oracle.bounds)
     adversarial = oracle(aside, owner)
     walk.delta[owner] = adapted(walk.delta[owner], step_adapt[owner], adversarial, ORTHOGONAL)
     owner, aside = owner[adversarial], aside[adversarial]
-    nearer = torch.lerp(aside, x[owner], walk.epsilon[owner].view(-1, 1, 1, 1))
+    nearer = torch.lerp(aside, oracle.x[owner], walk.epsilon[owner].view(-1, 1, 1, 1))
     adversarial = oracle(nearer, owner)
     walk.epsilon[owner] = adapted(walk.epsilon[owner], step_adapt[owner], adversarial, CLOSER)
     walk.point[owner] = torch.where(adversarial.view(-1, 1, 1, 1), nearer, aside)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_count, check_number
-from ..layers import only_input_gradients
 from .checks import check_attack, check_budget, check_classes, check_gradient, gradient_of, keep_within
 from .forms import Look, answer, looks
 from .pieces import in_pieces
@@ -57,8 +56,6 @@ def carlini_wagner(
     low, high = bounds = check_attack(victim, x, y, targeted, generator)
     radius = None if epsilon is None else check_budget(epsilon, x, "l2", bounds)
     x = x.detach()
-    if len(x) == 0:
-        return x.clone()
 
     def nearest(x: Tensor, y: Tensor) -> Tensor:
         # w = artanh(2 (x - low) / (high - low) - 1): any change of w stays inside the bounds
@@ -101,8 +98,7 @@ def carlini_wagner(
             c = torch.where(c_high.isinf(), 10 * c, (c_low + c_high) / 2).clamp_max(LARGEST_CONSTANT)
         return best.clamp(low, high)
 
-    with only_input_gradients(victim):
-        return keep_within(in_pieces(nearest, victim, x, y), x, radius, 2)
+    return keep_within(in_pieces(nearest, victim, x, y), x, radius, 2)
 
 
 def margin(logits: Tensor, y: Tensor, *, targeted: bool) -> Tensor:

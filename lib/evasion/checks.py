@@ -149,17 +149,19 @@ def extent(x: Tensor, norm: str, bounds: tuple[float, float]) -> float:
     return {"linf": width, "l2": width * math.sqrt(features), "l0": float(features)}[norm]
 
 
+def number_for_each(name: str, value: object, x: Tensor, *, low: float, high: float) -> Tensor:
+    """A setting of each image of `x` (n, c, h, w), (n,), in [low, high]: a number, which is that of all, or a tensor (n,)."""
+    if not isinstance(value, Tensor) or value.dim() == 0:
+        return x.new_full((len(x),), check_number(name, value, low=low, high=high))
+    if value.shape != x.shape[:1] or not ((value >= low) & (value <= high)).all():
+        expected = f"a number in [{low:g}, {high:g}] or a tensor of one for each image, ({len(x)},)"
+        raise BadValue(f"{name}: expected {expected}, got {tuple(value.shape)} such as {value.flatten()[:3].tolist()}")
+    return value.detach().to(x, copy=True)
+
+
 def check_budget(epsilon: object, x: Tensor, norm: str, bounds: tuple[float, float]) -> Tensor:
     """The budget of each image of `x` (n, c, h, w), (n, 1, 1, 1): a number or a tensor (n,), from 0 to what the bounds leave."""
-    largest = extent(x, norm, bounds)
-    if not isinstance(epsilon, Tensor) or epsilon.dim() == 0:
-        return x.new_full((len(x), 1, 1, 1), check_number("epsilon", epsilon, low=0.0, high=largest))
-    if epsilon.shape != x.shape[:1] or not ((epsilon >= 0) & (epsilon <= largest)).all():
-        expected = f"a number in [0, {largest:g}] or a tensor of one for each image, ({len(x)},)"
-        raise BadValue(
-            f"epsilon: expected {expected}, got {tuple(epsilon.shape)} such as {epsilon.flatten()[:3].tolist()}"
-        )
-    return epsilon.detach().to(x).view(-1, 1, 1, 1)
+    return number_for_each("epsilon", epsilon, x, low=0.0, high=extent(x, norm, bounds)).view(-1, 1, 1, 1)
 
 
 def check_steps(step_size: float | None, steps: int, radius: Tensor, largest: float) -> Tensor:

@@ -1,17 +1,21 @@
-"""What attacks that see nothing but decisions have in common: their requests and their result.
+"""What attacks that see nothing but decisions have in common: their requests, their result, and where one stands half-way.
 
-Every image has its own settings, random numbers and end, whichever others share its calls of the victim.
+Every image has its own settings, random numbers and end, whichever others share its calls of the victim. Where an attack stands
+are plain tensors, from which it goes on equal to the bit.
 """
 
+import hashlib
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .. import seeds
-from ..errors import BadValue, check_count, check_number
+from ..errors import BadValue, check_count
+from ..layers import Dropout
 from ..seeds import check_generator
 from .checks import check_images
 from .oracle import DecisionOracle
@@ -72,15 +76,6 @@ def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tens
     return value.to(y.device, torch.int64)
 
 
-def share_for_each(name: str, value: float | Tensor, x: Tensor, *, low: float) -> Tensor:
-    """A setting (n,) in [low, 1], of which one number is the same for all images."""
-    if not isinstance(value, Tensor):
-        return x.new_full((len(x),), check_number(name, value, low=low, high=1.0))
-    if value.shape != x.shape[:1] or not ((value >= low) & (value <= 1)).all():
-        raise BadValue(f"{name}: expected {len(x)} numbers in [{low:g}, 1], got {value}")
-    return value.to(x, copy=True)
-
-
 def begin(
     victim: nn.Module,
     x: Tensor,
@@ -90,17 +85,78 @@ def begin(
     budget: int | Tensor | None,
     check_answers: int,
     **asking: Any,
-) -> tuple[DecisionOracle, list[torch.Generator], Tensor, int]:
+) -> tuple[DecisionOracle, Tensor, int]:
     """What every attack begins with, once its request is checked; a victim may be asked whether it contradicts itself.
 
-    That is whom it asks, `asking` being settings of the `DecisionOracle`; a source of random numbers for each image, by one draw
-    from `generator` and the image's id, so that its place is no part of it; after how many answers each image ends (n,); and how
-    many a check takes.
+    That is whom it asks, `asking` being settings of the `DecisionOracle`, with a source of random numbers for each image, by one
+    draw from `generator` and the image's id, so that its place is no part of it; after how many answers each image ends (n,); and
+    how many a check takes.
     """
     check_count("check_answers", check_answers, low=0)
     limit = torch.full_like(y, UNLIMITED) if budget is None else for_each("budget", budget, y)
-    oracle = DecisionOracle(victim, y, x=x, **asking)
     base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     named = range(len(x)) if ids is None else ids.tolist()
     sources = [seeds.generator(base, f"image {i}", x.device) for i in named]
-    return oracle, sources, limit, check_answers if oracle.random else 0
+    oracle = DecisionOracle(victim, y, x=x, sources=sources, **asking)
+    return oracle, limit, check_answers if oracle.random else 0
+
+
+@dataclass
+class Walk:
+    """Where the attack on n images stands between two steps; each attack adds what it needs besides."""
+
+    steps: Tensor  # () how many it has made
+    found: Tensor  # (n,) whether there was a start
+    point: Tensor  # (n, c, h, w) where each is
+    kept: Tensor  # (n, c, h, w) the closest so far; where points are checked on the way, of those that passed
+    least: Tensor  # (n,) its distance; infinite where none was found
+    trace_answers: Tensor  # (steps, n)
+    trace_distance: Tensor  # (steps, n)
+
+
+Kind = TypeVar("Kind", bound=Walk)
+
+
+def request_of(x: Tensor, y: Tensor, *settings: object) -> Tensor:
+    """What tells one request from another: a number () made of the images, the labels and some settings."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for part in (x, y):
+        digest.update(part.detach().cpu().contiguous().numpy().data)
+    return torch.tensor(int.from_bytes(digest.digest()[:7], "big"))
+
+
+def state_of(walk: Walk, oracle: DecisionOracle, request: Tensor) -> dict[str, Tensor]:
+    """All that an attack needs to go on, copied: its walk, what was counted, and the states of all generators."""
+    walked = {field.name: getattr(walk, field.name) for field in fields(walk)}
+    counted = {"answers": oracle.answers, "calls": torch.tensor(oracle.calls)}
+    drawn = {f"generator {i}": source.get_state() for i, source in enumerate(_generators(oracle.victim))}
+    own = torch.stack([source.get_state() for source in oracle.sources]) if oracle.sources else torch.zeros(0, 0)
+    found = {"request": request, "sources": own, **walked, **counted, **drawn}
+    return {name: value.clone(memory_format=torch.contiguous_format) for name, value in found.items()}
+
+
+def restored(kind: type[Kind], state: Mapping[str, Tensor], oracle: DecisionOracle, request: Tensor) -> Kind:
+    """The walk of a `state`, once counters and generators, also those of the victim, are put back to where it was taken.
+
+    None of this attack, or one of other images, labels, norm or aim, is a `BadValue`.
+    """
+    names = {field.name for field in fields(kind)}
+    generators = {f"generator {i}": source for i, source in enumerate(_generators(oracle.victim))}
+    expected = names | {"request", "sources", "answers", "calls", *generators}
+    if set(state) != expected:
+        wrong = ", ".join(sorted(set(state) ^ expected))
+        raise BadValue(f"state: expected one that this attack has handed out, got one with or without {wrong}")
+    if int(state["request"]) != int(request):
+        raise BadValue("state: expected that of the same attack on the same images and labels, got another's")
+    own = zip(oracle.sources, state["sources"], strict=True)
+    for source, taken in [*own, *((generators[name], state[name]) for name in generators)]:
+        source.set_state(taken.cpu().clone())  # a view of many would crash it
+    device = oracle.y.device
+    oracle.answers, oracle.calls = state["answers"].to(device, copy=True), int(state["calls"])
+    return kind(**{name: state[name].to(device, copy=True) for name in names})
+
+
+def _generators(victim: nn.Module) -> list[torch.Generator]:
+    """Those from which the victim, or a victim inside it, draws its answers; dropout layers only borrow theirs."""
+    held = (getattr(module, "generator", None) for module in victim.modules() if not isinstance(module, Dropout))
+    return list({id(one): one for one in held if isinstance(one, torch.Generator)}.values())

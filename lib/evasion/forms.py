@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import check_choice, check_count
-from ..uncertainty import Victim, check_victim
+from ..uncertainty.victims import Victim, check_victim
 from .checks import check_answers, logits_of
 
 FORMS = ("one_draw", "mean", "expectation")

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import BadValue, VictimWarning, check_choice, check_count
-from ..layers import only_input_gradients
 from ..seeds import check_generator
 from ..uncertainty import Victim
 from . import ball, perturb
@@ -91,9 +90,8 @@ def fgsm(
     if not radius.any():
         return x.clone()
     _check_network(victim, x)
-    with only_input_gradients(victim):
-        # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
-        found = in_pieces(lambda x, y, radius: ascend(x, y, radius, stuck), victim, x, y, radius)
+    # x' = clip(x + epsilon sign(grad_x J(theta, x, y)), low, high)
+    found = in_pieces(lambda x, y, radius: ascend(x, y, radius, stuck), victim, x, y, radius)
     tell_of_zeros(torch.cat(stuck), loss)
     return found
 
@@ -155,11 +153,10 @@ def pgd(
         ends = in_pieces(walk, victim, *(part[left] for part in (x, y, radius, length, start())))
         return ends, in_pieces(partial(_missing, victim, loss, targeted), victim, ends, y[left])
 
-    with only_input_gradients(victim):
-        if restarts == 1:
-            found = in_pieces(walk, victim, x, y, radius, length, start())
-        else:
-            found = persist(victim, x, x.new_full((len(x),), torch.inf), restarts, attempt)
+    if restarts == 1:
+        found = in_pieces(walk, victim, x, y, radius, length, start())
+    else:
+        found = persist(victim, x, x.new_full((len(x),), torch.inf), restarts, attempt)
     tell_of_zeros(torch.cat(stuck)[: len(x)], loss)
     return found
 
@@ -214,12 +211,11 @@ def _check_network(victim: nn.Module, x: Tensor) -> None:
     """
     if not isinstance(victim, Victim):
         return
-    source: torch.Generator | None = getattr(victim, "generator", None)
-    state = None if source is None else source.get_state()
+    source: torch.Generator = getattr(victim, "generator", torch.Generator())
+    state = source.get_state()
     with torch.no_grad():
         samples = victim.sample(x[:SHOWN], 1)
-    if source is not None and state is not None:
-        source.set_state(state)
+    source.set_state(state)
     check_answers(samples)
 
 

@@ -17,35 +17,17 @@ lost, and LeNet-5 on MNIST seems more than twice as far from its boundary.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import check_choice, check_count, check_flag, check_number
 from ..progress import track
-from .checked import checked
-from .decision import NORMS, Decided, begin, check_request, distances, for_each
-from .directions import directions, step
-from .oracle import DecisionOracle
-from .resuming import Walk, request_of, restored, state_of
-from .starts import bisections, outward, starting_points, to_boundary
+from .decision import NORMS, Decided, begin, check_request, for_each, request_of, restored, state_of
+from .hops import Hops, first_point, hop, settle
+from .starts import bisections, starting_points
 
 CHECKS = 16  # that a point takes on average, those that confirm it aside
-
-
-@dataclass
-class Hops(Walk):
-    """Where HopSkipJump stands between two iterations."""
-
-    begun: Tensor  # (n, c, h, w) where each image has started
-    distance: Tensor  # (n,) of where it is
-
-    def tell(self, oracle: DecisionOracle) -> None:
-        """One step more, with its row of the traces."""
-        self.steps += 1
-        self.trace_answers = torch.cat([self.trace_answers, oracle.answers[None]])
-        self.trace_distance = torch.cat([self.trace_distance, self.least[None]])
 
 
 @torch.no_grad()
@@ -122,7 +104,7 @@ def hop_skip_jump(
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", 100 if initial_evaluations is None else initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
-    oracle, sources, limit, checking = begin(
+    oracle, limit, checking = begin(
         victim, x, y, generator, ids, budget, check_answers, targeted=targeted, lead=lead, max_batch=max_batch
     )
     if oracle.random and initial_evaluations is None and budget is not None:
@@ -138,12 +120,9 @@ def hop_skip_jump(
     everyone = torch.arange(len(x), device=x.device)
     request = request_of(x, y, "hop_skip_jump", norm, targeted) if callback or state else y.new_zeros(())
     if state is None:
-        begun, found = starting_points(
-            oracle, x, start, tries=start_tries, sources=sources, check_answers=checking, confirm_answers=confirming
-        )
-        walk = first_point(oracle, x, begun, found, order, tolerance)
+        walk = first_point(oracle, *starting_points(oracle, start, start_tries, checking, confirming), order, tolerance)
     else:
-        walk = restored(Hops, state, oracle, sources, request)
+        walk = restored(Hops, state, oracle, request)
     for iteration in track(range(int(walk.steps), int(rounds.max()) if len(x) else 0), "HopSkipJump", enabled=progress):
         going = everyone[walk.found & (walk.distance > 0) & (iteration < rounds) & (oracle.answers < limit)]
         if len(going) == 0:
@@ -151,63 +130,9 @@ def hop_skip_jump(
         evaluations = torch.minimum((first[going] * math.sqrt(iteration + 1)).long(), most[going])
         left = limit[going] - oracle.answers[going] - reserved
         evaluations = torch.minimum(evaluations, left).clamp_min(1)
-        hop(oracle, x, walk, going, evaluations, [sources[i] for i in going.tolist()], order, probe, tolerance)
+        hop(oracle, walk, going, evaluations, order, probe, tolerance)
         if callback is not None:
-            callback(state_of(walk, oracle, sources, request))
-    settle(oracle, x, walk, order, checking, confirming, leaving)
+            callback(state_of(walk, oracle, request))
+    settle(oracle, walk, order, checking, confirming, leaving)
     traces = walk.trace_answers, walk.trace_distance
     return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)
-
-
-def first_point(
-    oracle: DecisionOracle, x: Tensor, begun: Tensor, found: Tensor, order: float, tolerance: float
-) -> Hops:
-    """The walk before its first iteration: each image that has not `begun` as itself is on the boundary."""
-    started = (found & (begun != x).flatten(1).any(1)).nonzero()[:, 0]
-    point = begun.clone()
-    point[started] = to_boundary(oracle, x[started], begun[started], started, order, tolerance)
-    distance = distances(x, point, order)
-    least = torch.where(found, distance, torch.inf)
-    steps, answers = torch.zeros((), dtype=torch.int64), oracle.answers[None].clone()
-    return Hops(steps, found, point, point.clone(), least, answers, least[None].clone(), begun, distance)
-
-
-def hop(
-    oracle: DecisionOracle,
-    x: Tensor,
-    walk: Hops,
-    owner: Tensor,
-    evaluations: Tensor,
-    sources: list[torch.Generator],
-    order: float,
-    probe: float,
-    tolerance: float,
-) -> None:
-    """An iteration of the images `owner` (m,): a direction of as many `evaluations` (m,), a step along it, and the way back."""
-    low, high = oracle.bounds
-    at, away = walk.point[owner], walk.distance[owner]
-    radius = probe * away if walk.steps else (probe * away).clamp_min(0.1 * (high - low))
-    direction = directions(oracle, at, owner, radius, evaluations, sources, order)
-    moved = step(oracle, at, direction, owner, away / math.sqrt(int(walk.steps) + 1), (low, high))
-    at = to_boundary(oracle, x[owner], moved, owner, order, tolerance)
-    walk.point[owner], walk.distance[owner] = at, distances(x[owner], at, order)
-    nearer = owner[walk.distance[owner] < walk.least[owner]]
-    walk.kept[nearer], walk.least[nearer] = walk.point[nearer], walk.distance[nearer]
-    walk.tell(oracle)
-
-
-def settle(
-    oracle: DecisionOracle, x: Tensor, walk: Hops, order: float, checking: int, confirming: int, leaving: bool
-) -> None:
-    """Make of the closest points what is returned: points that stand the check, or that have left the very boundary."""
-    started = (walk.found & (walk.begun != x).flatten(1).any(1)).nonzero()[:, 0]
-    if checking:
-        begun, point = walk.begun[started], walk.kept[started]
-        made, sure = checked(oracle, x[started], point, begun, started, checking, confirming)
-        walk.kept[started], walk.found[started] = torch.where(sure.view(-1, 1, 1, 1), made, x[started]), sure
-        walk.least[started] = distances(x[started], made, order).masked_fill(~sure, torch.inf)
-        walk.tell(oracle)
-    if leaving:
-        walk.kept[started] = outward(oracle, x[started], walk.kept[started], started)
-        walk.least[started] = distances(x[started], walk.kept[started], order)
-        walk.trace_answers[-1], walk.trace_distance[-1] = oracle.answers, walk.least

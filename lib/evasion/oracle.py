@@ -12,7 +12,7 @@ the same test in fewer calls of the victim.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,10 @@ class DecisionOracle:
 
     Args:
         victim: images to scores of classes; one whose attribute `random` is true answers afresh at every call.
+        y: (n,) of each attacked image, the class to leave or, for a targeted attack, to reach.
         x: (n, c, h, w) the attacked images: of these a victim without that attribute is asked twice, and taken as random, with a
             `VictimWarning`, if it contradicts itself. None takes such a victim as not random.
-        y: (n,) of each attacked image, the class to leave or, for a targeted attack, to reach.
+        sources: of the random numbers of each attacked image.
         targeted: whether `y` is to be reached.
         lead: how many answers the leading class must be ahead; 1 believes the first answer. No use where nothing is random.
         max_answers: after how many answers to one question whichever is ahead wins; a tie is not adversarial.
@@ -50,6 +51,7 @@ class DecisionOracle:
         y: Tensor,
         *,
         x: Tensor | None = None,
+        sources: Sequence[torch.Generator] = (),
         targeted: bool = False,
         lead: int = 1,
         max_answers: int = 100,
@@ -58,6 +60,7 @@ class DecisionOracle:
         if y.dim() != 1 or y.is_floating_point():
             raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
         self.victim, self.y, self.targeted = victim, y.long(), check_flag("targeted", targeted)
+        self.x, self.sources = y.new_empty(0) if x is None else x, sources
         self.bounds: tuple[float, float] = getattr(victim, "bounds", (0.0, 1.0))
         check_count("lead", lead)
         self.max_answers = check_count("max_answers", max_answers)
@@ -68,7 +71,7 @@ class DecisionOracle:
         said = getattr(victim, "random", None if x is not None else False)
         if lead > max_answers and said is not False:
             raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")
-        self.random: bool = self._contradicts_itself(x) if said is None and x is not None else bool(said)
+        self.random: bool = self._contradicts_itself() if said is None else bool(said)
         self.lead = lead if self.random else 1
 
     def __call__(self, x: Tensor, owner: Tensor) -> Tensor:
@@ -140,10 +143,10 @@ class DecisionOracle:
             self.calls += 1
             yield scores
 
-    def _contradicts_itself(self, x: Tensor) -> bool:
+    def _contradicts_itself(self) -> bool:
         """Whether the victim answers otherwise when asked twice about the attacked images, with a warning."""
-        everyone = torch.arange(len(x), device=x.device)
-        once, again = (torch.cat([x.new_zeros(0), *self._scores(x, everyone)]) for _ in range(2))
+        everyone = torch.arange(len(self.x), device=self.x.device)
+        once, again = (torch.cat([self.x.new_zeros(0), *self._scores(self.x, everyone)]) for _ in range(2))
         scale = float(once[once.isfinite()].abs().sum() / max(1, once.numel()))
         apart = not torch.allclose(once, again, rtol=ROUNDING, atol=ROUNDING * scale)
         if apart:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..layers import only_input_gradients
 from ..uncertainty import MonteCarloDropout
 from .forms import Look
 
@@ -35,10 +36,11 @@ def passes(victim: nn.Module, draws: int | None = None) -> int:
 def in_pieces(
     attack: Callable[..., Tensor], victim: nn.Module, x: Tensor, *others: Tensor, draws: int | None = None
 ) -> Tensor:
-    """What `attack` makes of images `x` (n, c, h, w) and what belongs to each of them, (n, ...), piece by piece."""
+    """What `attack` makes of images `x` (n, c, h, w) and what belongs to each, (n, ...), piece by piece."""
     at_once = images_at_once(x.device, passes(victim, draws), x[:1].numel())
     parts = zip(*(torch.split(part, at_once) for part in (x, *others)), strict=True)
-    return torch.cat([attack(*part) for part in parts])
+    with only_input_gradients(victim):
+        return torch.cat([attack(*part) for part in parts]) if len(x) else x.clone()
 
 
 def unsettled(victim: nn.Module, margins: Tensor) -> Tensor:

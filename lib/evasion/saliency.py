@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_number
-from ..layers import only_input_gradients
 from .checks import check_attack, check_budget, check_classes, check_gradient, gradient_of, keep_within
 from .forms import answer, looks
 from .pieces import in_pieces
@@ -48,8 +47,6 @@ def jsma(
     check_number("theta", theta, low=low - high, high=high - low)
     check_number("gamma", gamma, low=0.0, high=1.0)
     x = x.detach()
-    if len(x) == 0:
-        return x.clone()
 
     def change(x: Tensor, y: Tensor) -> Tensor:
         adversarial, sign = x.clone(), 1 if theta > 0 else -1
@@ -68,8 +65,7 @@ def jsma(
             adversarial[active] = changed.view(len(active), *x.shape[1:])
         return adversarial
 
-    with only_input_gradients(victim):
-        return keep_within(in_pieces(change, victim, x, y), x, radius, 0)
+    return keep_within(in_pieces(change, victim, x, y), x, radius, 0)
 
 
 def saliency(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool) -> tuple[Tensor, Tensor, Tensor]:

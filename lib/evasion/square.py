@@ -62,6 +62,7 @@ def square(
     def draw(*shape: int) -> Tensor:
         return torch.rand(shape, generator=source, device=source.device).to(x.device)
 
+    @torch.no_grad()
     def look(point: Tensor, y: Tensor) -> Tensor:
         shown = looks(victim, point)
         check_classes(y, shown.shape[2])
@@ -88,8 +89,7 @@ def square(
 
         return persist(victim, x, look(x, y), restarts, attempt)
 
-    with torch.no_grad():
-        return in_pieces(attack, victim, x.detach(), y, radius)
+    return in_pieces(attack, victim, x.detach(), y, radius)
 
 
 def _signs(numbers: Tensor) -> Tensor:

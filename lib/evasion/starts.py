@@ -14,58 +14,42 @@ SURE = 4  # times as many answers before a point is kept, for the luckiest of se
 
 
 def starting_points(
-    oracle: DecisionOracle,
-    x: Tensor,
-    start: Tensor | None,
-    *,
-    tries: int,
-    sources: list[torch.Generator],
-    check_answers: int = 0,
-    confirm_answers: int = 0,
+    oracle: DecisionOracle, start: Tensor | None, tries: int, check_answers: int = 0, confirm_answers: int = 0
 ) -> tuple[Tensor, Tensor]:
     """An adversarial point for each image, and for which there is one: the image itself, else `start`, else a random one.
 
     Where points are checked, the image itself and what is tried must be clearly so, and the image by more answers once more.
     """
-    everyone = torch.arange(len(x), device=x.device)
-    points = x.clone()
-    found = oracle.clearly(x, everyone, check_answers)
+    everyone, points = torch.arange(len(oracle.x), device=oracle.x.device), oracle.x.clone()
+    found = oracle.clearly(points, everyone, check_answers)
     if confirm_answers:
         itself = everyone[found]
-        found[itself] = oracle.clearly(x[itself], itself, confirm_answers)
+        found[itself] = oracle.clearly(points[itself], itself, confirm_answers)
     rest = everyone[~found]
     if start is None:
-        random, started = random_starts(oracle, x, rest, tries=tries, sources=sources, check_answers=check_answers)
+        points[rest], found[rest] = random_starts(oracle, rest, tries, check_answers)
     else:
-        random, started = start[rest], oracle.clearly(start[rest], rest, check_answers)
-    points[rest[started]] = random[started]
-    found[rest] = started
+        found[rest] = oracle.clearly(start[rest], rest, check_answers)
+        started = rest[found[rest]]
+        points[started] = start[started]
     return points, found
 
 
-def random_starts(
-    oracle: DecisionOracle,
-    x: Tensor,
-    owner: Tensor,
-    *,
-    tries: int,
-    sources: list[torch.Generator],
-    check_answers: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """For each of the images `owner` (m,) of `x` the first of `tries` uniformly random images that is adversarial.
+def random_starts(oracle: DecisionOracle, owner: Tensor, tries: int, check_answers: int = 0) -> tuple[Tensor, Tensor]:
+    """For each of the images `owner` (m,) the first of `tries` uniformly random images that is adversarial.
 
     Tried in rounds of 1, 2, 4, ... an image, for few calls of the victim. Where points are checked, it must be clearly so. Where
     all tries fail, it is the image itself, and (m,) False.
     """
     low, high = oracle.bounds
-    points, found = x[owner], torch.zeros_like(owner, dtype=torch.bool)
+    points, found = oracle.x[owner], torch.zeros_like(owner, dtype=torch.bool)
     tried = 0
     while tried < tries and not found.all():
         each = min(tried + 1, tries - tried)
-        for seeking in torch.split((~found).nonzero()[:, 0], max(1, AT_ONCE // (each * x[0].numel()))):
-            drawn = x.new_empty(len(seeking), each, *x.shape[1:])
+        for seeking in torch.split((~found).nonzero()[:, 0], max(1, AT_ONCE // (each * points[0].numel()))):
+            drawn = points.new_empty(len(seeking), each, *points.shape[1:])
             for several, i in zip(drawn, owner[seeking].tolist(), strict=True):
-                several.uniform_(generator=sources[i])
+                several.uniform_(generator=oracle.sources[i])
             drawn.mul_(high - low).add_(low)
             asker = owner[seeking].repeat_interleave(each)
             adversarial = oracle(drawn.flatten(0, 1), asker)
@@ -81,15 +65,7 @@ def random_starts(
 
 
 def sure_starts(
-    oracle: DecisionOracle,
-    x: Tensor,
-    point: Tensor,
-    found: Tensor,
-    answers: int,
-    *,
-    start: Tensor | None,
-    tries: int,
-    sources: list[torch.Generator],
+    oracle: DecisionOracle, point: Tensor, found: Tensor, answers: int, start: Tensor | None, tries: int
 ) -> tuple[Tensor, Tensor]:
     """Starts that are clearly adversarial by SURE times `answers`; where those at hand are not, `start` or other random ones."""
     sure = torch.zeros_like(found)
@@ -100,11 +76,11 @@ def sure_starts(
         if len(unsure) == 0 or attempt == (RESTARTS - 1 if start is None else 1):
             break
         if start is None:
-            point[unsure], again = random_starts(oracle, x, unsure, tries=tries, sources=sources)
+            point[unsure], again = random_starts(oracle, unsure, tries)
             unsure = unsure[again]
         else:
             point[unsure] = start[unsure]  # the image itself may have passed as adversarial by a fluke
-    return torch.where(sure.view(-1, 1, 1, 1), point, x), sure
+    return torch.where(sure.view(-1, 1, 1, 1), point, oracle.x), sure
 
 
 def bisections(tolerance: float) -> int:
@@ -112,17 +88,15 @@ def bisections(tolerance: float) -> int:
     return math.ceil(math.log2(1 / tolerance))
 
 
-def outward(oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor) -> Tensor:
-    """Each `point` (m, c, h, w), farther from `x` by a share OUTWARD of its distance if it is adversarial there too."""
-    outside = torch.lerp(x, point, 1 + OUTWARD).clamp(*oracle.bounds)
+def outward(oracle: DecisionOracle, point: Tensor, owner: Tensor) -> Tensor:
+    """Each `point` (m, c, h, w), farther from its image by a share OUTWARD of its distance if it is adversarial there too."""
+    outside = torch.lerp(oracle.x[owner], point, 1 + OUTWARD).clamp(*oracle.bounds)
     return torch.where(oracle(outside, owner).view(-1, 1, 1, 1), outside, point)
 
 
-def to_boundary(
-    oracle: DecisionOracle, x: Tensor, point: Tensor, owner: Tensor, order: float, tolerance: float
-) -> Tensor:
-    """The adversarial point nearest to `x` on the way there from each adversarial `point`, to a share `tolerance` of that way."""
-    low, high = torch.zeros_like(x[:, 0, 0, 0]), torch.ones_like(x[:, 0, 0, 0])
+def to_boundary(oracle: DecisionOracle, point: Tensor, owner: Tensor, order: float, tolerance: float) -> Tensor:
+    """The adversarial point nearest to its image on the way there from each `point`, to a share `tolerance` of that way."""
+    x, low, high = oracle.x[owner], torch.zeros_like(point[:, 0, 0, 0]), torch.ones_like(point[:, 0, 0, 0])
     for _ in range(bisections(tolerance) if len(x) else 0):
         middle = (low + high) / 2
         adversarial = oracle(between(x, point, middle, order), owner)

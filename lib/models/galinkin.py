@@ -10,7 +10,7 @@ from torch import nn
 
 from ..errors import BadValue
 from ..layers import Conv2d, Dropout, Flatten
-from .parts import Parts, Shape
+from .parts import RELU, Parts, Shape, block, dense
 
 
 def lenet5(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
@@ -21,24 +21,11 @@ def lenet5(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     c, h, w = shape
     padding = 2 if h < 32 else 0  # LeNet-5 takes 32x32: smaller images get a margin
     second = round(8 * width / 3)
-
     h, w = (((size + 2 * padding - 4) // 2 - 4) // 2 for size in (h, w))
     body = nn.Sequential(
-        nn.Conv2d(c, width, 5, padding=padding),
-        nn.ReLU(inplace=True),
-        nn.AvgPool2d(2),
-        Dropout(dropout),
-        nn.Conv2d(width, second, 5),
-        nn.ReLU(inplace=True),
-        nn.AvgPool2d(2),
-        Flatten(),
-        Dropout(dropout),
-        nn.Linear(second * h * w, 120),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-        nn.Linear(120, 84),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
+        *block(nn.Conv2d(c, width, 5, padding=padding), RELU, dropout, nn.AvgPool2d(2)),
+        *block(nn.Conv2d(width, second, 5), RELU, dropout, nn.AvgPool2d(2), Flatten()),
+        *dense((second * h * w, 120, 84), RELU, dropout),
     )
     return Parts(body, lambda: nn.Linear(84, classes))
 
@@ -47,28 +34,12 @@ def lenet5_coded(shape: Shape, classes: int, width: int, dropout: float) -> Part
     """1-D convolutions along the height, whose channels are the columns of a grey image: `width`, then twice that, twice."""
     c, h, w = shape
     wide = 2 * width
-
     h = (((h - 4) // 2 - 4) // 2 - 2) // 2
     body = nn.Sequential(
-        nn.Conv2d(c, width, (5, w)),
-        nn.Tanh(),
-        nn.AvgPool2d((2, 1)),
-        Dropout(dropout),
-        nn.Conv2d(width, wide, (5, 1)),
-        nn.Tanh(),
-        nn.AvgPool2d((2, 1)),
-        Dropout(dropout),
-        nn.Conv2d(wide, wide, (3, 1)),
-        nn.Tanh(),
-        nn.AvgPool2d((2, 1)),
-        Flatten(),
-        Dropout(dropout),
-        nn.Linear(wide * h, 120),
-        nn.Tanh(),
-        Dropout(dropout),
-        nn.Linear(120, 84),
-        nn.Tanh(),
-        Dropout(dropout),
+        *block(nn.Conv2d(c, width, (5, w)), nn.Tanh, dropout, nn.AvgPool2d((2, 1))),
+        *block(nn.Conv2d(width, wide, (5, 1)), nn.Tanh, dropout, nn.AvgPool2d((2, 1))),
+        *block(nn.Conv2d(wide, wide, (3, 1)), nn.Tanh, dropout, nn.AvgPool2d((2, 1)), Flatten()),
+        *dense((wide * h, 120, 84), nn.Tanh, dropout),
     )
     return Parts(body, lambda: nn.Linear(84, classes))
 
@@ -98,20 +69,8 @@ def shadow_coded(shape: Shape, classes: int, width: int, dropout: float) -> Part
     c, h, w = shape
     h, w = (((size - 2) // 2 - 2) // 2 for size in (h, w))
     body = nn.Sequential(
-        nn.Conv2d(c, width, 3),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-        Dropout(dropout),
-        nn.Conv2d(width, 2 * width, 3),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-        Flatten(),
-        Dropout(dropout),
-        nn.Linear(2 * width * h * w, 120),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-        nn.Linear(120, 84),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
+        *block(nn.Conv2d(c, width, 3), RELU, dropout, nn.MaxPool2d(2)),
+        *block(nn.Conv2d(width, 2 * width, 3), RELU, dropout, nn.MaxPool2d(2), Flatten()),
+        *dense((2 * width * h * w, 120, 84), RELU, dropout),
     )
     return Parts(body, lambda: nn.Linear(84, classes))

@@ -7,10 +7,12 @@ fully_convolutional_tutorial   the tutorial: three stages 64-128, 128-256, 256-5
 fully_connected                his unachieved goal, in the size of the black-box substitute: two dense layers of 200
 """
 
+from functools import partial
+
 from torch import nn
 
-from ..layers import Dropout, Flatten
-from .parts import Parts, Shape
+from ..layers import Flatten
+from .parts import RELU, Parts, Shape, block, dense
 
 
 def basic_cnn(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
@@ -18,7 +20,7 @@ def basic_cnn(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     c, h, w = shape
     layers: list[nn.Module] = []
     for _ in range(3):
-        layers += [nn.Conv2d(c, width, 3, padding=1), nn.ReLU(inplace=True), Dropout(dropout)]
+        layers += block(nn.Conv2d(c, width, 3, padding=1), RELU, dropout)
         c = width
     return Parts(nn.Sequential(*layers, Flatten()), lambda: nn.Linear(width * h * w, classes))
 
@@ -29,15 +31,9 @@ def basic_cnn_tutorial(shape: Shape, classes: int, width: int, dropout: float) -
     wide = 2 * width
     h, w = (((size + 1) // 2 - 6) // 2 + 1 - 4 for size in (h, w))  # after 8x8/2 same, 6x6/2 valid, 5x5 valid
     body = nn.Sequential(
-        nn.Conv2d(c, width, 8, stride=2, padding=3),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-        nn.Conv2d(width, wide, 6, stride=2),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-        nn.Conv2d(wide, wide, 5),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
+        *block(nn.Conv2d(c, width, 8, stride=2, padding=3), RELU, dropout),
+        *block(nn.Conv2d(width, wide, 6, stride=2), RELU, dropout),
+        *block(nn.Conv2d(wide, wide, 5), RELU, dropout),
         Flatten(),
     )
     return Parts(body, lambda: nn.Linear(wide * h * w, classes))
@@ -46,12 +42,8 @@ def basic_cnn_tutorial(shape: Shape, classes: int, width: int, dropout: float) -
 def fully_convolutional(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     """Harakeh, section 3: two 3x3 convolutions of 64, average pooling, a 3x3 convolution of 10, global average pooling."""
     body = nn.Sequential(
-        nn.Conv2d(shape[0], width, 3, padding=1),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-        nn.Conv2d(width, width, 3, padding=1),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
+        *block(nn.Conv2d(shape[0], width, 3, padding=1), RELU, dropout),
+        *block(nn.Conv2d(width, width, 3, padding=1), RELU, dropout),
         nn.AvgPool2d(2),
     )
 
@@ -67,7 +59,7 @@ def fully_convolutional_tutorial(shape: Shape, classes: int, width: int, dropout
     c = shape[0]
     for stage in range(3):
         for filters in (width << stage, width << (stage + 1)):
-            layers += [nn.Conv2d(c, filters, 3, padding=1), nn.LeakyReLU(0.2, inplace=True), Dropout(dropout)]
+            layers += block(nn.Conv2d(c, filters, 3, padding=1), partial(nn.LeakyReLU, 0.2, inplace=True), dropout)
             c = filters
         layers.append(nn.AvgPool2d(2))
 
@@ -80,13 +72,5 @@ def fully_convolutional_tutorial(shape: Shape, classes: int, width: int, dropout
 def fully_connected(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
     """Two hidden dense layers with ReLU: 200 units each in the substitute of the CleverHans black-box tutorial."""
     c, h, w = shape
-    body = nn.Sequential(
-        Flatten(),
-        nn.Linear(c * h * w, width),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-        nn.Linear(width, width),
-        nn.ReLU(inplace=True),
-        Dropout(dropout),
-    )
+    body = nn.Sequential(Flatten(), *dense((c * h * w, width, width), RELU, dropout))
     return Parts(body, lambda: nn.Linear(width, classes))

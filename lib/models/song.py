@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import BadValue
 from ..layers import Flatten
-from .parts import Parts, Shape, fan_out
+from .parts import RELU, Parts, Shape, fan_out
 
 UNITS = 5  # a stage
 
@@ -43,9 +43,9 @@ def _plain(shape: Shape, classes: int, channels: list[int], strides: list[int], 
     c, h, w = shape
     layers: list[nn.Module] = []
     for wide, stride in zip(channels, strides, strict=True):
-        layers += [nn.Conv2d(c, wide, 3, stride=stride, padding=1, bias=False), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(c, wide, 3, stride=stride, padding=1, bias=False), RELU()]
         c, h, w = wide, -(-h // stride), -(-w // stride)
-    layers += [Flatten(), nn.Linear(c * h * w, 200), nn.ReLU(inplace=True)]
+    layers += [Flatten(), nn.Linear(c * h * w, 200), RELU()]
     return Parts(nn.Sequential(*layers), lambda: nn.Linear(200, classes), fan_out)
 
 

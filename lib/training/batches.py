@@ -24,16 +24,7 @@ def check_run(
     progress: bool,
     name: str = "split",
 ) -> Split:
-    """The points of a training, which errors call `name`, once it is known to be able to begin: `network` has answered one image.
-
-    Raises:
-        BadValue: no module, or one with dropout of PyTorch's own; a device that is not here; no images, or ones that the network
-            does not take or that are not finite; a label beyond its classes; no weights to train; a snapshot that is no path, a
-            progress no flag.
-
-    Warns:
-        VictimWarning: it answers with probabilities.
-    """
+    """The points of a training, which errors call `name`, once it can begin: `network` has answered one image."""
     if not isinstance(network, nn.Module):
         raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
     if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
@@ -58,14 +49,11 @@ def check_run(
         raise BadValue("network: expected weights to train, got none that requires a gradient")
     if not isinstance(answer, Tensor) or answer.dim() != 2:
         raise BadValue(f"network: expected it to answer with logits (n, k), got {shown(answer)}")
-    classes, largest = answer.shape[1], int(split.labels.max())
     if looks_like_probabilities(answer):
-        told = "of which the loss takes a softmax again; end the network before its own"
-        warnings.warn(
-            f"network: expected logits, and it answers with probabilities, {told}", VictimWarning, stacklevel=3
-        )
-    if largest >= classes:
-        raise BadValue(f"{name}: expected labels below {classes}, the number of classes, got {largest}")
+        told = "network: expected logits, and it answers with probabilities, of which the loss takes a softmax again"
+        warnings.warn(f"{told}; end the network before its own", VictimWarning, stacklevel=3)
+    if (largest := int(split.labels.max())) >= answer.shape[1]:
+        raise BadValue(f"{name}: expected labels below {answer.shape[1]}, the number of classes, got {largest}")
     return split
 
 

@@ -1,8 +1,5 @@
 """Training a network: one loop, on a CPU or a GPU, with the data on the device and the randomness in two generators.
 
-With a validation split it stops early, as Keras does: when the validation loss has not fallen by `min_delta` below its lowest
-value for `patience` epochs; the weights are those of the last epoch.
-
 Images stay uint8 on the device and are converted a batch at a time. Convolutions run channels-last, in bfloat16 where
 the config says so; weights, loss and optimiser stay in float32.
 """
@@ -39,7 +36,8 @@ class TrainingFailed(RuntimeError):
 class TrainingConfig:
     """Hyper-parameters of one training run; the defaults are those of the CleverHans 2.1 tutorials.
 
-    `optimizer` is Adam or plain SGD; `patience` 0 means that training goes on to the last epoch.
+    `optimizer` is Adam or plain SGD. With a `patience` above 0 it stops early, as Keras does: when the validation loss has not
+    fallen by `min_delta` below its lowest value for so many epochs; the weights are those of the last epoch.
 
     Raises:
         BadValue: a value outside its range.
@@ -109,8 +107,8 @@ def _flip_and_cut(padded: Tensor, margin: int, generator: torch.Generator) -> Te
     rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
     columns = torch.arange(w, device=device).expand(n, w)
     columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
-    images = torch.arange(n, device=device)
-    cut = padded.permute(0, 2, 3, 1)[images[:, None, None], rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
+    images = torch.arange(n, device=device)[:, None, None]
+    cut = padded.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
     return cut.permute(0, 3, 1, 2)
 
 
@@ -150,9 +148,14 @@ def fit(
         progress: show a bar.
 
     Raises:
-        BadValue: whatever `check_run` finds; no config; a seed that is no whole number; patience without a validation split; one
-            image at a time where a batch norm needs two; a snapshot that is damaged or of another network.
-        TrainingFailed: the loss of an epoch is not finite; checked at the end of its first step and of every epoch.
+        BadValue: no module, or one with dropout of PyTorch's own or nothing to train; a device that is not here; no images, or
+            ones that are not finite or not for this network; a label beyond its classes; no config; a seed that is no whole
+            number; patience without a validation split; one image at a time where a batch norm needs two; a snapshot that is no
+            path, damaged or of another network.
+        TrainingFailed: the loss is not finite at the end of the first step or of an epoch.
+
+    Warns:
+        VictimWarning: the network answers with probabilities.
     """
     check_kind("config", config, TrainingConfig, "a TrainingConfig")
     order = seeds.generator(seed, "order")  # on the CPU, so that every device sees the same batches
@@ -216,7 +219,7 @@ def loss_on(network: nn.Module, split: Split, config: TrainingConfig) -> float:
 
 
 def _is_stale(held_out: list[float], config: TrainingConfig) -> bool:
-    """Whether the loss has not fallen by `min_delta` below its lowest value before, for `patience` epochs in a row."""
+    """Whether the losses say that it is time to stop."""
     lowest, waited = float("inf"), 0
     for loss in held_out:
         improved = loss < lowest - config.min_delta

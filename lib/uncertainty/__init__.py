@@ -11,7 +11,6 @@ from .victims import (
     MonteCarloDropout,
     RandomVictim,
     Victim,
-    check_victim,
     estimate,
 )
 
@@ -27,7 +26,6 @@ __all__ = [
     "RandomVictim",
     "Victim",
     "check_score",
-    "check_victim",
     "estimate",
     "scores_of",
 ]

@@ -119,11 +119,7 @@ class MonteCarloDropout(RandomVictim):
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of the mean over T fresh draws."""
         # p(y|x) = 1/T sum_t softmax f(x, theta_t)
-        return self.draw(x).logsumexp(0) - math.log(self.draws)
-
-    def draw(self, x: Tensor) -> Tensor:
-        """Log-probabilities of each draw: (T, n, k)."""
-        return self.sample(x, self.draws).log_softmax(-1)
+        return self.sample(x, self.draws).log_softmax(-1).logsumexp(0) - math.log(self.draws)
 
     def sample(self, x: Tensor, draws: int) -> Tensor:
         """The logits under `draws` fresh sets of masks: (draws, n, k). What comes before the first mask is computed once."""
@@ -133,10 +129,9 @@ class MonteCarloDropout(RandomVictim):
             before, after = self.network.around_dropout()
             shared = before(x.contiguous(memory_format=torch.channels_last))
             for start in range(0, draws, at_once):
-                repeats = min(at_once, draws - start)
-                folded = torch.cat([shared] * repeats)  # keeps channels last, as Tensor.repeat would not
-                logits = after(folded)  # (repeats * n, k)
-                pieces.append(logits.float().view(repeats, len(x), logits.shape[-1]))
+                folded = [shared] * min(at_once, draws - start)
+                logits = after(torch.cat(folded))  # (repeats * n, k); Tensor.repeat would not keep channels last
+                pieces.append(logits.float().view(len(folded), len(x), logits.shape[-1]))
         return torch.cat(pieces)
 
 
@@ -160,17 +155,14 @@ class Heteroscedastic(RandomVictim):
 
     def sigma(self, x: Tensor) -> Tensor:
         """The standard deviation of each logit (n, k)."""
-        with self.autocast(x):
-            return self.network.logits_and_sigma(x)[1].float()
+        return self._draw(x, 0)[1]
 
     def _draw(self, x: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
         """f (n, k), sigma (n, k) and standard normal noise (draws, n, k)."""
         set_sampling(self.network, sampling=False)
         with self.autocast(x):
-            logits, sigma = self.network.logits_and_sigma(x)
-        logits, sigma = logits.float(), sigma.float()
-        noise = torch.randn((draws, *logits.shape), generator=self.generator, device=x.device, dtype=logits.dtype)
-        return logits, sigma, noise
+            logits, sigma = (head.float() for head in self.network.logits_and_sigma(x))
+        return logits, sigma, torch.randn((draws, *logits.shape), generator=self.generator, device=x.device)
 
 
 ESTIMATORS = ("none", "epistemic", "aleatoric")
