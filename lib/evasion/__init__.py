@@ -12,11 +12,8 @@ up to the rounding of float32: within the bounds 0 and 1 no feature moves farthe
 times the largest of them, and in l2 no image farther than epsilon times 1 + 1e-6.
 
 What does not fit is a `BadValue` before any work, as `fgsm` tells, and a victim whose answers or gradients are NaN one when it is
-asked.
-
-Many images are attacked in pieces, so that memory does not grow with their number; a random victim's draws follow these, see
-`evasion.pieces`. A `Look` says what the attack sees of such a victim. `DECISION_ATTACKS` see labels only, count them, and report
-images for which no start was found: they return a `Decided`.
+asked. Many images are attacked in pieces, see `evasion.pieces`. A `Look` says what the attack sees of a random victim.
+`DECISION_ATTACKS` see labels only, count them, and report images for which no start was found: they return a `Decided`.
 """
 
 from collections.abc import Callable

@@ -50,7 +50,7 @@ def apgd(
         restarts: runs of an image that none has fooled, from random starts.
         loss: what rises: "log_odds", "cross_entropy" or "dlr", for which a victim has three classes, with a target four.
         targets: if not 0, so many of the likeliest other classes are aimed at in turn, or all if there are fewer.
-        generator: where random starts come from, piece by piece (see `pieces`); None starts at `x`.
+        generator: where random starts come from, piece by piece; None starts at `x`.
 
     Raises:
         BadValue: as `pgd`; targets of an attack that has one.

@@ -13,13 +13,10 @@ an iteration is, as there, a step closer that succeeds. Different from ART:
    may make them: at a point that fewer than ORTHOGONAL of its answers call adversarial both shrink for good.
 6. Where nothing is random, the last point moves `outward`, as HopSkipJump's does.
 
-All images are attacked at once, each with random numbers of its own.
-
 A random victim deceives the walk: one lucky draw is enough for a step, none undoes it, and so it ends where the true label
-wins. With `lead` the oracle asks until it is sure of a step, and with `check_answers` the walk is held to account: whenever it
-has come a NEWS closer than the closest point that passed, and at its end, that many fresh answers must be clearly adversarial,
-and SURE times as many once more; otherwise it is called back on the line to the point that passed, as far as it must, and goes
-on from there. The trace then tells of the points that passed.
+wins. With `lead` the oracle asks until it is sure of a step, and with `check_answers` the walk is held to account, see
+`called_back`, whenever it has come a NEWS closer than the closest point that passed, and at its end; it goes on from the point
+that passed. The trace then tells of the points that passed.
 
 `python -m benchmarks.decision --attack boundary --norm l2 --iterations 300` measures it beside ART's and Foolbox's.
 """
@@ -34,17 +31,7 @@ from torch.nn import functional as F
 
 from ..progress import track
 from .checks import number_for_each
-from .decision import (
-    Decided,
-    Walk,
-    begin,
-    check_request,
-    distances,
-    for_each,
-    request_of,
-    restored,
-    state_of,
-)
+from .decision import Decided, Walk, begin, check_request, distances, for_each, request_of, restored, state_of
 from .oracle import DecisionOracle
 from .starts import SURE, outward, starting_points, sure_starts, to_boundary
 
@@ -106,7 +93,7 @@ def boundary(
     callback: Callable[[dict[str, Tensor]], None] | None = None,
     state: Mapping[str, Tensor] | None = None,
 ) -> Decided:
-    """The Boundary attack, in l2.
+    """The Boundary attack, in l2, on all images at once.
 
     A setting that may be a tensor (n,) has a value for each image, which ends after its own.
 
@@ -123,6 +110,9 @@ def boundary(
         check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing.
         budget: an image tries no candidate once it has had this many answers.
         progress, callback, state: as of `hop_skip_jump`; the callback is called after each BLOCK of candidates.
+
+    Raises:
+        BadValue: as of `hop_skip_jump`.
     """
     check_request(victim, x, y, generator, start, start_tries, ids)
     rounds = for_each("iterations", iterations, y, low=0)
@@ -159,13 +149,13 @@ def boundary(
         none, traces = torch.zeros_like(rounds), (oracle.answers[None].clone(), least[None].clone())
         kept, begun = point.clone(), found & (least > 0)
         walk = Steps(none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
-    else:
-        walk = restored(Steps, state, oracle, request)
-    started = everyone[walk.started]
-    if state is None:
+        started = everyone[begun]
         walk.point[started] = to_boundary(oracle, walk.point[started], started, 2.0, COARSE)
         keep(started)
         walk.tell(everyone, oracle)
+    else:
+        walk = restored(Steps, state, oracle, request)
+        started = everyone[walk.started]
     noise = x.new_empty(len(x), BLOCK, *x.shape[1:])
     for candidate in track(itertools.count(int(walk.steps)), "Boundary", enabled=progress):
         on = going()

@@ -35,8 +35,7 @@ def carlini_wagner(
     The defaults are those of the CleverHans tutorial, version 3 (in version 2, Harakeh's, the learning rate is 0.1): quick, and
     not the least change. Carlini and Wagner's own are 10,000 iterations and 9 search steps from 0.001.
 
-    Success is judged at every iteration by the look that is differentiated. For a random victim that look may be lucky:
-    judge afresh, and see `evasion.forms` for what a look can be.
+    Success is judged at every iteration by the look that is differentiated, which of a random victim may be lucky: judge afresh.
 
     Args:
         victim: images to logits or log-probabilities, or a `Look` at a random victim.
@@ -55,12 +54,11 @@ def carlini_wagner(
     check_number("confidence", confidence, low=0.0, high=1e6)
     low, high = bounds = check_attack(victim, x, y, targeted, generator)
     radius = None if epsilon is None else check_budget(epsilon, x, "l2", bounds)
-    x = x.detach()
+    x, half = x.detach(), (high - low) / 2
 
     def nearest(x: Tensor, y: Tensor) -> Tensor:
         # w = artanh(2 (x - low) / (high - low) - 1): any change of w stays inside the bounds
         w = torch.atanh((2 * (x - low) / (high - low) - 1) * ALMOST_ONE)
-        half = (high - low) / 2
         best, best_l2 = x.clone(), x.new_full((len(x),), torch.inf)
         c, c_low, c_high = x.new_full((len(x),), constant), x.new_zeros(len(x)), x.new_full((len(x),), torch.inf)
         for _ in range(search_steps):

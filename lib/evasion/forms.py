@@ -4,8 +4,7 @@
     mean          every look is the victim's own answer, the mean of T fresh draws
     expectation   gradients averaged over K fresh draws (Athalye et al. 2018, "expectation over transformation")
 
-For a victim that is not random and has a single network, the three are the same. Success is never judged by the draws
-that the attack saw: see `judging`.
+For a victim that is not random and has a single network they are the same. Success is judged by other draws: see `judging`.
 """
 
 from torch import Tensor, nn

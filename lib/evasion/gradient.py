@@ -1,7 +1,6 @@
 """FGSM and PGD: CleverHans's to the last bit in the l_inf ball, with our checks before and explicit randomness.
 
-CleverHans draws PGD's random start from PyTorch's global generator; here it comes from a generator handed in. Gradients
-flow through whatever the victim averages: a random victim is attacked through the mean of its T draws, unless it comes
+Gradients flow through whatever the victim averages: a random victim is attacked through the mean of its T draws, unless it comes
 wrapped in a `Look`. Where the cross-entropy of a victim that is sure of its answer has no gradient left in float32, the attack
 does nothing to that image and says so in a `VictimWarning`; the log-odds and DLR are losses that keep theirs.
 """
@@ -72,8 +71,8 @@ def fgsm(
         epsilon: l_inf budget, in the units of `x`, of all images or of each (n,), kept up to rounding: see `evasion`.
         targeted: whether `y` is to be reached.
         generator: not drawn from; it is taken so that all attacks can be called alike.
-        loss: "cross_entropy", whose gradient vanishes in floating point where the victim is sure of its answer, or one that keeps
-            its own: "log_odds", or "dlr" (three classes or more, and not `targeted`).
+        loss: "cross_entropy", or one that keeps its gradient where the victim is sure of its answer: "log_odds", or "dlr" (three
+            classes or more, and not `targeted`).
 
     Raises:
         BadValue: a setting out of range, as is an epsilon below 0 or above the width of the bounds; labels that do not match the
@@ -139,7 +138,6 @@ def pgd(
     if not radius.any():
         return x.clone()
     _check_network(victim, x)
-
     start = partial(ball.begin, x, radius, norm, bounds, generator)
 
     def walk(x: Tensor, y: Tensor, radius: Tensor, length: Tensor, adversarial: Tensor) -> Tensor:

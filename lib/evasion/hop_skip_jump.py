@@ -1,15 +1,13 @@
-"""HopSkipJump (Chen, Jordan and Wainwright 2020).
+"""HopSkipJump (Chen, Jordan and Wainwright 2020), all images at once, each with its own settings, step lengths and end.
 
-All images are attacked at once, and share calls of the victim; each has its own settings, step lengths, random numbers and end.
 Different from the paper's algorithm, what is returned is the closest of the points at the end of each iteration, all of which
 lie on the boundary. The settings are those of the adversarial-robustness-toolbox (ART) 1.20.1, which Counterfit uses.
 
 A random victim deceives every bisection of the plain attack, which ends where the true label wins. With `lead` the oracle asks
-until it is sure, wherever one answer decides; with `check_answers` a start and the last point must be clearly adversarial by so
-many fresh answers, for which a point on the boundary moves out as far as it must, and by `confirm_answers` that did not choose
-it. Noise also drowns what near points could tell of the direction, so `probe` is large. The one published precedent found is
-PopSkipJump (Simon-Gabriel, Sheikh and Krause 2021), for an image at a time, whose points lie where a vote is a toss-up.
-`python -m benchmarks.decision` measures it beside ART's and Foolbox's, with `--noisy` and `--popskipjump` on random victims.
+until it is sure, wherever one answer decides; what is returned stands the check of `hops.checked`. Noise also drowns what near
+points could tell of the direction, so `probe` is large. The one published precedent found is PopSkipJump (Simon-Gabriel, Sheikh
+and Krause 2021), for an image at a time, whose points lie where a vote is a toss-up. `python -m benchmarks.decision` measures it
+beside ART's and Foolbox's, with `--noisy` and `--popskipjump` on random victims.
 
 The victim should answer in float32. In bfloat16 pixels near 1 are 0.004 apart, which rounds away the probes: the direction is
 lost, and LeNet-5 on MNIST seems more than twice as far from its boundary.
@@ -76,7 +74,7 @@ def hop_skip_jump(
         probe: radius around the point within which those answers are asked for, as a multiple of its distance. None: 0.01 or, of
             a random victim, 2 in l2 and 0.6 sqrt(c h w) in l_inf, where a change of distance 1 may be as long as that root in l2.
         lead: how many answers one of two classes must be ahead of the other, wherever a single answer decides; 1 believes the
-            first. The answers that make a direction are averaged anyway. No use where nothing is random, like the next two.
+            first. No use where nothing is random, like the next two.
         check_answers: how many fresh answers must call a start and the last point clearly adversarial; 0 checks nothing.
         confirm_answers: how many more, that did not choose it, must call the last point so; 0 returns the first that passes.
         budget: an image begins no iteration once it has had this many answers, less what confirming takes, and the last direction

@@ -2,8 +2,8 @@
 
 A random victim contradicts itself, and attacks made for others believe its first answer. With a lead of h the oracle asks again
 until the class in question or its strongest rival is h answers ahead of the other: Wald's sequential test of whether a draw
-prefers the one or the other. Clear cases take h answers, and only close ones more. Where a share p > 1/2 of the draws that
-name either of two classes names the same one, the test decides against it with probability (gambler's ruin)
+prefers the one or the other. Where a share p > 1/2 of the draws that name either of two classes names the same one, the test
+decides against it with probability (gambler's ruin)
 
     error = 1 / (1 + (p / (1 - p))^h)
 
@@ -75,10 +75,7 @@ class DecisionOracle:
         self.lead = lead if self.random else 1
 
     def __call__(self, x: Tensor, owner: Tensor) -> Tensor:
-        """Whether images `x` (m, c, h, w), each asked on behalf of the attacked image `owner` (m,), are adversarial: (m,).
-
-        As sure as the lead makes it.
-        """
+        """Whether images `x` (m, c, h, w), each on behalf of the attacked image `owner` (m,), are adversarial: (m,)."""
         if self.lead == 1 or len(x) == 0:
             return self.once(x, owner)
         asked = torch.full_like(owner, self.lead)

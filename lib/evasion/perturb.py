@@ -18,9 +18,9 @@ from ..layers import only_input_gradients
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
     """The log-odds against the labels, one by one: the gradient of an image has the direction of its cross-entropy's.
 
-    With p the probability of the label, the gradient of -log p is that of the log-odds against it times 1 - p. Steps by the sign
-    of the gradient are therefore the same for both, in exact arithmetic. In float32 p is 1 at log-odds of about 17, from where
-    the first lacks the label's own term, and beyond some 90 the probabilities of the other classes are 0 as well: it is lost.
+    With p the probability of the label, the gradient of -log p is that of the log-odds against it times 1 - p. In float32 p is 1
+    at log-odds of about 17, from where the first lacks the label's own term, and beyond some 90 the probabilities of the other
+    classes are 0 as well: it is lost.
     """
     # log (1 - p) / p = log sum_{c != y} exp z_c - z_y
     others = logits.scatter(1, y[:, None], -torch.inf).logsumexp(1)
@@ -54,17 +54,13 @@ def perturb(
         y, epsilon, step_size, steps, targeted: as of `evasion.pgd`.
         start: where the first step is taken from, x itself if None; may lie outside [0, 1], as in the paper's code for
             faces and Fashion-MNIST.
-        loss: "cross_entropy", whose gradient vanishes in floating point where the network is sure of its answer, or "log_odds".
-
-    Raises:
-        BadValue: another loss.
+        loss: "cross_entropy" or "log_odds"; another is a `BadValue`.
     """
     objective = LOSSES[check_choice("loss", loss, LOSSES)]
     adversarial = x if start is None else start
     length = -step_size if targeted else step_size
     low, high = (x - epsilon).clamp_min_(0), (x + epsilon).clamp_max_(1)
-    weights = only_input_gradients(network) if isinstance(network, nn.Module) else nullcontext()
-    with weights:
+    with only_input_gradients(network) if isinstance(network, nn.Module) else nullcontext():
         for _ in range(steps):
             adversarial = adversarial.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(objective(network(adversarial).float(), y).sum(), adversarial)

@@ -1,8 +1,7 @@
 """The Jacobian-based saliency map attack of Papernot et al. (2016), on pairs of features, all images at once.
 
-The rules are those of CleverHans 3: the map is taken on logits; a feature leaves the search domain when it is changed; an image
-stops when it reaches its target, when fewer than two features are left, or after gamma * features / 2 pairs. Unlike there, an
-image also stops when no pair has a positive score, where CleverHans changes feature 0 once more.
+The rules are those of CleverHans 3: the map is taken on logits, and a feature leaves the search domain when it is changed. Unlike
+there, an image also stops when no pair has a positive score, where CleverHans changes feature 0 once more.
 
 The best pair is found without looking at all pairs: see `best_pairs`. `python -m benchmarks.evasion` measures what that saves.
 """

@@ -28,7 +28,6 @@ from ..models import Network
 from .victims import RandomVictim
 
 AT_ONCE = 1000  # images
-ROUNDS = 100  # at most, of the evidence's fixed point
 PRIORS = tuple(10 ** (step / 4) for step in range(-8, 21))  # precisions from 0.01 to 100,000
 
 
@@ -39,14 +38,13 @@ class LastLayerLaplace(RandomVictim):
         network: one whose head is a `torch.nn.Linear`, trained.
         points: what it was trained on.
         generator, draws, precision: as of any random victim.
-        prior: the precision of the Gaussian prior of the head's weights, biases included. None: that of the largest evidence, by
-            MacKay's fixed point; a network that has learnt its points by heart has next to no curvature there, so that this
-            prior is weak and costs accuracy.
-        held_out: images and labels of the same kind, not trained on: with them, the prior is the one of `PRIORS` whose answers,
-            in MacKay's approximation, have the least negative log-likelihood there.
+        prior: the precision of the Gaussian prior of the head's weights, biases included; or images and labels of the same kind,
+            not trained on, by which it is the one of `PRIORS` whose answers, in MacKay's approximation, have the least negative
+            log-likelihood there. That of the largest evidence is weak, and costs accuracy, where a network has learnt its points
+            by heart, for it has next to no curvature there.
 
     Raises:
-        BadValue: a head of another kind, a prior that is not above 0, no points, a prior and what it is chosen by.
+        BadValue: a head of another kind, a prior that is not above 0, no points.
     """
 
     basis: Tensor
@@ -60,24 +58,21 @@ class LastLayerLaplace(RandomVictim):
         *,
         generator: torch.Generator,
         draws: int = 10,
-        prior: float | None = None,
-        held_out: Points | None = None,
+        prior: float | Points = 1.0,
         precision: str = "float32",
     ) -> None:
         super().__init__(network, generator=generator, draws=draws, precision=precision)
         if not isinstance(network.head, nn.Linear):
             raise BadValue(f"network: expected a head of one dense layer, got {type(network.head).__name__}")
-        if prior is not None and held_out is not None:
-            raise BadValue(f"prior: expected none beside images to choose it by, got {prior!r}")
         features, curvature = self._factors(points)
         (a, basis), (b, rotation) = map(torch.linalg.eigh, (features, curvature))
         self.register_buffer("basis", basis.float())  # U (d, d)
         self.register_buffer("rotation", rotation.float())  # V (k, k)
         self.register_buffer("curvature", torch.outer(a.clamp_min(0), b.clamp_min(0)).float())  # a_j b_c (d, k)
-        if held_out is not None:
-            self.prior = self._likeliest(held_out)
+        if isinstance(prior, int | float):
+            self.prior = check_number("prior", prior, low=1e-12, high=1e12)
         else:
-            self.prior = self._evident() if prior is None else check_number("prior", prior, low=1e-12, high=1e12)
+            self.prior = self._likeliest(prior)
 
     def sample(self, x: Tensor, draws: int) -> Tensor:
         """The logits of `draws` fresh heads: (draws, n, k)."""
@@ -117,23 +112,10 @@ class LastLayerLaplace(RandomVictim):
         batches = torch.split(torch.arange(len(split), device=split.labels.device), AT_ONCE)
         return torch.cat([self._features(split.take(batch)[0]) for batch in batches]), split.labels
 
-    def _evident(self) -> float:
-        """The prior precision at which MacKay's fixed point of the evidence comes to rest."""
-        head = self.network.head
-        assert isinstance(head, nn.Linear)
-        squares = sum(float(weight.detach().double().square().sum()) for weight in head.parameters())
-        curvature, prior = self.curvature.double(), 1.0
-        for _ in range(ROUNDS):
-            # prior = gamma / ||W||^2,  gamma = sum a b / (a b + prior), the number of weights that the data determine
-            before, prior = prior, float((curvature / (curvature + prior)).sum()) / max(squares, 1e-12)
-            if abs(prior - before) <= 1e-6 * before:
-                break
-        return max(prior, 1e-12)
-
     @torch.no_grad()
     def _likeliest(self, held_out: Points) -> float:
         """The prior precision of the likeliest labels of images that were held out."""
-        features, labels = self._all_features(held_out, "held_out: expected one image or more")
+        features, labels = self._all_features(held_out, "prior: expected one image or more to choose it by")
         logits, losses = self.network.head(features[:, :-1]), []
         for prior in PRIORS:
             variance = self._variance(features, prior) @ self.rotation.square().T

@@ -170,7 +170,7 @@ class Cell(Common):
         settings: dict[str, Any] = {"generator": generator, "draws": self.draws}
         if made is LastLayerLaplace:
             settings["points"] = halves(self, bench.dataset)[0].to(bench.device)
-            settings["held_out"] = held_out(self, bench.dataset).to(bench.device)
+            settings["prior"] = held_out(self, bench.dataset).to(bench.device)
         return made(networks[0], **settings), noted
 
     def shadow(self, i: int) -> Self:
