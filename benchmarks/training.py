@@ -38,7 +38,7 @@ def run_of(cell: song.Cell, *, device: str) -> Run:
     images = torch.randint(0, 256, (4 * config.batch_size, *shape), dtype=torch.uint8, device=device)
     split = Split(images, torch.randint(0, 10, (len(images),), device=device))
     network = models.build(cell.network, shape=shape, classes=len(data.CLASSES[cell.dataset]), seed=0, width=cell.width)
-    return Run(network.to(device).train(), split, config, seed=0, device=device, compiled=can_compile(device))
+    return Run(network.to(device).train(), split, config, seed=0, compiled=can_compile(device))
 
 
 def operations(cell: song.Cell, *, device: str) -> float:

@@ -60,8 +60,7 @@ CHECKSUMS = {
 class Split:
     """Images (n, c, h, w) uint8, from 0 to 255, or float32 as networks see them, and labels (n,) int64, from 0, on one device.
 
-    Raises:
-        BadValue: images or labels of another shape or type, not one label each, or a negative one.
+    Images or labels of another shape or type, not one label each, or a negative one are a `BadValue`.
     """
 
     images: Tensor
@@ -121,10 +120,7 @@ class Dataset:
 
 
 def gather(points: Points) -> Split:
-    """A split, or a pair of images and labels, or all that a DataLoader gives of such pairs, in its order, as a split.
-
-    Something else, or nothing, is a `BadValue`.
-    """
+    """A split, a pair of images and labels, or all pairs that a DataLoader gives, as a split; all else is a `BadValue`."""
     if isinstance(points, Split):
         return points
     expected = "a Split, or images and labels or a DataLoader of them"
@@ -158,27 +154,21 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
 
     What is missing is downloaded by torchvision, except Yale, which has to be placed by hand. `yale_as_coded` has the same faces,
     drawn apart as by the code of Song et al. if their file has them by name; `yale_split_3` and `yale_split_4` are further draws.
-
-    Raises:
-        BadValue: unknown name; a missing, truncated or altered file. The message names the file and what to do.
+    An unknown name and a missing, truncated or altered file are a `BadValue` that says what to do.
     """
     check_choice("dataset", name, NAMES)
     folder = default_root() if root is None else Path(root)
     if name in DIGITS:
         whole = Split(*sources.digits(SHAPES[DIGITS[name]]))
-        train, test = (
-            whole.subset(part) for part in partition(len(whole), {"train": 1437, "test": 360}, seed=0).values()
-        )
+        train, test = map(whole.subset, partition(len(whole), {"train": 1437, "test": 360}, seed=0).values())
     else:
         read = sources.yale if name in sources.DRAWS else sources.torchvision
         train, test = (Split(*pair) for pair in read(name, folder))
     named = "mnist" if name in DIGITS else "yale" if name in sources.DRAWS else name
     dataset = Dataset(name, train, test, CLASSES[named])
     if (found := checksum(dataset)) != CHECKSUMS[name]:
-        raise BadValue(
-            f"data set {name} in {folder}: contents have checksum {found[:12]}, expected {CHECKSUMS[name][:12]}; "
-            f"a file was altered or replaced: delete the folder and fetch it again"
-        )
+        told = f"contents have checksum {found[:12]}, expected {CHECKSUMS[name][:12]}; a file was altered or replaced"
+        raise BadValue(f"data set {name} in {folder}: {told}: delete the folder and fetch it again")
     return dataset
 
 
@@ -202,10 +192,7 @@ def checksum(dataset: Dataset) -> str:
 
 
 def partition(n: int, sizes: Mapping[str, int], *, seed: int) -> dict[str, Tensor]:
-    """Disjoint random index sets of the named `sizes` out of range(n): train and validation, victim and shadow.
-
-    A negative size, or more points than there are, is a `BadValue`.
-    """
+    """Disjoint random index sets of the named `sizes` out of range(n); a negative size, or a sum above n, is a `BadValue`."""
     if min(sizes.values(), default=0) < 0 or sum(sizes.values()) > n:
         raise BadValue(f"sizes: expected non-negative numbers with a sum of at most {n}, got {dict(sizes)}")
     order = torch.randperm(n, generator=seeds.generator(seed, "partition"))

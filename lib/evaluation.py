@@ -87,10 +87,8 @@ def resume(path: Path, settings: Mapping[str, str]) -> tuple[Evaluation, int]:
         raise BadValue(f"state {path}: cannot be gone on from ({error}); delete it to begin anew") from error
     for name, value in settings.items():
         if before.get(name) != value:
-            other = f"{name} {before.get(name)}, not {value}"
-            raise BadValue(
-                f"state {path}: is of another evaluation, with {other}; name another file, or delete this one"
-            )
+            other = f"with {name} {before.get(name)}, not {value}; name another file, or delete this one"
+            raise BadValue(f"state {path}: is of another evaluation, {other}")
     return found, done
 
 

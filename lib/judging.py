@@ -28,8 +28,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     Args:
         victim: one that `uncertainty.estimate` makes.
         x: the images, inside its bounds.
-        draws: how many fresh random passes through the network make up the judgement of an image; a victim that is not random
-            has only its own.
+        draws: how many fresh random passes make up the judgement of an image; a victim that is not random has only its own.
 
     Raises:
         BadValue: no images, or some outside its bounds; fewer than one draw; a victim that is none of `uncertainty`, is
@@ -45,15 +44,13 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     if len(x) == 0:
         raise BadValue("x: expected at least one image, got none")
     draws = draws if victim.random else victim.draws
-    at_once = images_at_once(x.device, draws)
-    parts = []
+    names, parts = scores_of(victim), list[list[Tensor]]()
     with torch.no_grad():
-        for batch in torch.split(x, at_once):
+        for batch in torch.split(x, images_at_once(x.device, draws)):
             samples = victim.sample(batch, draws)
             check_answers(samples)
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
-            scores = [UNCERTAINTY_SCORES[name](victim, batch, samples) for name in scores_of(victim)]
+            scores = [UNCERTAINTY_SCORES[name](victim, batch, samples) for name in names]
             parts.append([victim.combine(samples), votes.argmax(1), *scores])
     logits, vote, *scores = (torch.cat(column) for column in zip(*parts, strict=True))
-    named = dict(zip(scores_of(victim), scores, strict=True))
-    return Judgement(logits.argmax(1), vote, named, logits.log_softmax(1))
+    return Judgement(logits.argmax(1), vote, dict(zip(names, scores, strict=True)), logits.log_softmax(1))

@@ -123,29 +123,23 @@ def check_evaluating(network: nn.Module) -> None:
         known = isinstance(layer, OTHER_IN_TRAINING) and getattr(layer, "p", 1.0) > 0
         if getattr(layer, "training", False) and (known or (is_foreign(layer) and heeds_mode(layer))):
             which = f"{name or 'network'} ({type(layer).__name__})"
-            told = (
-                "call eval() first; if dropout is to stay on, make a victim by uncertainty.estimate('epistemic', ...)"
-            )
+            told = "call eval() first; for dropout that stays on there is uncertainty.estimate('epistemic', ...)"
             raise BadValue(f"victim: expected a network in evaluation mode, got {which} in training mode: {told}")
 
 
 class SeededFunctions(TorchFunctionMode):
-    """Inside, dropout that code calls as a function is on, whatever mode it was told, and its masks come from `generator`.
-
-    `drew` says whether any was called, at a rate above 0.
-    """
+    """Inside, dropout that code calls as a function is on, whatever mode it was told, and its masks come from `generator`."""
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
-        self.generator, self.drew = generator, False
+        self.generator, self.drew = generator, False  # whether any was called, at a rate above 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called by PyTorch in place of each of its functions; one that drops by masks of its own is a `BadValue`."""
         kwargs = kwargs or {}
         if func in DROPOUTS:
             return self._drop(*args, channels=DROPOUTS[func], **kwargs)
-        if func in OTHER_DROPOUTS:
-            at = OTHER_DROPOUTS[func]
+        if (at := OTHER_DROPOUTS.get(func)) is not None:
             rate = kwargs.get("p", kwargs.get("dropout_p", args[at] if at < len(args) else 0.0))
             if rate > 0:
                 raise BadValue(f"network: the masks of {func.__name__} cannot come from a generator")
@@ -159,7 +153,7 @@ class SeededFunctions(TorchFunctionMode):
         inplace: bool = False,
         *,
         channels: bool,
-        train: bool = True,
+        **mode: bool,
     ) -> Tensor:
         layer = Dropout(p, channels=channels)
         layer.generator = self.generator
@@ -168,23 +162,12 @@ class SeededFunctions(TorchFunctionMode):
 
 
 # Functions that drop, and whether whole channels.
-DROPOUTS: dict[Callable[..., Tensor], bool] = {
-    F.dropout: False,
-    torch.dropout: False,
-    F.dropout1d: True,
-    F.dropout2d: True,
-    F.dropout3d: True,
-    torch.feature_dropout: True,
-}
+DROPOUTS: dict[Callable[..., Tensor], bool] = dict.fromkeys((F.dropout, torch.dropout), False)
+DROPOUTS |= dict.fromkeys((F.dropout1d, F.dropout2d, F.dropout3d, torch.feature_dropout), True)
 # Those that do so otherwise, and the place of the rate among what they are given.
-OTHER_DROPOUTS: dict[Callable[..., Any], int] = {
-    F.alpha_dropout: 1,
-    torch.alpha_dropout: 1,
-    F.feature_alpha_dropout: 1,
-    torch.feature_alpha_dropout: 1,
-    F.scaled_dot_product_attention: 4,
-    F.multi_head_attention_forward: 10,
-}
+ALPHA = (F.alpha_dropout, torch.alpha_dropout, F.feature_alpha_dropout, torch.feature_alpha_dropout)
+OTHER_DROPOUTS: dict[Callable[..., Any], int] = dict.fromkeys(ALPHA, 1)
+OTHER_DROPOUTS |= {F.scaled_dot_product_attention: 4, F.multi_head_attention_forward: 10}
 
 
 @contextmanager

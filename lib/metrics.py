@@ -73,7 +73,7 @@ def check_confidence(confidence: float) -> float:
 def accuracy(scores: Tensor, labels: Tensor) -> float:
     """Share of rows of `scores` (n, k) whose largest entry stands at `labels` (n,), in percent."""
     _check_rows("scores", scores, labels)
-    return 100.0 * (scores.argmax(1) == labels).double().mean().item()
+    return percent(scores.argmax(1) == labels)
 
 
 def negative_log_likelihood(log_probabilities: Tensor, labels: Tensor) -> float:

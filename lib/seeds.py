@@ -28,14 +28,19 @@ def check_generator(generator: object) -> torch.Generator:
     return generator
 
 
+def generators_of(module: nn.Module, *, but: tuple[type[nn.Module], ...] = ()) -> list[torch.Generator]:
+    """Those from which the modules inside draw, each once, but for what layers of some kinds only borrow."""
+    held = (getattr(layer, "generator", None) for layer in module.modules() if not isinstance(layer, but))
+    return list({id(one): one for one in held if isinstance(one, torch.Generator)}.values())
+
+
 @contextmanager
 def seeded(module: nn.Module, seed: int, purpose: str, device: torch.device) -> Iterator[torch.Generator]:
     """Inside, what `module` draws from follows the seed and purpose, PyTorch's global generator too, as does the one given.
 
     Afterwards each of its generators is as it was.
     """
-    held = (getattr(layer, "generator", None) for layer in module.modules())
-    own = {id(one): one for one in held if isinstance(one, torch.Generator)}.values()
+    own = generators_of(module)
     states = [one.get_state() for one in own]
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(cuda):

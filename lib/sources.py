@@ -41,10 +41,8 @@ def torchvision(name: str, root: Path) -> tuple[Pair, Pair]:
             source = kind(str(root), train=train, download=not _present(name, root))
         except (OSError, RuntimeError, ValueError, EOFError, AssertionError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise BadValue(
-                f"data set {name}: cannot read {where} ({reason}); "
-                f"set DATA_DIR to the folder that holds it, or delete {where} to download it again"
-            ) from error
+            told = f"set DATA_DIR to the folder that holds it, or delete {where} to download it again"
+            raise BadValue(f"data set {name}: cannot read {where} ({reason}); {told}") from error
         images = torch.as_tensor(source.data)
         images = images.permute(0, 3, 1, 2) if images.dim() == 4 else images[:, None]
         pairs.append((images.contiguous(), torch.as_tensor(source.targets).long()))
@@ -90,12 +88,8 @@ def yale(name: str, root: Path) -> tuple[Pair, Pair]:
             f"data set yale: {folder} holds {found} face images, expected {FACES}; place the cropped Extended Yale "
             f"Face Database B there as CroppedYale/yaleBNN/*.pgm (its authors give it for research; search 'Extended Yale B')"
         )
-    train: list[tuple[Path, int]] = []
-    test: list[tuple[Path, int]] = []
-    for label, order in enumerate(DRAWS[name]([len(of_subject) for of_subject in files])):
-        chosen = [(files[label][i], label) for i in order]
-        train += chosen[:TRAIN_FACES]
-        test += chosen[TRAIN_FACES:]
+    orders = DRAWS[name]([len(of_subject) for of_subject in files])
+    drawn = [[(files[label][i], label) for i in order] for label, order in enumerate(orders)]
 
     def read(path: Path) -> np.ndarray:
         try:
@@ -107,11 +101,11 @@ def yale(name: str, root: Path) -> tuple[Pair, Pair]:
             raise BadValue(f"data set yale: {path} is {pixels.shape}, expected {FACE}")
         return pixels
 
-    def pair(items: list[tuple[Path, int]]) -> Pair:
-        images = torch.from_numpy(np.stack([read(path) for path, _ in items])[:, None])
-        return images, torch.tensor([label for _, label in items])
+    def pair(part: slice) -> Pair:
+        paths, labels = zip(*(item for of_subject in drawn for item in of_subject[part]), strict=True)
+        return torch.from_numpy(np.stack([*map(read, paths)])[:, None]), torch.tensor(labels)
 
-    return pair(train), pair(test)
+    return pair(slice(TRAIN_FACES)), pair(slice(TRAIN_FACES, None))
 
 
 def digits(shape: tuple[int, int, int]) -> Pair:

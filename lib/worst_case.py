@@ -1,14 +1,15 @@
 """Accuracy under the worst of several attacks, image by image, judged by draws that no attack has seen; it can be interrupted.
 
 An evaluation is a list of small pieces of work: an examination of the victim, the clean images, then each attack at each budget,
-a batch at a time. Every piece draws its random numbers from a seed of its own, so that what it finds does not depend on what
-came before it, and a file of what has been found is all that an interrupted evaluation needs to go on.
+a batch at a time. Every piece draws its random numbers from a seed of its own, so that a file of what has been found is all that
+an interrupted evaluation needs to go on.
 """
 
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,17 +87,18 @@ def evaluate(
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     path, settings, done = Path(state or ""), job.settings(seed) if state else {}, 0
     if state and path.exists():
-        found, done = resume(path, settings)
-        job.go_on(found)
+        job.found, done = resume(path, settings)
+        for warned in job.found.warnings:
+            warnings.warn(warned, VictimWarning, stacklevel=2)
     pieces = list(job.pieces())
     for name, purpose, piece in track(pieces[done:], "evaluating", enabled=progress):
         with job.telling(name), seeds.seeded(victim, seed, purpose, job.device) as source:
             piece(source)
         done += 1
         if state:
-            told = {"settings": settings, "done": done, "found": job.evaluation().to_dict(masks=False)}
-            write_tensors(path, {"right": job.right, "success": job.success}, told)
-    return job.evaluation()
+            told = {"settings": settings, "done": done, "found": job.found.to_dict(masks=False)}
+            write_tensors(path, {"right": job.found.right, "success": job.found.success}, told)
+    return job.found
 
 
 class Job:
@@ -136,10 +138,10 @@ class Job:
         for one in (known for known in self.plans if known.ours):
             for levels in one.levels(len(self.epsilons)):  # of no images: what it refuses, it refuses now
                 one.run(victim, *self.take(self.batches[0][:0]), self.epsilons[levels[0]], torch.Generator(self.device))
-        self.right = torch.zeros(len(points), dtype=torch.bool)
-        self.success = self.right.repeat(len(self.plans), len(self.epsilons), 1)
-        self.passes, self.warnings = {one.name: Passes() for one in self.plans}, list[str]()
-        self.examination = Examination(False, False, {}, low, high)  # before it is made
+        right, names = torch.zeros(len(points), dtype=torch.bool), tuple(one.name for one in self.plans)
+        success, passes = right.repeat(len(names), len(self.epsilons), 1), {name: Passes() for name in names}
+        unseen, asked = Examination(False, False, {}, low, high), (names, tuple(self.epsilons), self.norm, self.draws)
+        self.found = Evaluation(*asked, right, success, passes, unseen, ())
 
     def settings(self, seed: int) -> dict[str, str]:
         """What tells this evaluation from others."""
@@ -162,25 +164,26 @@ class Job:
 
     def examine(self, source: torch.Generator) -> None:
         """Look at the victim by the first batch."""
-        self.examination = examine(self.victim, *self.take(self.batches[0]), gradients=self.gradients)
+        found = examine(self.victim, *self.take(self.batches[0]), gradients=self.gradients)
+        self.found = replace(self.found, examination=found)
 
     def clean(self, batch: Tensor, source: torch.Generator) -> None:
         """See which images of a batch are named rightly, and count the others as successes."""
         x, y = self.take(batch)
         right = (self.answer(x) == y).cpu()
-        self.right[batch.cpu()] = right
-        self.success[:, :, batch.cpu()[~right]] = True
+        self.found.right[batch.cpu()] = right
+        self.found.success[:, :, batch.cpu()[~right]] = True
 
     def attack(self, a: int, levels: list[int], batch: Tensor, source: torch.Generator) -> None:
         """Attack those of a batch that are named rightly, at one budget or, by the least change found, for all."""
-        one, batch = self.plans[a], batch[self.right.to(batch.device)[batch]]
+        one, batch = self.plans[a], batch[self.found.right.to(batch.device)[batch]]
         if len(batch) == 0:
             return
         x, y = self.take(batch)
         with counting(self.victim) as passes:
             found = one.run(self.victim, x, y, self.epsilons[levels[0]], source)
-        self.passes[one.name].forward += passes.forward
-        self.passes[one.name].backward += passes.backward
+        self.found.passes[one.name].forward += passes.forward
+        self.found.passes[one.name].backward += passes.backward
         adversarial = found.adversarial if isinstance(found, Decided) else found
         if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape:
             got = type(adversarial).__name__
@@ -199,7 +202,7 @@ class Job:
             got = f"{float(distance.max()):g}"
             raise BadValue(f"attacks: expected {one.name!r} to stay within {float(budgets):g}, got {got}")
         success = (self.answer(adversarial) != y) & within
-        self.success[a, torch.tensor(levels)[:, None], batch.cpu()] = success.cpu()
+        self.found.success[a, torch.tensor(levels)[:, None], batch.cpu()] = success.cpu()
 
     def take(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels, where the victim is."""
@@ -210,7 +213,7 @@ class Job:
         """The class of each image (n,) by fresh draws."""
         if isinstance(self.judged, Victim):
             return judge(self.judged, x, draws=self.draws).answer
-        random = getattr(self.judged, "random", False) or self.examination.random
+        random = getattr(self.judged, "random", False) or self.found.examination.random
         with torch.no_grad():
             answers = [scores_of(self.judged, x) for _ in range(self.draws if random else 1)]
         return torch.stack([F.one_hot(scores.argmax(1), scores.shape[1]) for scores in answers]).sum(0).argmax(1)
@@ -226,21 +229,9 @@ class Job:
                 warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
                 continue
             told = f"{name}: {one.message}" if name else str(one.message)
-            if _without_numbers(told) not in map(_without_numbers, self.warnings):
-                self.warnings.append(told)
+            if _without_numbers(told) not in map(_without_numbers, self.found.warnings):
+                self.found = replace(self.found, warnings=(*self.found.warnings, told))
                 warnings.warn(told, VictimWarning, stacklevel=4)
-
-    def go_on(self, found: Evaluation) -> None:
-        """Take up what has been found before, and warn of it again."""
-        self.right, self.success, self.passes = found.right, found.success, found.passes
-        self.examination, self.warnings = found.examination, list(found.warnings)
-        for told in self.warnings:
-            warnings.warn(told, VictimWarning, stacklevel=3)
-
-    def evaluation(self) -> Evaluation:
-        """What has been found so far."""
-        asked = tuple(one.name for one in self.plans), tuple(self.epsilons), self.norm, self.draws
-        return Evaluation(*asked, self.right, self.success, self.passes, self.examination, tuple(self.warnings))
 
 
 def _without_numbers(text: str) -> str:

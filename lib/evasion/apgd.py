@@ -41,8 +41,7 @@ def apgd(
     """The point of the smallest margin on the way of Auto-PGD; an image that is adversarial already comes back as it is.
 
     AutoAttack has it with `loss="cross_entropy"`, of which the log-odds are what float32 keeps, and as APGD-T with `loss="dlr"`
-    and `targets=9`. Of a `Look` at a random victim losses are averaged over draws, and margins are those of the averaged answer;
-    as success may be luck, all runs are made.
+    and `targets=9`. Of a `Look` losses are averaged over draws, margins are those of the averaged answer, and all runs are made.
 
     Args:
         victim, x, y, targeted, epsilon, norm: as of `pgd`.

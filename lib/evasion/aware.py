@@ -36,8 +36,7 @@ def pgd_aware(
     over the boundary, where answers are uncertain, against the weight of the score.
 
     Args:
-        victim: the victim itself, whose draws are needed one by one; gradients are averaged over `draws` of them, or over those
-            of a `Look`, whatever its form makes of them.
+        victim: the victim itself; gradients are averaged over `draws`, or over those of a `Look`, whatever its form.
         x, y, epsilon, norm, step_size, steps, targeted, generator: as of `pgd`.
         score: an uncertainty score that the victim has: `uncertainty.scores_of(victim)` names them; a module has its "entropy".
         weight: what a unit of the score costs, in nats of the loss.

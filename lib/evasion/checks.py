@@ -55,15 +55,11 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = T
 def _check_inference_mode(victim: nn.Module, x: Tensor, y: Tensor) -> None:
     """See that gradients can be had: `torch.inference_mode` turns them off for good, `torch.no_grad` does not matter."""
     if torch.is_inference_mode_enabled():
-        raise BadValue(
-            "victim: expected to follow its gradients, got a call inside torch.inference_mode(): use no_grad()"
-        )
+        raise BadValue("victim: expected to follow its gradients, got a call inside torch.inference_mode()")
     weights = {f"victim: {name}": weight for name, weight in victim.named_parameters()}
     for name, value in {"x": x, "y": y, **weights}.items():
         if value.is_inference():
-            raise BadValue(
-                f"{name}: expected a tensor that gradients can flow by, got one made in torch.inference_mode()"
-            )
+            raise BadValue(f"{name}: expected a tensor that gradients can flow by, got one of torch.inference_mode()")
 
 
 def _check_precision(victim: nn.Module, x: Tensor) -> None:
@@ -76,9 +72,8 @@ def _check_precision(victim: nn.Module, x: Tensor) -> None:
             victim(x[:1])
     except RuntimeError as error:
         got = ", ".join(sorted(map(str, types)))
-        raise BadValue(
-            f"victim: expected one that takes images in torch.float32, got weights in {got}: call float()"
-        ) from error
+        told = f"got weights in {got}: call float()"
+        raise BadValue(f"victim: expected one that takes images in torch.float32, {told}") from error
 
 
 def scores_of(victim: nn.Module, x: Tensor) -> Tensor:
@@ -124,10 +119,8 @@ def gradient_of(value: Tensor, x: Tensor, *, again: bool = False) -> Tensor:
     if value.requires_grad:
         (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
     if gradient is None:
-        told = "does it call detach(), round, or leave torch? Attacks by decisions need no gradient"
-        raise BadValue(
-            f"victim: expected answers that have a gradient at its images, got some cut off from them: {told}"
-        )
+        told = "got some cut off from them: does it detach(), round, or leave torch? Attacks by decisions need none"
+        raise BadValue(f"victim: expected answers that have a gradient at its images, {told}")
     return gradient
 
 

@@ -129,7 +129,7 @@ def state_of(walk: Walk, oracle: DecisionOracle, request: Tensor) -> dict[str, T
     """All that an attack needs to go on, copied: its walk, what was counted, and the states of all generators."""
     walked = {field.name: getattr(walk, field.name) for field in fields(walk)}
     counted = {"answers": oracle.answers, "calls": torch.tensor(oracle.calls)}
-    drawn = {f"generator {i}": source.get_state() for i, source in enumerate(_generators(oracle.victim))}
+    drawn = {name: source.get_state() for name, source in _drawn_from(oracle).items()}
     own = torch.stack([source.get_state() for source in oracle.sources]) if oracle.sources else torch.zeros(0, 0)
     found = {"request": request, "sources": own, **walked, **counted, **drawn}
     return {name: value.clone(memory_format=torch.contiguous_format) for name, value in found.items()}
@@ -141,7 +141,7 @@ def restored(kind: type[Kind], state: Mapping[str, Tensor], oracle: DecisionOrac
     None of this attack, or one of other images, labels, norm or aim, is a `BadValue`.
     """
     names = {field.name for field in fields(kind)}
-    generators = {f"generator {i}": source for i, source in enumerate(_generators(oracle.victim))}
+    generators = _drawn_from(oracle)
     expected = names | {"request", "sources", "answers", "calls", *generators}
     if set(state) != expected:
         wrong = ", ".join(sorted(set(state) ^ expected))
@@ -156,7 +156,6 @@ def restored(kind: type[Kind], state: Mapping[str, Tensor], oracle: DecisionOrac
     return kind(**{name: state[name].to(device, copy=True) for name in names})
 
 
-def _generators(victim: nn.Module) -> list[torch.Generator]:
-    """Those from which the victim, or a victim inside it, draws its answers; dropout layers only borrow theirs."""
-    held = (getattr(module, "generator", None) for module in victim.modules() if not isinstance(module, Dropout))
-    return list({id(one): one for one in held if isinstance(one, torch.Generator)}.values())
+def _drawn_from(oracle: DecisionOracle) -> dict[str, torch.Generator]:
+    """Whence the victim, or a victim inside it, draws its answers; dropout layers only borrow."""
+    return {f"generator {i}": one for i, one in enumerate(seeds.generators_of(oracle.victim, but=(Dropout,)))}

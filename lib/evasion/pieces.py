@@ -1,7 +1,6 @@
 """Attacks on many images piece by piece, so that the memory of their graphs does not grow with the number of images.
 
-A piece is as large by a fixed rule, not by what is free: what a random victim draws depends on it. Batches of ATTACK_BATCH
-images times draws stay whole.
+A piece is as large by a fixed rule, not by what is free: what a random victim draws depends on it.
 """
 
 from collections.abc import Callable
@@ -13,8 +12,7 @@ from ..layers import only_input_gradients
 from ..uncertainty import MonteCarloDropout
 from .forms import Look
 
-# Images times draws that go through the network at once. On a CPU a larger batch is slower: its activations outgrow what the
-# allocator keeps, and every layer pays for fresh pages.
+# Images times draws that go through the network at once. On a CPU a larger batch is slower: it outgrows what the allocator keeps.
 ATTACK_BATCH = {"cpu": 250, "cuda": 5000}
 FEATURES = 3 * 32 * 32  # of the largest images that are so many; of larger ones there are as many fewer
 

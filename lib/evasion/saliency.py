@@ -91,8 +91,7 @@ def best_pairs(gain: Tensor, loss: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     best pair is found among the features that at most one other feature surpasses in both: the outer two layers of
     the cloud of points (gain, loss). They are few, where all pairs of an MNIST image are 306,936.
 
-    Of (n, features) `gain` is what each adds to the target, `loss` what it takes from the others, `domain` which may be used. The
-    pairs are (n, 2), and their scores (n,) 0 where no pair has both sums positive.
+    Of (n, features) `domain` is which may be used. Pairs are (n, 2), their scores (n,) 0 where none has both sums positive.
     """
     order = gain.masked_fill(~domain, -torch.inf).argsort(dim=1, descending=True, stable=True)
     gain, loss = gain.gather(1, order), loss.gather(1, order).masked_fill(~domain.gather(1, order), -torch.inf)

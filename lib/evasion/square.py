@@ -1,7 +1,7 @@
-"""The Square attack (Andriushchenko et al. 2020): random search that asks for scores, from which no gradient can be hidden.
+"""The Square attack (Andriushchenko et al. 2020): random search that asks for scores, with windows of its own for each image.
 
 No package fits: torchattacks 3.5.1 and ART draw from global generators and compare single answers of a random victim, and adv-lib
-0.2.8 has none. Here every image has windows of its own.
+0.2.8 has none.
 """
 
 from collections.abc import Callable
@@ -37,8 +37,7 @@ def square(
 ) -> Tensor:
     """Windows of random places and signs, kept where they make the margin smaller, until an image is adversarial.
 
-    The margins of a `Look` at a random victim are those of its averaged answer. As success may be luck, all queries and restarts
-    are made.
+    The margins of a `Look` are those of its averaged answer; of a random victim all queries and restarts are made.
 
     Args:
         victim, x, y, targeted, epsilon, norm: as of `pgd`; no gradient is asked for.
@@ -135,11 +134,8 @@ def _tiles(x: Tensor, radius: Tensor, draw: Draw) -> Tensor:
     n, channels, height, width = x.shape
     side = max(1, min(height, width) // 5)
     down, across = height // side, width // side
-    signs, upright, pair = (
-        _signs(draw(n, channels, down, across)),
-        draw(n, 1, down, across) < 0.5,
-        _pair(side, x.device),
-    )
+    signs, upright = _signs(draw(n, channels, down, across)), draw(n, 1, down, across) < 0.5
+    pair = _pair(side, x.device)
     tiles = torch.kron(signs * upright, pair) + torch.kron(signs * ~upright, pair.T.contiguous())
     change, top, start = torch.zeros_like(x), (height - down * side) // 2, (width - across * side) // 2
     change[:, :, top : top + down * side, start : start + across * side] = tiles

@@ -1,7 +1,4 @@
-"""Membership by labels alone (Choquette-Choo et al. 2021; Li and Zhang 2021): what was trained on lies farther from the boundary.
-
-How far is for an attack to say that sees decisions only.
-"""
+"""Membership by labels alone (Choquette-Choo et al. 2021; Li and Zhang 2021): members lie farther from the boundary."""
 
 import math
 from typing import Any
@@ -39,21 +36,17 @@ def boundary_distances(
     *,
     generator: torch.Generator,
     norm: str = "l2",
-    lead: int = 5,
-    check_answers: int = 50,
     **settings: Any,
 ) -> Tensor:
     """How far the victim's answer is from leaving the label, by HopSkipJump: (n,), an upper bound.
 
-    Of a victim that answers at random, as its `random` says, the label counts as left where votes clearly say so: `lead` and
-    `check_answers` make it sure, and have no effect on any other.
+    Of a victim that answers at random, as its `random` says, the label counts as left where votes clearly say so.
 
     Args:
-        victim, x, generator, norm, lead, check_answers: see `hop_skip_jump`.
+        victim, x, generator, norm: see `hop_skip_jump`, also for what is a `BadValue`.
         y: the true labels (n,).
-        settings: more of `hop_skip_jump`'s, such as `iterations` and `budget`.
+        settings: more of `hop_skip_jump`'s, such as `iterations`, `budget`, `lead` and `check_answers`.
     """
     if getattr(victim, "random", False) and norm in PROBES and x.numel():
         settings = {"probe": min(PROBES[norm], math.sqrt(x[0].numel()))} | settings
-    settings |= {"lead": lead, "check_answers": check_answers}
     return hop_skip_jump(victim, x, y, generator=generator, norm=norm, **settings).distance

@@ -1,11 +1,7 @@
 """Membership by likelihood ratios over shadow models: LiRA (Carlini et al. 2022) and RMIA (Zarifzadeh et al. 2024).
 
-Both judge plain numbers, of anybody's models. Of the same n points they take the log-odds of the true label (see `log_odds`) that
-each of s shadow models gives (s, n), which shadow was trained on which point (s, n), and the log-odds that the judged model gives
-(n,), as tensors or arrays; they return (n,) in float64, the larger, the more like a member. *Online* a point needs shadows that
-were trained on it and shadows that were not, *offline* the latter alone.
-
-Infinite log-odds count as the largest or the least finite ones there are.
+Both judge plain numbers, of anybody's models, as tensors or arrays. *Online* a point needs shadows that were trained on it and
+shadows that were not, *offline* the latter alone. Infinite log-odds count as the largest or the least finite ones there are.
 """
 
 import math
@@ -27,14 +23,14 @@ FARTHEST = 1e100  # log-odds beyond which no square of a difference is a number
 def lira(
     shadow_scores: Array, shadow_in: Array, target_scores: Array, *, online: bool = True, variance: str = "per_example"
 ) -> Tensor:
-    """How much likelier each point's log-odds are of a member than of another: (n,) (Carlini et al. 2022, algorithm 1).
+    """How much likelier each point's log-odds are of a member than of another: (n,), float64 (Carlini et al. 2022, algorithm 1).
 
     A point's log-odds are taken for normal, with the mean of its shadows on each side. Online, the logarithm of the ratio of both
     densities. Offline, by how many standard deviations the log-odds exceed the mean without the point: it orders points as the
     paper's one-sided test 1 - P(Z > log-odds) does, and does not saturate.
 
     Args:
-        shadow_scores: (s, n) log-odds of the shadows.
+        shadow_scores: (s, n) log-odds of the true label, see `log_odds`, that each of s shadow models gives.
         shadow_in: (s, n) whether the shadow was trained on the point.
         target_scores: (n,) log-odds of the judged model.
         online: whether both sides count, or only shadows without the point.

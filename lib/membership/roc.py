@@ -43,8 +43,7 @@ def roc(member: Tensor, nonmember: Tensor) -> Curve:
 
 def auc(member: Tensor, nonmember: Tensor) -> float:
     """The area under the curve: the chance that a member scores higher than a non-member, where a tie counts half."""
-    inside, outside = _sorted(member, nonmember)
-    return float(_beaten(inside, outside).mean())
+    return float(_beaten(*_sorted(member, nonmember)).mean())
 
 
 def auc_interval(member: Tensor, nonmember: Tensor, *, confidence: float = 0.95) -> Interval:
@@ -98,10 +97,7 @@ def advantage(member: Tensor, nonmember: Tensor) -> float:
 
 
 def best_threshold(member: Tensor, nonmember: Tensor) -> tuple[float, float]:
-    """The threshold of the highest balanced accuracy on these very scores, and that accuracy: at least a half.
-
-    The threshold is one of the scores, and the largest if several do as well.
-    """
+    """The score, of several the largest, that is the best threshold on these very scores, and its balanced accuracy."""
     curve = roc(member, nonmember)
     gain = (curve.tpr - curve.fpr)[1:]  # calling all members gains as much as calling none
     best = int(gain.argmax())

@@ -4,9 +4,8 @@ All take logits or log-probabilities (n, k) and labels (n,), and give (n,) in fl
 depends on 1 - p is computed from the other classes, never by subtraction: a network sure of nearly all that it was trained on
 gives p_y = 1 in float32, and what tells its members apart would be lost.
 
-Where the scale counts, probabilities are refused: answers of which every row has no negative number and a sum of 1 within a
-thousandth. Give their `.log()`. Logits that are so by chance, as one row of two classes may be, say the same when moved: give
-`scores - 1`.
+Where the scale counts, probabilities are a `BadValue`: answers of which every row has no negative number and a sum of 1 within a
+thousandth. Give their `.log()` or, of logits that are so by chance, as one row of two classes may be, `scores - 1`.
 """
 
 from collections.abc import Callable
@@ -22,7 +21,7 @@ def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
     """Log-odds of the true class: confidence on a scale that does not saturate."""
     scores = checked(scores, labels)
     # log p_y - log(1 - p_y) = z_y - log sum_{c != y} exp z_c
-    return _at(scores, labels) - _others(scores, labels)
+    return scores.gather(1, labels.long()[:, None])[:, 0] - _others(scores, labels)
 
 
 def confidence(scores: Tensor, labels: Tensor) -> Tensor:
@@ -95,10 +94,6 @@ def are_probabilities(rows: Tensor) -> Tensor:
     """Which of `rows` (..., k) are probabilities: no negative number, and a sum of 1 within a thousandth."""
     rows = rows.double()
     return (rows >= 0).all(-1) & ((rows.sum(-1) - 1).abs() <= 1e-3 + 1e-9)
-
-
-def _at(scores: Tensor, labels: Tensor) -> Tensor:
-    return scores.gather(1, labels.long()[:, None])[:, 0]
 
 
 def _others(scores: Tensor, labels: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import seeds
-from ..data import Points, Split, gather
+from ..data import Points, gather
 from ..errors import BadValue, check_count, check_kind
 from ..progress import track
 from ..training import TrainingConfig, fit
@@ -52,8 +51,7 @@ def train_shadows(
         points: a `Split`, images (n, c, h, w) and labels (n,), or a DataLoader of them that does not shuffle.
         count: how many networks; an even number.
         config: how each is trained, see `training.fit`.
-        folder: of the trained networks: one file each, weights and losses, named after all they depend on, so that of another
-            pool, seed or configuration others are trained there.
+        folder: of the trained networks: one file each, weights and losses, named after all they depend on.
         seed: of the halves, the weights and the trainings.
         device: where to train and to ask.
         progress: show a bar.
@@ -71,29 +69,26 @@ def train_shadows(
     drawn = torch.rand(count, len(pool), generator=seeds.generator(seed, "shadow members"), dtype=torch.float64)
     inside = drawn.argsort(0) < count // 2
     contents = digest({"images": pool.images, "labels": pool.labels}, "")
-    answers, weights = [], list[Tensor]()
-    for i in track(range(count), "shadow models", enabled=progress):
+    weights = list[Tensor]()
+
+    def asked(i: int) -> Tensor:
+        """What network i answers to all points, once it is trained."""
         own = seeds.derive(seed, f"shadow {i}")
         network = check_kind("build", build(own), nn.Module, "a function that returns a torch.nn.Module")
         if not {*map(id, network.parameters())}.isdisjoint(map(id, weights)):
             raise BadValue("build: expected an untrained network for each seed, got weights of the one before")
-        weights = list(network.parameters())
+        weights[:] = network.parameters()
+        half = pool.subset(inside[i].nonzero()[:, 0])
+
+        def train(network: nn.Module, snapshot: Path | None) -> dict[str, Any]:
+            return asdict(fit(network, half, config, seed=own, device=device, snapshot=snapshot))
+
         key = digest({"inside": inside[i], **network.state_dict()}, f"{contents} {network} {config} {own}")
-        train = partial(_fitted, pool.subset(inside[i].nonzero()[:, 0]), config, own, device)
         trained(network, f"shadow-{i}-{key[:16]}", train, cache=where)
-        answers.append(logits_of(network, pool, device=device))
+        return logits_of(network, pool, device=device)
+
+    answers = [asked(i) for i in track(range(count), "shadow models", enabled=progress)]
     return Shadows(torch.stack(answers), inside)
-
-
-def _fitted(
-    split: Split,
-    config: TrainingConfig,
-    seed: int,
-    device: str | torch.device,
-    network: nn.Module,
-    snapshot: Path | None,
-) -> dict[str, Any]:
-    return asdict(fit(network, split, config, seed=seed, device=device, snapshot=snapshot))
 
 
 def logits_of(network: nn.Module, points: Points, *, device: str | torch.device = "cpu") -> Tensor:

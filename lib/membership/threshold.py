@@ -5,8 +5,8 @@ With F(x)_y the probability of the true label, in log-odds so that it does not s
     I_B(x, y) = 1{F(x)_y >= tau_B}          on the image: `by_threshold` of the `log_odds` of the answers to the images
     I_A(x, y) = 1{F(x_adv)_y >= tau_A}      on its adversarial example: of the answers to those
 
-Song et al. report the worst case: tau is the best for the very points on which it is judged. Scores that are none, hold a NaN
-or do not match their labels are a `BadValue`.
+Song et al. report the worst case: tau is the best for the very points on which it is judged. What are no scores (n,), or none, or
+hold a NaN, or do not match their labels, is a `BadValue`.
 """
 
 import math

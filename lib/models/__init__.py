@@ -6,6 +6,7 @@ shape that gives the standard deviation of the logits. The architectures stand i
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "yale_cnn": song.yale_cnn,
     "fashion_cnn": song.fashion_cnn,
     "wide_resnet": song.wide_resnet,
-    "wide_resnet_short": song.wide_resnet_short,
+    "wide_resnet_short": partial(song.wide_resnet, units=1),
 }
 # The width that an architecture has in its paper, where it is not 64.
 WIDTHS = {"fully_connected": 200, "lenet5": 6, "shadow_coded": 32, "yale_cnn": 8, "fashion_cnn": 256}
@@ -93,16 +94,17 @@ def build(
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
     Args:
-        name: one of `ARCHITECTURES`, of which an unknown one is an error that lists them; or a recipe like theirs.
+        name: one of `ARCHITECTURES`, or a recipe like theirs.
         shape: channels, height, width of an image.
         classes: how many logits.
         seed: of the weights.
         width: channels or units of the first layers, to which the others are in proportion; its paper's if None.
-        dropout: rate of every dropout layer, 0 for none; an error where the architecture has no place for one.
+        dropout: rate of every dropout layer, 0 for none.
         heteroscedastic: whether there is a second head, for the standard deviation of the logits.
 
     Raises:
-        BadValue: unknown name, a shape that is none or too small, a count below 1, a dropout rate outside [0, 1).
+        BadValue: unknown name, a shape that is none or too small, a count below 1, a dropout rate outside [0, 1) or not 0 where
+            the architecture has no place for dropout.
     """
     architecture = name if callable(name) else ARCHITECTURES[check_choice("network", name, ARCHITECTURES)]
     check_flag("heteroscedastic", heteroscedastic)
@@ -129,9 +131,8 @@ def adopt(module: nn.Module, *, mean: float | Sequence[float] = (), std: float |
     """Your own classifier as a network: it shares the weights of `module`, which stays as it is, but its dropout can be seeded.
 
     Args:
-        module: images (n, c, h, w) to logits (n, k), or to an object that has them as `logits`. A random victim draws dropout
-            that it calls as a function, not as a layer, from the generator too, but what stands behind an `if self.training`
-            stays off, and what the module reaches by a closure is not seeded.
+        module: images (n, c, h, w) to logits (n, k), or to an object that has them as `logits`. Dropout that it calls as a
+            function can be seeded too, but for what stands behind an `if self.training` or is reached by a closure.
         mean: what is subtracted from each channel of an image, in [0, 1] or the module's own `bounds`, before `module` sees it,
             a number each or one for all; nothing if empty.
         std: what it is then divided by.

@@ -70,14 +70,15 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
         raise BadValue(f"network: expected a torch.nn.Module, got {type(module).__name__}")
     if isinstance(module, torch.jit.ScriptModule):
         raise BadValue("network: expected no scripted module, whose weights cannot be shared; adopt its source")
-    first = Entrance(mean, std)
-    weight = next(module.parameters(), None)
-    first = first if weight is None else first.to(weight.device)
+    first = Entrance(mean, std).to(next((weight.device for weight in module.parameters()), None))
     # What is in `instead` is not copied: weights and buffers stay the same, dropout becomes ours under whatever name it stands.
     instead: dict[int, object] = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
     for name, layer in module.named_modules():
         if type(layer) in UNITS + CHANNELS:
-            instead[id(layer)] = _ours(layer, name)
+            try:
+                instead[id(layer)] = Dropout(_rate(layer), channels=type(layer) in CHANNELS).train(layer.training)
+            except BadValue as error:
+                raise BadValue(f"{name or 'network'}: {error}") from error
         elif isinstance(layer, OTHERS) and _rate(layer) > 0:
             raise BadValue(f"{name or 'network'}: the masks of {type(layer).__name__} cannot come from a generator")
     try:
@@ -89,21 +90,11 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
 
 def check_place(network: nn.Module, device: str | torch.device) -> None:
     """See that training need not move a network that was adopted: its weights would take the module's along, its buffers not."""
-    if not any(isinstance(layer, Entrance) for layer in network.modules()):
-        return
-    wanted = torch.empty(0, device=device).device
+    adopted, wanted = any(isinstance(one, Entrance) for one in network.modules()), torch.empty(0, device=device).device
     for tensor in chain(network.parameters(), network.buffers()):
-        if tensor.device != wanted:
+        if adopted and tensor.device != wanted:
             told = f"to train on {wanted}, move your module and adopt it then"
             raise BadValue(f"network: was adopted on {tensor.device}; {told}")
-
-
-def _ours(layer: nn.Module, name: str) -> Dropout:
-    """The layer that stands for dropout of PyTorch's."""
-    try:
-        return Dropout(_rate(layer), channels=type(layer) in CHANNELS).train(layer.training)
-    except BadValue as error:
-        raise BadValue(f"{name or 'network'}: {error}") from error
 
 
 def _rate(layer: nn.Module) -> float:

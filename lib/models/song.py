@@ -28,16 +28,6 @@ def fashion_cnn(shape: Shape, classes: int, width: int, dropout: float) -> Parts
     return _plain(shape, classes, [width] * 3 + [2 * width] * 3, [1, 1, 2] * 2, dropout)
 
 
-def wide_resnet(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
-    """Three stages of five residual units, of `width` channels and twice as many in each stage after."""
-    return _residual(shape, classes, width, UNITS, dropout)
-
-
-def wide_resnet_short(shape: Shape, classes: int, width: int, dropout: float) -> Parts:
-    """The wide residual network with one unit a stage: depth 8."""
-    return _residual(shape, classes, width, 1, dropout)
-
-
 def _plain(shape: Shape, classes: int, channels: list[int], strides: list[int], dropout: float) -> Parts:
     _refuse(dropout)
     c, h, w = shape
@@ -49,7 +39,8 @@ def _plain(shape: Shape, classes: int, channels: list[int], strides: list[int], 
     return Parts(nn.Sequential(*layers), lambda: nn.Linear(200, classes), fan_out)
 
 
-def _residual(shape: Shape, classes: int, width: int, units: int, dropout: float) -> Parts:
+def wide_resnet(shape: Shape, classes: int, width: int, dropout: float, *, units: int = UNITS) -> Parts:
+    """Three stages of residual units, of `width` channels and twice as many in each stage after."""
     _refuse(dropout)
     if width % 2:
         raise BadValue(f"width: expected an even number, got {width}")

@@ -55,12 +55,12 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], told: Mapping
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors at `path` and what is told of them; a `ValueError` if it is not as `write_tensors` wrote it."""
+    """The tensors at `path` and what is told of them; see `tensors_of`."""
     return tensors_of(Path(path).read_bytes())  # at once: another process may replace the file
 
 
 def tensors_of(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The same of a file's content; one that is not as `write_tensors` wrote it is a `ValueError`."""
+    """The tensors in a file's content and what is told of them; one not as `write_tensors` wrote it is a `ValueError`."""
     try:
         tensors = from_bytes(content)
         stated = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
@@ -119,19 +119,19 @@ def trained(
     Warns:
         NotKept: after training: the weights could not be written all the same.
     """
-    path = None if cache is None else cache / f"{key}{SUFFIX}"
-    if path is not None and not fresh and path.exists():
+    if cache is None:
+        return train(network, None)
+    path = cache / f"{key}{SUFFIX}"
+    if not fresh and path.exists():
         return load_weights(network, path)
-    if path is not None:
-        check_room(path.parent, COPIES * sum(value.nbytes for value in network.state_dict().values()))
-    snapshot = None if path is None or fresh else path.with_suffix(SNAPSHOT)
+    check_room(cache, COPIES * sum(value.nbytes for value in network.state_dict().values()))
+    snapshot = None if fresh else path.with_suffix(SNAPSHOT)
     notes = train(network, snapshot)
-    if path is not None:
-        try:
-            save_weights(network, path, notes)
-        except OSError as error:
-            warnings.warn(f"checkpoint {path}: cannot be kept ({error})", NotKept, stacklevel=2)
-            return notes
+    try:
+        save_weights(network, path, notes)
+    except OSError as error:
+        warnings.warn(f"checkpoint {path}: cannot be kept ({error})", NotKept, stacklevel=2)
+        return notes
     if snapshot is not None:
         snapshot.unlink(missing_ok=True)
     return notes

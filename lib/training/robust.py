@@ -137,7 +137,7 @@ def fit_robust(
     if len(split) < config.batch_size:
         raise BadValue(f"batch_size: expected at most {len(split)}, the number of images, got {config.batch_size}")
     network.to(device).train()
-    run = Run(network, split.to(device), config, seed=seed, device=device, compiled=compiled)
+    run = Run(network, split.to(device), config, seed=seed, compiled=compiled)
     state = resume(snapshot, network, run.optimizer)
     total = torch.tensor(state.total, device=device)
     marks = [round(config.steps * i / observations) for i in range(1, observations + 1)]
@@ -169,23 +169,14 @@ def fit_robust(
 
 
 class Run:
-    """One step after another; what is random in a step is drawn from the seed and the step's number."""
+    """One step after another, on the device of the split; what is random in a step comes from the seed and the step's number."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        split: Split,
-        config: RobustConfig,
-        *,
-        seed: int,
-        device: str | torch.device,
-        compiled: bool,
-    ) -> None:
+    def __init__(self, network: nn.Module, split: Split, config: RobustConfig, *, seed: int, compiled: bool) -> None:
         if compiled:
             # What was compiled of other networks would make shapes dynamic, and after eight of them end the compiling.
             torch.compiler.reset()
         self.plain, self.network = network, torch.compile(network, dynamic=False) if compiled else network
-        self.split, self.config, self.seed, self.device = split, config, seed, torch.device(device)
+        self.split, self.config, self.seed, self.device = split, config, seed, split.labels.device
         self.optimizer = _optimizer(network, config)
         # What is left of a permutation is dropped, as in the paper's code.
         self.per_epoch = len(split) // config.batch_size
@@ -225,8 +216,7 @@ class Run:
 def can_compile(device: str | torch.device) -> bool:
     """Whether `torch.compile` works here, found out by a network of one layer; if not, a warning says why.
 
-    On a CPU it takes a C++ compiler and Python's headers, which many machines lack. What it saves there depends on the processor:
-    a quarter of the time on a Xeon with AMX, nothing on an EPYC of 2024.
+    On a CPU it takes a C++ compiler and Python's headers, and saves from nothing to a quarter of the time.
     """
     try:
         layer = torch.compile(nn.Linear(2, 2).to(device))

@@ -10,9 +10,7 @@ In the eigenvectors U, V of the two factors and their eigenvalues a (d,), b (k,)
     f(x) = W_trained phi + V diag(sqrt(s(x))) N(0, I),     s_c(x) = sum_j (U^T phi)_j^2 / (a_j b_c + prior)
 
 Nothing is trained, features are computed once, however many the draws, and gradients go through both mean and variance.
-
-laplace-torch 0.3 has the same, but pins an alpha of asdfghjkl and brings along backpack, curvlinops, torchmetrics and what these
-need, forty packages against this page. A test compares it with the Gauss-Newton matrix of autograd's Jacobians.
+laplace-torch 0.3 has the same, but brings along forty packages, an alpha version among them.
 """
 
 import math

@@ -9,16 +9,6 @@ from ..metrics import entropy, mutual_information
 from .victims import Deterministic, Heteroscedastic, Victim
 
 
-def predictive_entropy(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
-    """Entropy of the answer, in nats: (n,)."""
-    return entropy(victim.combine(samples).log_softmax(1))
-
-
-def disagreement(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
-    """Mutual information of label and draw, in nats: (n,)."""
-    return mutual_information(samples.log_softmax(-1))
-
-
 def aleatoric_variance(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
     """The variance that a heteroscedastic network gives its logits, mean over classes: (n,)."""
     if not isinstance(victim, Heteroscedastic):
@@ -26,9 +16,10 @@ def aleatoric_variance(victim: Victim, x: Tensor, samples: Tensor) -> Tensor:
     return victim.sigma(x).square().mean(1)
 
 
+# Of images (n, c, h, w) and samples (m, n, k), each (n,): the first two in nats, of the answer, and of label and draw.
 UNCERTAINTY_SCORES: dict[str, Callable[[Victim, Tensor, Tensor], Tensor]] = {
-    "entropy": predictive_entropy,
-    "mutual_information": disagreement,
+    "entropy": lambda victim, x, samples: entropy(victim.combine(samples).log_softmax(1)),
+    "mutual_information": lambda victim, x, samples: mutual_information(samples.log_softmax(-1)),
     "variance": aleatoric_variance,
 }
 

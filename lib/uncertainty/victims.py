@@ -2,8 +2,7 @@
 
 A random victim draws afresh at every call. `draws` is how many fresh random passes through the network make up one answer, the
 T of the papers; they are folded into the batch, not looped over, in pieces of at most `max_batch` images and of one draw at
-least. `sample` gives the logits draw by draw, and `combine` makes one answer of them: whoever judges a victim, attacks one draw
-of it or measures its spread starts from these two.
+least. `sample` gives the logits draw by draw, and `combine` makes one answer of them.
 
 The draws of dropout share what stands before the first mask: `python -m benchmarks.layers` measures what that saves.
 """
@@ -33,8 +32,7 @@ class Victim(nn.Module, ABC):
     def __init__(self, network: Network, *, draws: int = 1, precision: str = "float32") -> None:
         super().__init__()
         self.network = network.eval()
-        self.bounds = getattr(network, "bounds", self.bounds)
-        self.draws = check_count("draws", draws)
+        self.bounds, self.draws = getattr(network, "bounds", self.bounds), check_count("draws", draws)
         self.precision = check_choice("precision", precision, PRECISIONS)
         self.max_batch = 2048
 

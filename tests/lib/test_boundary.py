@@ -493,8 +493,11 @@ def test_no_images_give_no_images() -> None:
         ({"trials": 0}, "trials: "),
         ({"budget": 0}, "budget: "),
         ({"delta": 0.0}, "delta: expected a finite number in [1e-06, 1], got 0.0"),
-        ({"delta": torch.tensor([0.1, math.nan])}, "delta: expected 2 numbers in [1e-06, 1]"),
-        ({"delta": torch.tensor([0.1])}, "delta: expected 2 numbers"),
+        (
+            {"delta": torch.tensor([0.1, math.nan])},
+            "delta: expected a number in [1e-06, 1] or a tensor of one for each image, (2,)",
+        ),
+        ({"delta": torch.tensor([0.1])}, "delta: expected a number in [1e-06, 1] or a tensor of one"),
         ({"epsilon": 1.5}, "epsilon: "),
         ({"epsilon": "0.01"}, "epsilon: "),
         ({"step_adapt": 0.0}, "step_adapt: "),

@@ -144,6 +144,7 @@ def pools(config: Membership, dataset: data.Dataset) -> dict[str, Split]:
 
 def log_probabilities(victim: Victim, split: Split, *, scale: float = 1.0) -> Tensor:
     """What `victim` answers to every image, draw by draw (m, n, k); m is 1 for all but the mean of draws."""
+
     def draw(x: Tensor) -> Tensor:
         several = isinstance(victim, MonteCarloDropout)
         return victim.sample(x, victim.draws).log_softmax(-1) if several else victim(x)[None]
