@@ -47,8 +47,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     names, parts = scores_of(victim), list[list[Tensor]]()
     with torch.no_grad():
         for batch in torch.split(x, images_at_once(x.device, draws)):
-            samples = victim.sample(batch, draws)
-            check_answers(samples)
+            samples = check_answers(victim.sample(batch, draws))
             votes = torch.nn.functional.one_hot(samples.argmax(-1), samples.shape[-1]).sum(0)
             scores = [UNCERTAINTY_SCORES[name](victim, batch, samples) for name in names]
             parts.append([victim.combine(samples), votes.argmax(1), *scores])

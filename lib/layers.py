@@ -67,14 +67,6 @@ class Flatten(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def plain(x: Tensor) -> Tensor:
-    """The same numbers row by row, in the strides that a module expects which flattens by a view.
-
-    PyTorch's `contiguous` leaves images of one channel in the strides of channels last, and convolutions go by these.
-    """
-    return x.contiguous().flatten().view(x.shape)
-
-
 class Conv2d(nn.Conv2d):
     """A convolution that is computed as the dense layer it is where every pixel of its output sees every pixel of its image.
 

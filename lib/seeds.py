@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from .errors import BadValue, check_count
+from .errors import check_count, check_kind
 
 
 def derive(seed: int, purpose: str) -> int:
@@ -23,9 +23,7 @@ def generator(seed: int, purpose: str, device: str | torch.device = "cpu") -> to
 
 def check_generator(generator: object) -> torch.Generator:
     """`generator`, if it is one: random numbers come from one handed in, and not from PyTorch's global one."""
-    if not isinstance(generator, torch.Generator):
-        raise BadValue(f"generator: expected a torch.Generator, such as that of `seeds.generator`, got {generator!r}")
-    return generator
+    return check_kind("generator", generator, torch.Generator, "a torch.Generator, such as that of `seeds.generator`")
 
 
 def generators_of(module: nn.Module, *, but: tuple[type[nn.Module], ...] = ()) -> list[torch.Generator]:

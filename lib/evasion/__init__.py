@@ -31,15 +31,9 @@ from .hop_skip_jump import hop_skip_jump
 from .saliency import jsma
 from .square import square
 
-ATTACKS: dict[str, Callable[..., Tensor]] = {
-    "fgsm": fgsm,
-    "pgd": pgd,
-    "apgd": apgd,
-    "square": square,
-    "pgd_aware": pgd_aware,
-    "carlini_wagner": carlini_wagner,
-    "jsma": jsma,
-}
+ATTACKS: dict[str, Callable[..., Tensor]] = dict(
+    fgsm=fgsm, pgd=pgd, apgd=apgd, square=square, pgd_aware=pgd_aware, carlini_wagner=carlini_wagner, jsma=jsma
+)
 # In which norms each can keep to a budget.
 NORMS_OF: dict[str, tuple[str, ...]] = dict.fromkeys(ATTACKS, ("linf", "l2"))
 NORMS_OF |= {"fgsm": ("linf",), "carlini_wagner": ("l2",), "jsma": ("l0",)}

@@ -14,7 +14,7 @@ from ..errors import BadValue, check_choice, check_count
 from ..seeds import check_generator
 from . import ball
 from .carlini_wagner import margin
-from .checks import check_attack, check_budget, check_classes, gradient_of
+from .checks import check_attack, check_budget, gradient_of
 from .forms import answer, looks
 from .gradient import LOSSES, dlr, tell_of_zeros
 from .pieces import in_pieces, persist
@@ -75,9 +75,7 @@ def apgd(
 
     def attack(x: Tensor, y: Tensor, radius: Tensor) -> Tensor:
         with torch.no_grad():
-            shown = looks(victim, x)
-        check_classes(y, shown.shape[2])
-        clean = answer(victim, shown)
+            clean = answer(victim, looks(victim, x, y))
         likeliest = clean.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]  # of the other classes
         aims = min(targets, likeliest.shape[1])
 

@@ -1,6 +1,7 @@
 """Projected gradient descent by an attacker who knows that uncertain answers are rejected, and by which score."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +59,8 @@ def pgd_aware(
         draws = victim.draws
 
     def sample(x: Tensor, y: Tensor) -> Tensor:
-        samples = victim.sample(x, draws) if isinstance(victim, Victim) else looks(victim, x)  # (m, n, k)
-        check_answers(samples)
+        # (m, n, k)
+        samples = check_answers(victim.sample(x, draws)) if isinstance(victim, Victim) else looks(victim, x)
         check_classes(y, samples.shape[2])
         return samples
 
@@ -86,7 +87,6 @@ def pgd_aware(
 def _score(victim: nn.Module, name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The score of that name as a function of images and samples (m, n, k); of a mere module there are but its answers."""
     if isinstance(victim, Victim):
-        score = UNCERTAINTY_SCORES[check_score(name, victim)]
-        return lambda x, samples: score(victim, x, samples)
+        return partial(UNCERTAINTY_SCORES[check_score(name, victim)], victim)
     check_choice("score", name, ("entropy",))
     return lambda x, samples: entropy(samples[0].log_softmax(1))

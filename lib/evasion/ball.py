@@ -3,15 +3,12 @@
 import torch
 from torch import Tensor
 
-from .checks import check_gradient
-
 NORMS = ("linf", "l2")
 TINY = torch.finfo(torch.float32).tiny  # keeps 0 / 0 away
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
-    """The step of length 1 along which a loss of this gradient (n, c, h, w), once checked, rises most; none where it is 0."""
-    check_gradient(gradient)
+    """The step of length 1 along which a loss of this gradient (n, c, h, w) rises most; none where it is 0."""
     if norm == "linf":
         return gradient.sign()
     # Divided by its largest feature first: of small gradients the squares would be lost in float32.

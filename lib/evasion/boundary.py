@@ -24,6 +24,7 @@ that passed. The trace then tells of the points that passed.
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,16 +115,15 @@ def boundary(
     Raises:
         BadValue: as of `hop_skip_jump`.
     """
-    check_request(victim, x, y, generator, start, start_tries, ids)
+    sources = check_request(victim, x, y, generator, start, start_tries, ids)
     rounds = for_each("iterations", iterations, y, low=0)
     patience = for_each("trials", trials, y)
     delta = number_for_each("delta", delta, x, low=1e-6, high=1.0)
     epsilon = number_for_each("epsilon", epsilon, x, low=1e-6, high=1.0)
     step_adapt = number_for_each("step_adapt", step_adapt, x, low=1e-3, high=1.0)
     min_epsilon = number_for_each("min_epsilon", min_epsilon, x, low=0.0, high=1.0)
-    oracle, limit, checking = begin(
-        victim, x, y, generator, ids, budget, check_answers, targeted=targeted, lead=lead, max_batch=max_batch
-    )
+    asking: dict[str, Any] = {"x": x, "sources": sources, "targeted": targeted, "lead": lead, "max_batch": max_batch}
+    oracle, limit, checking = begin(victim, y, budget, check_answers, **asking)
     everyone = torch.arange(len(x), device=x.device)
     request = request_of(x, y, "boundary", targeted) if callback or state else y.new_zeros(())
 

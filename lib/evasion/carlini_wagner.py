@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_count, check_number
-from .checks import check_attack, check_budget, check_classes, check_gradient, gradient_of, keep_within
+from .checks import check_attack, check_budget, gradient_of, keep_within
 from .forms import Look, answer, looks
 from .pieces import in_pieces
 
@@ -67,14 +67,12 @@ def carlini_wagner(
             for step in range(1, iterations + 1):
                 tanh = torch.tanh(w + change)
                 adversarial = tanh.add(1).mul_(half).add_(low).requires_grad_(True)
-                shown = looks(victim, adversarial)  # (m, n, k)
-                check_classes(y, shown.shape[2])
+                shown = looks(victim, adversarial, y)  # (m, n, k)
                 # f(x') = max(max_{i != y} Z_i - Z_y, -kappa), each draw's own, and the other way round if not targeted
                 margins = margin(shown, y, targeted=targeted)
                 f = margins.add(confidence).clamp_min(0).mean(0)
                 # minimise |x' - x|^2 + c f(x'); only the second term is for autograd
                 slope = gradient_of((c * f).sum(), adversarial)
-                check_gradient(slope)
                 adversarial = adversarial.detach()
                 away = adversarial - x
                 l2 = away.flatten(1).square().sum(1)  # squared, (n,)

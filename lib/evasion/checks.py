@@ -89,9 +89,7 @@ def scores_of(victim: nn.Module, x: Tensor) -> Tensor:
 
 def logits_of(victim: nn.Module, x: Tensor) -> Tensor:
     """The same, once `check_answers` has seen them."""
-    scores = scores_of(victim, x)
-    check_answers(scores)
-    return scores
+    return check_answers(scores_of(victim, x))
 
 
 def looks_like_probabilities(scores: Tensor) -> bool:
@@ -101,8 +99,8 @@ def looks_like_probabilities(scores: Tensor) -> bool:
     return bool(inside and ((shown.sum(-1) - 1).abs() < 1e-4).all())
 
 
-def check_answers(scores: Tensor) -> None:
-    """See that none of `scores` (..., k) is NaN, and warn if all look like probabilities, whose losses and margins mislead."""
+def check_answers(scores: Tensor) -> Tensor:
+    """`scores` (..., k), if none is NaN, with a warning if all look like probabilities, whose losses and margins mislead."""
     check_no_nan("victim: answered with", scores)
     if looks_like_probabilities(scores):
         warnings.warn(
@@ -111,23 +109,23 @@ def check_answers(scores: Tensor) -> None:
             VictimWarning,
             stacklevel=3,
         )
+    return scores
 
 
 def gradient_of(value: Tensor, x: Tensor, *, again: bool = False) -> Tensor:
-    """Of a `value` () made of a victim's answers to `x`, the gradient at `x`; `again` keeps what another one takes."""
+    """Of a `value` () made of a victim's answers to `x`, the gradient at `x`; `again` keeps what another one takes.
+
+    It must be there, and can be followed: of NaN the sign is 0, and an image would stay where it is.
+    """
     gradient = None
     if value.requires_grad:
         (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
     if gradient is None:
         told = "got some cut off from them: does it detach(), round, or leave torch? Attacks by decisions need none"
         raise BadValue(f"victim: expected answers that have a gradient at its images, {told}")
-    return gradient
-
-
-def check_gradient(gradient: Tensor) -> None:
-    """See that a gradient can be followed: of NaN the sign is 0, and an image would stay where it is."""
     if gradient.isnan().any():
         raise BadValue(f"victim: expected gradients that are numbers, got NaN in {int(gradient.isnan().sum())} places")
+    return gradient
 
 
 def check_classes(y: Tensor, classes: int) -> None:

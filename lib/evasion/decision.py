@@ -55,8 +55,11 @@ def check_request(
     start: Tensor | None,
     start_tries: int,
     ids: Tensor | None,
-) -> None:
-    """See that images, labels, starts and ids fit each other and lie inside the victim's bounds, beside a generator."""
+) -> list[torch.Generator]:
+    """A source of random numbers for each image, once they, labels, starts and ids fit each other and the victim's bounds.
+
+    It is made by one draw from the generator and the image's id, so that its place is no part of it.
+    """
     low, high = check_images(victim, x, y, gradients=False)
     check_generator(generator)
     check_count("start_tries", start_tries)
@@ -65,6 +68,9 @@ def check_request(
         raise BadValue(f"start: expected values in [{low:g}, {high:g}], shape and type as of x, {tuple(x.shape)}")
     if ids is not None and (ids.shape != y.shape or ids.is_floating_point()):
         raise BadValue(f"ids: expected {len(y)} whole numbers, got {ids.dtype} of shape {tuple(ids.shape)}")
+    base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    named = range(len(x)) if ids is None else ids.tolist()
+    return [seeds.generator(base, f"image {i}", x.device) for i in named]
 
 
 def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tensor:
@@ -77,27 +83,15 @@ def for_each(name: str, value: int | Tensor, y: Tensor, *, low: int = 1) -> Tens
 
 
 def begin(
-    victim: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    generator: torch.Generator,
-    ids: Tensor | None,
-    budget: int | Tensor | None,
-    check_answers: int,
-    **asking: Any,
+    victim: nn.Module, y: Tensor, budget: int | Tensor | None, check_answers: int, **asking: Any
 ) -> tuple[DecisionOracle, Tensor, int]:
-    """What every attack begins with, once its request is checked; a victim may be asked whether it contradicts itself.
+    """Whom an attack asks (by `asking`), after how many answers each image ends (n,), and how many a check takes.
 
-    That is whom it asks, `asking` being settings of the `DecisionOracle`, with a source of random numbers for each image, by one
-    draw from `generator` and the image's id, so that its place is no part of it; after how many answers each image ends (n,); and
-    how many a check takes.
+    The victim may be asked whether it contradicts itself, so that all else is checked before.
     """
     check_count("check_answers", check_answers, low=0)
     limit = torch.full_like(y, UNLIMITED) if budget is None else for_each("budget", budget, y)
-    base = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    named = range(len(x)) if ids is None else ids.tolist()
-    sources = [seeds.generator(base, f"image {i}", x.device) for i in named]
-    oracle = DecisionOracle(victim, y, x=x, sources=sources, **asking)
+    oracle = DecisionOracle(victim, y, **asking)
     return oracle, limit, check_answers if oracle.random else 0
 
 

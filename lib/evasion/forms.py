@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import check_choice, check_count
 from ..uncertainty.victims import Victim, check_victim
-from .checks import check_answers, logits_of
+from .checks import check_answers, check_classes, logits_of
 
 FORMS = ("one_draw", "mean", "expectation")
 
@@ -46,8 +46,7 @@ class Look(nn.Module):
 
     def looks(self, x: Tensor) -> Tensor:
         """What one look shows: logits (m, n, k) of m = 1 answer, or of m = K draws whose losses are to be averaged."""
-        samples = self.victim.sample(x, self.passes)
-        check_answers(samples)
+        samples = check_answers(self.victim.sample(x, self.passes))
         return self.victim.combine(samples)[None] if self.form == "mean" else samples
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,15 +54,20 @@ class Look(nn.Module):
         return self.victim.combine(self.looks(x)).log_softmax(1)
 
 
-def looks(victim: nn.Module, x: Tensor) -> Tensor:
-    """The logits (m, n, k) that an attack on `victim` differentiates: m > 1 where losses are averaged over draws."""
+def looks(victim: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
+    """The logits (m, n, k) that an attack on `victim` differentiates: m > 1 where losses are averaged over draws.
+
+    Where labels `y` (n,) are given, they must be classes of it.
+    """
     if isinstance(victim, Look):
-        return victim.looks(x)
-    if isinstance(victim, Victim):
-        samples = victim.sample(x, victim.draws)
-        check_answers(samples)
-        return victim.combine(samples)[None]
-    return logits_of(victim, x)[None]
+        shown = victim.looks(x)
+    elif isinstance(victim, Victim):
+        shown = victim.combine(check_answers(victim.sample(x, victim.draws)))[None]
+    else:
+        shown = logits_of(victim, x)[None]
+    if y is not None:
+        check_classes(y, shown.shape[2])
+    return shown
 
 
 def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ lost, and LeNet-5 on MNIST seems more than twice as far from its boundary.
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +93,7 @@ def hop_skip_jump(
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
             a state of another request.
     """
-    check_request(victim, x, y, generator, start, start_tries, ids)
+    sources = check_request(victim, x, y, generator, start, start_tries, ids)
     order = NORMS[check_choice("norm", norm, NORMS)]
     features = x[0].numel() if len(x) else 1
     if probe is not None:
@@ -102,9 +103,8 @@ def hop_skip_jump(
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", 100 if initial_evaluations is None else initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
-    oracle, limit, checking = begin(
-        victim, x, y, generator, ids, budget, check_answers, targeted=targeted, lead=lead, max_batch=max_batch
-    )
+    asking: dict[str, Any] = {"x": x, "sources": sources, "targeted": targeted, "lead": lead, "max_batch": max_batch}
+    oracle, limit, checking = begin(victim, y, budget, check_answers, **asking)
     if oracle.random and initial_evaluations is None and budget is not None:
         first = first.maximum(limit // 40)
     if probe is None:

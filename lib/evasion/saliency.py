@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_number
-from .checks import check_attack, check_budget, check_classes, check_gradient, gradient_of, keep_within
+from .checks import check_attack, check_budget, gradient_of, keep_within
 from .forms import answer, looks
 from .pieces import in_pieces
 
@@ -73,14 +73,12 @@ def saliency(victim: nn.Module, x: Tensor, y: Tensor, *, targeted: bool) -> tupl
     The target t is `y` or, not `targeted`, the likeliest other class.
     """
     x = x.detach().requires_grad_(True)
-    shown = looks(victim, x)  # (m, n, k)
-    check_classes(y, shown.shape[2])
+    shown = looks(victim, x, y)  # (m, n, k)
     logits = shown.mean(0)  # the mean of gradients is the gradient of the mean
     target = y if targeted else logits.detach().scatter(1, y[:, None], -torch.inf).argmax(1)
     at_target = logits.gather(1, target[:, None]).sum()
     towards = gradient_of(at_target, x, again=True)
     others = gradient_of(logits.sum() - at_target, x)
-    check_gradient(others)
     return towards.flatten(1), others.flatten(1), (answer(victim, shown).argmax(1) == y) == targeted
 
 

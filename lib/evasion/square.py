@@ -13,7 +13,7 @@ from ..errors import check_choice, check_count, check_flag, check_number
 from ..seeds import check_generator
 from .ball import NORMS, l2
 from .carlini_wagner import margin
-from .checks import check_budget, check_classes, check_images
+from .checks import check_budget, check_images
 from .forms import answer, looks
 from .pieces import in_pieces, persist, unsettled
 
@@ -63,9 +63,7 @@ def square(
 
     @torch.no_grad()
     def look(point: Tensor, y: Tensor) -> Tensor:
-        shown = looks(victim, point)
-        check_classes(y, shown.shape[2])
-        return margin(answer(victim, shown)[None], y, targeted=targeted)[0]
+        return margin(answer(victim, looks(victim, point, y))[None], y, targeted=targeted)[0]
 
     def attack(x: Tensor, y: Tensor, radius: Tensor) -> Tensor:
         def attempt(others: Tensor, run: int) -> tuple[Tensor, Tensor]:

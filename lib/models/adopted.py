@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..errors import BadValue, shown
-from ..layers import Dropout, plain
+from ..layers import Dropout
 
 # Dropout of single units, and of whole channels. Any other draws its masks where no generator can be handed in.
 UNITS, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -40,11 +40,12 @@ class Entrance(nn.Module):
         self.register_buffer("std", other.view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(x - mean) / std of images (n, c, h, w), in plain storage: a module may flatten them by a view."""
+        """(x - mean) / std of images (n, c, h, w), row by row in memory: a module may flatten them by a view."""
         numbers = self.mean.shape[1]
         if numbers not in (0, 1, x.shape[1]):
             raise BadValue(f"mean, std: expected 1 or {x.shape[1]} numbers for as many channels, got {numbers}")
-        return plain((x - self.mean) / self.std if numbers else x)
+        # PyTorch's `contiguous` leaves images of one channel in the strides of channels last, and convolutions go by these.
+        return ((x - self.mean) / self.std if numbers else x).contiguous().flatten().view(x.shape)
 
 
 class Adopted(nn.Module):

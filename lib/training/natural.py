@@ -6,7 +6,7 @@ the config says so; weights, loss and optimiser stay in float32.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,11 @@ class TrainingConfig:
             check_count(name, getattr(self, name), low=least)
         for name, most in {"learning_rate": 10.0, "label_smoothing": 0.99, "min_delta": math.inf}.items():
             check_number(name, getattr(self, name), low=0.0, high=most)
-        choices = {"optimizer": OPTIMIZERS, "augmentation": AUGMENTATIONS, "precision": PRECISIONS}
+        choices: dict[str, Iterable[str]] = {
+            "optimizer": OPTIMIZERS,
+            "augmentation": AUGMENTATIONS,
+            "precision": PRECISIONS,
+        }
         for name, known in choices.items():
             check_choice(name, getattr(self, name), known)
 
@@ -118,7 +122,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "flip_and_crop": flip_and_crop,
     "flip_and_rotate": flip_and_rotate,
 }
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 def fit(
@@ -173,8 +177,7 @@ def fit(
     augment = AUGMENTATIONS[config.augmentation]
     noise = seeds.generator(seed, "training noise", device)
     set_sampling(network, sampling=False, generator=noise)
-    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
-    optimizer = kind(network.parameters(), config.learning_rate, fused=True)
+    optimizer = OPTIMIZERS[config.optimizer](network.parameters(), config.learning_rate, fused=True)
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
     streams = {"order": order, "noise": noise}
     state = resume(snapshot, network, optimizer, streams)

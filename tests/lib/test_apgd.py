@@ -316,9 +316,9 @@ def test_where_success_may_be_luck_all_targets_are_tried(
     x, y = digits.test.take(torch.arange(8))
     looked: list[int] = []
 
-    def looks(victim: nn.Module, x: Tensor) -> Tensor:
+    def looks(victim: nn.Module, x: Tensor, *labels: Tensor) -> Tensor:
         looked.append(len(x))
-        return forms.looks(victim, x)
+        return forms.looks(victim, x, *labels)
 
     monkeypatch.setattr(sys.modules[apgd.__module__], "looks", looks)
     every = 8 + 3 * 8 * (1 + 4)  # the image, and for each target a start and four steps
