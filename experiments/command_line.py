@@ -47,7 +47,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "S", "help": "only this seed"},
     "--set": {"type": word, "action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "change a setting"},
     "--device": {"help": "auto, cpu or cuda (default: auto; what plan prices for, here or not: cpu)"},
-    "--threads": {"type": int, "metavar": "N", "help": "threads a cell (default: its share of the cores)"},
+    "--threads": {
+        "type": int,
+        "metavar": "N",
+        "help": "threads a cell (default: its share of the cores, or OMP_NUM_THREADS)",
+    },
     "--budget": {"type": float, "metavar": "SECONDS", "help": "start no cell that, by its price, would end later"},
     "--tflops": {"type": float, "metavar": "T", "help": "price what has none by its arithmetic at this speed"},
     "--all": {"action": "store_true", "help": "recompute recorded cells too, with fresh training"},

@@ -12,6 +12,8 @@ from concurrent.futures import Executor
 from functools import cache
 from typing import Any, get_args
 
+import torch
+
 from experiments import (
     answers,
     clusters,
@@ -118,10 +120,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def threads_of(options: argparse.Namespace, jobs: int | None) -> int | None:
-    """What --threads asks for, or else the share of the cores that a job has; None where jobs run elsewhere."""
+    """What --threads asks for, or a job's share of the cores, at most OMP_NUM_THREADS; None where jobs run elsewhere."""
     cores = os.cpu_count() or 1
     if options.threads is None:
-        return None if jobs is None else max(1, cores // jobs)
+        return None if jobs is None else max(1, min(cores // jobs, torch.get_num_threads()))
     return check_count("--threads", options.threads, high=MOST if jobs is None else cores)
 
 

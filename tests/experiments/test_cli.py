@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import torch
 from facts import FACTS, facts
 
-from experiments import command_line, equivalence, execution, grid, papers, records, verification
+from experiments import command_line, commands, equivalence, execution, grid, papers, records, verification
 from experiments.equivalence import Pair, kind_of
 from experiments.find import row
 from experiments.papers import harakeh
@@ -530,3 +531,13 @@ def test_help_names_every_command(cli: Cli) -> None:
     for command in ANY:
         assert cli(command, "--help").rc == 0
     assert command_line.parser().prog == "python -m experiments"
+
+
+@pytest.mark.parametrize(("asked", "jobs", "granted"), [(None, 1, 2), (None, 4, 2), (None, 8, 1), (4, 1, 4)])
+def test_a_cell_has_its_share_of_the_cores_and_no_more_threads_than_openmp(
+    monkeypatch: pytest.MonkeyPatch, asked: int | None, jobs: int, granted: int
+) -> None:
+    """With OMP_NUM_THREADS=2, for processes whose threads wait for one another on shared cores are many times slower."""
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    assert commands.threads_of(argparse.Namespace(threads=asked), jobs) == granted
