@@ -105,8 +105,11 @@ def reach(store: Store, dataset: str) -> str:
         return f"all {len(cells)} cells recorded"
     price = costs.Prices(PAPER, store.all(PAPER))
     known = [found for cell in missing if (found := price(cell)) is not None]
-    told = f"about {sum(known) / 3600:.1f} thread-hours" if known else "no price until one is recorded"
-    return f"{NOT_RUN}, {len(missing)} of {len(cells)} cells missing, {told}"
+    if not known:
+        return f"{NOT_RUN}, {len(missing)} of {len(cells)} cells missing, no price until one is recorded"
+    # The price of a cell is that of its networks as well, which cells share.
+    rest = f"the others take up to {sum(known) / 3600:.0f} thread-hours, less where networks are shared"
+    return f"{len(cells) - len(missing)} of {len(cells)} cells run; {rest}"
 
 
 def words(store: Store, sentence: Sentence) -> str:
