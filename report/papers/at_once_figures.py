@@ -42,7 +42,7 @@ def corner(store: Store) -> tuple[Figure, Table]:
         legend=[{"label": "wanted", "color": GREEN, "marker": "s", "alpha": 0.3, "linestyle": "none"}],
         wide=9.2 / len(marks),
         high=5.0,
-        xlabel="members found where 1 other in 100 is called one (%); dotted: by chance",
+        xlabel="members found where 1 other in 100\nis called one (%); dotted: by chance",
         ylabel="accuracy under the worst attack (%)",
         xscale="log",
         xlim=(0.5, 50),
