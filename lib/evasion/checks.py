@@ -55,7 +55,9 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = T
 def _check_inference_mode(victim: nn.Module, x: Tensor, y: Tensor) -> None:
     """See that gradients can be had: `torch.inference_mode` turns them off for good, `torch.no_grad` does not matter."""
     if torch.is_inference_mode_enabled():
-        raise BadValue("victim: expected to follow its gradients, got a call inside torch.inference_mode()")
+        raise BadValue(
+            "victim: expected to follow its gradients, got a call inside torch.inference_mode(): use no_grad()"
+        )
     weights = {f"victim: {name}": weight for name, weight in victim.named_parameters()}
     for name, value in {"x": x, "y": y, **weights}.items():
         if value.is_inference():
