@@ -86,8 +86,12 @@ class Bench:
         self.waited += time.perf_counter() - start
         return network, notes
 
-    def part(self, cell: Common, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    def part(
+        self, cell: Common, name: str, make: Callable[[], dict[str, Tensor]], *, shared: bool = False
+    ) -> dict[str, Tensor]:
         """What `make` makes, a part of a long measurement of `cell`: kept until all is measured, so that a run goes on after it.
+
+        What is `shared` by several cells, as what a shadow answers, stays for the others, like its weights.
 
         Raises:
             BadValue: what an earlier run kept is damaged.
@@ -95,7 +99,8 @@ class Bench:
         if self.job.cache is None or self.job.fresh:
             return make()
         path, start = self.job.cache / f"{key_of(cell)}.{name}{MEASURED}", time.perf_counter()
-        self.parts.append(path)
+        if not shared:
+            self.parts.append(path)
         if path.exists():
             try:
                 kept, told = checkpoints.read_tensors(path)

@@ -124,6 +124,24 @@ def test_shadows_tell_a_member_among_images_that_differ_in_how_hard_they_are(mon
     assert all(rates[f"{name}_auc"] > 70 for name in RMIA)
 
 
+def test_a_shadow_is_asked_once_for_victims_of_every_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells, asked = [leak(kind="dropout", seed=seed) for seed in (0, 1)], list[int]()
+
+    def looks(cell: Leak, *given: Any) -> dict[str, Tensor]:
+        asked.append(cell.copy)
+        return scores_of(cell, *given)
+
+    alone = result_of(cells[1], Job(cache=None))
+    monkeypatch.setattr(membership, "scores_of", looks)
+    found = [result_of(cell, Job(cache=tmp_path)) for cell in cells]
+    assert asked == [0, 1, 2, 0], "copy 0 is the victim"
+    timed = ("training_seconds", "attack_seconds")
+    first, second = ({k: v for k, v in one.measurements.items() if k not in timed} for one in (alone, found[1]))
+    assert first == second and alone.curves == found[1].curves
+    result_of(cells[1], Job(cache=tmp_path, fresh=True))
+    assert asked[4:] == [0, 1, 2], "a verification measures anew"
+
+
 @pytest.mark.parametrize(("kind", "spread"), [("plain", False), ("dropout", True), ("robust_ensemble", True)])
 def test_a_cell_measures_the_same_of_every_kind_but_for_a_spread_that_one_network_has_not(
     kind: str, spread: bool, cache: Path
