@@ -1,6 +1,7 @@
 """What scores of uncertainty tell in the Harakeh chapter, what open settings do, and whether the attacks were adequate."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import product
 from math import inf
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from report.figures.curves import Curves
 from report.figures.looks import OPEN, Looks
 from report.figures.panels import TO_100
 from report.names import DATASET_NAMES, SCORE_NAMES
-from report.numbers import NOT_RUN, over_seeds
+from report.numbers import NOT_RUN
 from report.papers.harakeh import PAPER, VICTIMS, WORDS, estimators_of
 from report.tables import Table, row, table
 from report.text import literal
@@ -70,17 +71,20 @@ def detection_table(store: Store) -> Table:
 
 def deviations_table(store: Store) -> Table:
     """What each setting that the paper leaves open does, paired by seed, in percentage points."""
-    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for one in harakeh.deviations("reduced"):
-        done = pairs.setdefault((one.title, one.measurement.replace("_", " ")), [])
-        usual, changed = (store.get(cell) for cell in (one.usual, one.changed))
-        if usual and changed:
-            done.append((usual.measurements[one.measurement], changed.measurements[one.measurement]))
-    rows = [
-        [*words, *map(over_seeds, ([a for a, _ in done], [b for _, b in done], [b - a for a, b in done]))]
-        for words, done in pairs.items()
-    ]
-    return Table(["Setting", "Measured (%)", "As in the rows", "Changed", "Effect"], rows)
+    pairs = {(one.title, one.measurement.replace("_", " ")): _pair(one) for one in harakeh.deviations("reduced")}
+    rows = [row(*words, usual=usual, changed=changed) for words, (usual, changed) in pairs.items()]
+    columns = {"As in the rows": "{usual}", "Changed": "{changed}", "Effect": "{changed} - {usual}"}
+    return table(store, PAPER, "Setting,Measured (%)", rows, columns)
+
+
+def _pair(one: harakeh.Deviation) -> tuple[str, str]:
+    """The address of the usual number, and that of the one with a setting changed."""
+    settings = [{field.name: getattr(cell, field.name) for field in fields(cell)} for cell in (one.usual, one.changed)]
+    form = [f"form={settings[0]['form']}"] if settings[0].get("form", "mean") != "mean" else []
+    changed = [f"{name}={value}" for name, value in settings[1].items() if value != settings[0][name]]
+    at = f"reduced:{one.usual.dataset}/{one.usual.attack}/{one.usual.estimator}/{one.measurement}"
+    usual, other = ("?".join(filter(None, (at, "&".join(parts)))) for parts in (form, form + changed))
+    return usual, other
 
 
 # --- checks of the attacks ------------------------------------------------------------------------------------------------

@@ -18,11 +18,12 @@ import torch
 from facts import FACTS, facts
 
 from experiments import claims, costs, papers, published
+from experiments.address import parse, resolve
 from experiments.contrasts import Measured
 from experiments.find import row as cells_of
 from experiments.papers import harakeh
 from experiments.papers.harakeh.fgsm import FGSM
-from experiments.records import Record, Result, Store
+from experiments.records import Record, Result, Store, key_of
 from experiments.rules import Part
 from experiments.verdicts import judge
 from lib.errors import BadValue
@@ -336,6 +337,23 @@ def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
     (row,) = [row for row in shown.deviations_table(store).rows if row[0] == found[0].title]
     # Differences 1, 3, 5: mean 3, s = 2, 4.3027 * 2 / sqrt(3) = 4.97.
     assert row[-1] == "3.0 [-2.0, 8.0] ×3"
+
+
+def test_every_number_of_the_changed_settings_leads_to_the_records_that_it_is_of(store: Store) -> None:
+    found: dict[str, list[harakeh.Deviation]] = {}
+    for one in harakeh.deviations("reduced"):
+        found.setdefault(f"{one.title}, {one.measurement.replace('_', ' ')}", []).append(one)
+        for cell in (one.usual, one.changed):
+            if store.get(cell) is None:
+                store.put(cell, Result({one.measurement: 10.0}, {}), FACTS)
+    rows = shown.deviations_table(store).rows
+    assert [", ".join(row[:2]) for row in rows] == list(found)
+    for row in rows:
+        usual, changed, effect = (cell.address for cell in row[2:])  # type: ignore[attr-defined]
+        pairs = found[", ".join(row[:2])]
+        for address, cells in (usual, [one.usual for one in pairs]), (changed, [one.changed for one in pairs]):
+            assert {record.key for record in resolve(store, parse(address)).records} >= {key_of(cell) for cell in cells}
+        assert effect == f"{changed} - {usual}"
 
 
 @pytest.mark.parametrize(("white", "holds"), [(9.0, "yes"), (11.0, "**no**")])
