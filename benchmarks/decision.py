@@ -145,7 +145,7 @@ def main() -> None:
                 budgets=options.budgets,
                 their_images=min(options.images, options.their_images),
             )
-            rows = harness.printed(f"{name}, {options.seeds} seeds", precedent.HEAD, made)
+            rows = harness.printed(f"{name}, {options.seeds} seed{'s' * (options.seeds > 1)}", precedent.HEAD, made)
             if options.keep:
                 harness.keep(f"popskipjump-{name}", rows, folder=options.popskipjump)
         return

@@ -12,7 +12,7 @@ from experiments.judging import by_dataset, judge_parts, verdict
 from experiments.records import ROOT, Store
 from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, part_of_paper
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, covered
 from report.numbers import evidence
 from report.origins import compared
 from report.tables import Table, linked
@@ -217,7 +217,7 @@ def corrections_table(store: Store) -> Table:
 
 def coverage_table(store: Store) -> Table:
     """How many numbers of each published table have a counterpart of ours, at which scale and on how many seeds."""
-    counted = {part_of_paper(one): one.counts for one in coverage.rows(store)} | {"all": coverage.totals(store)}
+    counted = covered(store) | {"all": coverage.totals(store)}
     rows = [
         [name, str(counts.total()), *(str(counts[column] or "–") for column in coverage.COLUMNS)]
         for name, counts in counted.items()

@@ -5,17 +5,18 @@ from collections.abc import Iterator, Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments import coverage, papers, published
+from experiments import coverage, published
 from experiments.address import reading
 from experiments.judging import by_number
 from experiments.records import Store
 from lib.metrics import Interval
+from report import names
 from report.figures import forest
 from report.figures.heat import Square, heat
 from report.figures.looks import BLUE, GREY, OPEN, ORANGE, REFERENCE, VERMILLION, Looks, look
 from report.figures.panels import TO_100
 from report.figures.scatter import Point, scatter
-from report.names import PAPER_NAMES, part_of_paper
+from report.names import PAPER_NAMES
 from report.numbers import in_columns
 from report.papers import chapter
 from report.tables import Table
@@ -33,7 +34,7 @@ MARKS = Looks("word", FILLED | {word + SMALL: one | OPEN | {"label": "_"} for wo
 
 def pairs(store: Store) -> dict[str, dict[str, Point]]:
     """Each published number across and ours up, by the name of its author and its id; what has no record is left out."""
-    return {PAPER_NAMES[paper]: dict(_pairs(store, paper)) for paper in papers.REPLICATED}
+    return {PAPER_NAMES[paper]: dict(_pairs(store, paper)) for paper in names.REPLICATED}
 
 
 def _pairs(store: Store, paper: str) -> Iterator[tuple[str, Point]]:
@@ -87,10 +88,8 @@ def data(found: Mapping[str, Mapping[str, Point]]) -> Table:
 def covered(store: Store) -> Figure:
     """How many numbers of each published table have which counterpart."""
     squares = {
-        (part_of_paper(row), column): Square(
-            str(row.counts[column] or ""), 0.9 * row.counts[column] / row.counts.total()
-        )
-        for row in coverage.rows(store)
+        (part, column): Square(str(counts[column] or ""), 0.9 * counts[column] / counts.total())
+        for part, counts in names.covered(store).items()
         for column in coverage.COLUMNS
     }
     return heat({"Published numbers": squares})
@@ -98,7 +97,7 @@ def covered(store: Store) -> Figure:
 
 def example(store: Store) -> tuple[Figure, Table]:
     """Some lines of a chapter's forest plot, for the page on how to read one, and the numbers behind them."""
-    one = next(found for found in map(chapter, papers.REPLICATED) if hasattr(found, "EXAMPLE"))
+    one = next(found for found in map(chapter, names.REPLICATED) if hasattr(found, "EXAMPLE"))
     rows, looks = one.EXAMPLE
     found = forest.lines(store, one.PAPER, rows)
     return forest.forest(found, looks, xlabel="percent"), forest.data(rows, found)

@@ -1,8 +1,16 @@
-"""What the pages call papers, data sets, networks, attacks, victims and quantities."""
+"""What the pages call papers, in the order of the book, data sets, networks, attacks, victims and quantities."""
+
+from collections import Counter
 
 from experiments import coverage, papers
+from experiments.records import ROOT, Store
 
-PAPER_NAMES = {paper: paper.replace("_", " ").capitalize() for paper in papers.NAMES}
+CONTENTS = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+PAPER_NAMES = {
+    paper: paper.replace("_", " ").capitalize()
+    for paper in sorted(papers.NAMES, key=lambda paper: CONTENTS.find(f"notebooks/{paper}\n"))
+}
+REPLICATED = tuple(paper for paper in PAPER_NAMES if paper in papers.REPLICATED)
 DATASET_NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -91,7 +99,12 @@ VICTIM_NAMES = {"plain": "plain", "bayesian": "Bayesian", "dropout_rare": "rare 
 SCORE_NAMES = {"entropy": "entropy", "mutual_information": "mutual information", "variance": "aleatoric variance"}
 
 
-def part_of_paper(row: coverage.Row) -> str:
-    """Author, table, data set and network of a row of `coverage`, such as "Galinkin, Table 1, MNIST, LeNet-5"."""
+def covered(store: Store) -> dict[str, Counter[str]]:
+    """The rows of `coverage`, each by author, table, data set and network, such as "Galinkin, Table 1, MNIST, LeNet-5"."""
     known = {**DATASET_NAMES, **NETWORK_NAMES}
-    return ", ".join([PAPER_NAMES[row.paper], row.location, *(known[word] for word in row.words)])
+    return {
+        ", ".join([name, row.location, *(known[word] for word in row.words)]): row.counts
+        for paper, name in PAPER_NAMES.items()
+        for row in coverage.rows(store)
+        if row.paper == paper
+    }

@@ -12,7 +12,7 @@ from experiments.grid import CLASSES, worth
 from experiments.records import Record, Store, key_of
 from experiments.selection import label
 from report.figures.heat import Square, Squares
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, PAPER_NAMES
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, PAPER_NAMES, REPLICATED
 from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
@@ -32,7 +32,7 @@ THREAD_WATTS = 10.0
 def recorded(store: Store) -> dict[str, Counts]:
     """How many of each paper's cells at its own scale are recorded, of how many: by data set with network, and by attack."""
     found: dict[str, Counts] = {}
-    for paper in papers.REPLICATED:
+    for paper in REPLICATED:
         counts: dict[tuple[str, str], tuple[int, int]] = {}
         for cell in sorted(papers.get(paper).grid("paper"), key=lambda cell: [*DATASET_NAMES].index(cell.dataset)):
             network = NETWORK_NAMES.get(cell.network, cell.network.replace("_", " "))
@@ -76,11 +76,11 @@ def finding(found: Mapping[str, Counts]) -> str:
 def grid_table(store: Store) -> Table:
     """Each part of the grid: cells recorded of those planned, where, what they took, by which commit, what still holds."""
     groups: dict[tuple[str, ...], list[tuple[Any, Record | None]]] = {}
-    for paper in papers.NAMES:
+    for paper in PAPER_NAMES:
         for cell in (cell for profile in PROFILES for cell in papers.get(paper).grid(profile)):
             parts = (paper, cell.profile, DATASET_NAMES[cell.dataset], cell.network, ATTACK_NAMES[cell.attack])
             groups.setdefault(parts, []).append((cell, store.get(cell)))
-    known = {paper: equivalence.states(store, paper) for paper in papers.NAMES}
+    known = {paper: equivalence.states(store, paper) for paper in PAPER_NAMES}
     rows = []
     for (paper, *words), cells in groups.items():
         records = [record for _, record in cells if record is not None]
@@ -107,7 +107,7 @@ def states_table(store: Store) -> Table:
     """How many records of each paper have which word."""
     words = get_args(equivalence.Word)
     rows = []
-    for paper in papers.NAMES:
+    for paper in PAPER_NAMES:
         counts = Counter(one.word for one in equivalence.states(store, paper).values())
         rows.append([PAPER_NAMES[paper], str(counts.total()), *(str(counts[word]) for word in words)])
     return Table(["Paper", "Records", *(word.capitalize() for word in words)], rows)
@@ -116,7 +116,7 @@ def states_table(store: Store) -> Table:
 def changed_table(store: Store) -> Table:
     """Which records today's code would not, or perhaps not, give again: their kind, the commits that computed them, and why."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
-    for paper in papers.NAMES:
+    for paper in PAPER_NAMES:
         known = equivalence.states(store, paper)
         for record in store.all(paper):
             found = known[record.key]
@@ -134,7 +134,7 @@ def changed_table(store: Store) -> Table:
 def checks_table(store: Store) -> Table:
     """Every record that was computed again by later code: each measurement then and now, and what the two may differ by."""
     rows = []
-    for paper in papers.NAMES:
+    for paper in PAPER_NAMES:
         cells = {key_of(cell): cell for profile in PROFILES for cell in papers.get(paper).grid(profile)}
         for record, check in verification.checks(store, paper):
             commits = [f"`{facts['commit']}`" for facts in (record.provenance, check.provenance)]
@@ -159,13 +159,18 @@ def checks_table(store: Store) -> Table:
 def costs_table(store: Store) -> Table:
     """What the records of each paper took, by the kind of device; those of settings that no grid has any more apart."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
-    for paper in papers.NAMES:
+    for paper in PAPER_NAMES:
         kept = {key_of(cell) for profile in PROFILES for cell in papers.get(paper).grid(profile)}
         for record in [*store.all(paper), *store.superseded.all(paper)]:
             if record.config["profile"] in PROFILES:
                 told = "kept" if record.key in kept else "discarded"
-                groups.setdefault((PAPER_NAMES[paper], told, "GPU" if is_gpu(record) else "CPU"), []).append(record)
-    rows = [[*words, str(len(found)), *_took(found)] for words, found in sorted(groups.items())]
+                groups.setdefault((paper, told, "GPU" if is_gpu(record) else "CPU"), []).append(record)
+    rows = [
+        [name, *words, str(len(found)), *_took(found)]
+        for paper, name in PAPER_NAMES.items()
+        for (whose, *words), found in sorted(groups.items())
+        if whose == paper
+    ]
     head = "Paper,Records are,On a,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(",")
     return Table(head, rows or [[NOT_RUN] * len(head)])
 
@@ -174,11 +179,11 @@ def missing_table(store: Store) -> Table:
     """What the missing cells of the paper's scale would take, by paper and by what they are worth, on a processor."""
     groups = {
         PAPER_NAMES[paper]: [cell for cell in papers.get(paper).grid("paper") if store.get(cell) is None]
-        for paper in papers.NAMES
+        for paper in PAPER_NAMES
     }
     worths = worth([cell for cells in groups.values() for cell in cells])
     groups |= {name: [cell for cell, found in worths.items() if found == name] for name in CLASSES}
-    prices = {paper: Prices(paper, store.all(paper)) for paper in papers.NAMES}
+    prices = {paper: Prices(paper, store.all(paper)) for paper in PAPER_NAMES}
     rows = []
     for name, cells in groups.items():
         known = [price for cell in cells if (price := prices[cell.paper](cell)) is not None]

@@ -115,7 +115,7 @@ def _cell(store: Store, paper: str, column: Column, one: Row) -> str:
     return across(store, paper, column.format_map(one.names)) if isinstance(column, str) else column(store, one)
 
 
-def across(store: Store, paper: str, address: str) -> str:
+def across(store: Store, paper: str, address: str) -> Number:
     """The measured percentage at an address over seeds, or, for "A - B", the difference of two, paired by seed."""
     return Number(of_interval(interval_at(store, paper, address)), full(address, paper))
 

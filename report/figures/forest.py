@@ -23,7 +23,7 @@ from report.tables import Table, interval_at, values_at
 
 HIGH = 0.3  # inches of a line
 LETTERS = 120  # of the legend, in one line
-APART = 0.22  # of a line's height, between the marks of one line
+APART = 0.22  # of a line's height, between the marks of one line; three have room in `HIGH`
 PAPER: Look = {**look("the paper", INK, "o"), "markerfacecolor": WHITE, "markersize": 8, "markeredgewidth": 1.4}
 
 
@@ -122,18 +122,20 @@ def forest(
 ) -> Figure:
     """All lines, from the top, under the title of their group."""
     count = sum(len(lines) for lines in groups.values()) + len(groups)
+    most = max((len(line.ours) for lines in groups.values() for line in lines), default=0)
     with style():
-        figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * count))
+        figure, axis = plt.subplots(figsize=(9.2, 1.3 + HIGH * max(1, most / 3) * count))
         figure.set_layout_engine("constrained")
         axis.set(xscale=xscale, xlim=ends, ylim=(count - 0.4, -0.6), xlabel=xlabel)
         axis.grid(visible=False, axis="y")
+        axis.xaxis.set_major_formatter("{x:g}")
         places = {}
         at = 0
         for title, lines in groups.items():
             axis.text(0, at, title, transform=axis.get_yaxis_transform(), weight="bold", va="center", ha="left")
             for line in lines:
                 at += 1
-                _draw(axis, at, line, looks)
+                _draw(axis, at, line, looks, apart=APART * min(1, 3 / max(1, most)))
                 places[at] = line.label
             at += 1
         axis.set_yticks(list(places), list(places.values()))
@@ -152,7 +154,7 @@ def _legend(groups: Mapping[str, Sequence[Line]], looks: Looks) -> list[Line2D]:
     return [Line2D([], [], **{**one, "linestyle": "none"}) for one in shown]
 
 
-def _draw(axis: Axes, at: float, line: Line, looks: Looks) -> None:
+def _draw(axis: Axes, at: float, line: Line, looks: Looks, *, apart: float) -> None:
     if at % 2:
         axis.axhspan(at - 0.5, at + 0.5, color=GREY, alpha=0.06, lw=0)
     if line.low is not None and line.high is not None:
@@ -161,7 +163,7 @@ def _draw(axis: Axes, at: float, line: Line, looks: Looks) -> None:
     if not line.ours:
         axis.text(0.01, at, "not run", transform=axis.get_yaxis_transform(), va="center", fontsize=8.5, color=INK)
     for i, (key, interval) in enumerate(line.ours.items()):
-        one, y = looks[key], at + APART * (i - (len(line.ours) - 1) / 2)
+        one, y = looks[key], at + apart * (i - (len(line.ours) - 1) / 2)
         if key in line.runs:
             axis.plot(line.runs[key], [y, y], color=one["color"], lw=4, alpha=0.25, solid_capstyle="round")
         if interval.n > 1:

@@ -24,7 +24,7 @@ from experiments.rules import Sentence
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN, in_words
 from report.papers.at_once import PAPER, VICTIMS
-from report.tables import Table, across, values_at
+from report.tables import Number, Table, across, values_at
 
 ROBUST = {"mnist": 50.0, "cifar10": 25.0}
 PRIVATE, CALIBRATED, NOTICES = 2.0, 5.0, 80.0
@@ -63,10 +63,14 @@ def virtues_table(store: Store, dataset: str) -> Table:
     for kind in KINDS:
         has = virtues(store, dataset, kind) or (False, False, False)
         judged = {name: across(store, PAPER, f"{dataset}/{kind}/{quantity}") for name, (quantity, _) in columns.items()}
-        bold = [f"**{judged[name]}**" if has[i] else judged[name] for name, (_, i) in columns.items()]
+        bold = [_bold(judged[name]) if has[i] else judged[name] for name, (_, i) in columns.items()]
         clean, told = (across(store, PAPER, f"{dataset}/{kind}/{name}") for name in ("accuracy", "auroc_aware_entropy"))
         rows.append([VICTIMS[kind]["label"], clean, *bold, told, _cost(dataset, kind)])
     return Table(["Network", "Clean accuracy", *columns, "Adversarial told", "Cost"], rows)
+
+
+def _bold(number: Number) -> Number:
+    return Number(f"**{number}**", number.address)
 
 
 def _cost(dataset: str, kind: str) -> str:

@@ -18,7 +18,7 @@ from experiments.papers.at_once.victims import KINDS
 from experiments.records import Result, Store
 from report import claims_page
 from report.papers import at_once, at_once_answer, at_once_figures
-from report.tables import values_at
+from report.tables import Number, values_at
 
 # Every bound is met, none by a margin.
 WANTED = {
@@ -108,6 +108,8 @@ def test_a_virtue_inside_the_bounds_is_bold(store: Store) -> None:
     table = at_once_answer.virtues_table(store, "mnist")
     one = dict(zip(table.head, next(line for line in table.rows if line[0] == "PGD-trained"), strict=True))
     bold = {name for name, cell in one.items() if cell.startswith("**")}
+    assert all(isinstance(cell, Number) for cell in table.rows[-1][1:-1]), "bold or not, it leads to its records"
+    assert one["Worst case"].address == "at_once:mnist/robust/worst_case"  # type: ignore[attr-defined]
     assert bold == {"Worst case", "Calibration error"} and one["Members found"].startswith("9.0")
     assert one["Cost"] == "×4 / ×1" and len(table.rows) == len(KINDS)  # 50 epochs of 13 passes against 50 of 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def test_rows_come_back_as_they_were_kept_and_say_by_what(store: Store) -> None:
     assert caption.count("commit") == 2 and caption.count("Foolbox 3") == 1 and "CleverHans" not in caption
     benchmark_page.keep(store, "jsma", [], command="")
     assert len(benchmark_page.pages(store)["benchmark-gradients"][0].rows) == 1
+
+
+def test_one_seed_is_no_plural() -> None:
+    cells = [cell for table, _ in benchmark_page.pages(Store()).values() for row in table.rows for cell in row]
+    assert any(re.search(r"\d seeds?$", cell) for cell in cells)
+    assert not any(re.search(r"\b1 seeds", cell) for cell in cells)
 
 
 def test_what_was_not_measured_says_so(store: Store) -> None:

@@ -105,6 +105,19 @@ def test_marks_stand_where_the_line_says() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["the paper", "a", "b"]
 
 
+@pytest.mark.parametrize("count", [1, 3, 5, 9])
+def test_the_marks_of_a_line_stay_in_it_and_apart(count: int) -> None:
+    looks = Looks("reading", {str(i): look(str(i), BLUE, "o") for i in range(count)})
+    lines_ = [Line(name, None, None, {key: Interval(50, 50, 50, 1) for key in looks}) for name in ("one", "two")]
+    figure = forest({"": lines_}, looks, xlabel="percent")
+    (axis,) = figure.axes
+    plt.close(figure)
+    places = [float(one.get_ydata()[0]) for one in axis.lines]  # type: ignore[index, arg-type]
+    assert all(abs(place - (1 + i // count)) < 0.45 for i, place in enumerate(places))
+    inches = np.diff(axis.transData.transform([(50, place) for place in places])[:, 1]) / figure.dpi
+    assert count == 1 or abs(inches).min() > 0.04
+
+
 def test_the_file_behind_a_figure_has_a_line_for_each_mark(store: Store) -> None:
     put(store, [60.0, 70.0, 80.0], form="mean")
     rows = {"CW": [Row("dropout", {"a": f"text:{CW}", "b": f"one_draw:{CW}"}, CW)]}
