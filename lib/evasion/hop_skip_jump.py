@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..errors import check_choice, check_count, check_flag, check_number
 from ..progress import track
 from .decision import NORMS, Decided, begin, check_request, for_each, request_of, restored, state_of
-from .hops import Hops, first_point, hop, settle
+from .hops import FARTHER, Hops, first_point, hop, settle
 from .starts import bisections, starting_points
 
 CHECKS = 16  # that a point takes on average, those that confirm it aside
@@ -47,6 +47,7 @@ def hop_skip_jump(
     lead: int = 5,
     check_answers: int = 50,
     confirm_answers: int = 200,
+    farthest: float = 5.5,
     budget: int | Tensor | None = None,
     step_outward: bool = True,
     ids: Tensor | None = None,
@@ -78,6 +79,8 @@ def hop_skip_jump(
             first. No use where nothing is random, like the next two.
         check_answers: how many fresh answers must call a start and the last point clearly adversarial; 0 checks nothing.
         confirm_answers: how many more, that did not choose it, must call the last point so; 0 returns the first that passes.
+        farthest: how far out along its ray a last point that is not clear is tried, as a multiple of its distance; then on the
+            way back to its start. The noisier the victim, the nearer to the image a walk takes luck for a boundary.
         budget: an image begins no iteration once it has had this many answers, less what confirming takes, and the last direction
             takes what the step and the way back leave: these may ask a few more.
         step_outward: whether, where nothing is random, the last point moves outward by a thousandth of its distance if it is
@@ -99,6 +102,7 @@ def hop_skip_jump(
     if probe is not None:
         check_number("probe", probe, low=1e-6, high=math.sqrt(features))
     check_count("confirm_answers", confirm_answers, low=0)
+    check_number("farthest", farthest, low=1.0, high=FARTHER[-1])
     check_flag("step_outward", step_outward)
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", 100 if initial_evaluations is None else initial_evaluations, y)
@@ -131,6 +135,6 @@ def hop_skip_jump(
         hop(oracle, walk, going, evaluations, order, probe, tolerance)
         if callback is not None:
             callback(state_of(walk, oracle, request))
-    settle(oracle, walk, order, checking, confirming, leaving)
+    settle(oracle, walk, order, checking, confirming, farthest, leaving)
     traces = walk.trace_answers, walk.trace_distance
     return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)

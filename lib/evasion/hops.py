@@ -16,9 +16,8 @@ from .starts import outward, to_boundary
 
 SHORTEST = 30  # halvings of a step's length, after which the image stays where it is
 # How far out along its ray a point is checked, in turn; then how far along the way back to the start, which comes last.
-FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8)
+FARTHER = (1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.3, 1.5, 1.8, 2.2, 2.7, 3.4, 4.3, 5.5)
 BACK = (0.1, 0.2, 0.4, 0.7)
-PLACES = [(1.0, 0.0), *((far, 0.0) for far in FARTHER), *((FARTHER[-1], back) for back in (*BACK, 1.0))]
 HALVINGS = 3  # of the way to the last place that did not pass
 
 
@@ -63,12 +62,15 @@ def hop(
     walk.tell(oracle)
 
 
-def settle(oracle: DecisionOracle, walk: Hops, order: float, checking: int, confirming: int, leaving: bool) -> None:
+def settle(
+    oracle: DecisionOracle, walk: Hops, order: float, checking: int, confirming: int, farthest: float, leaving: bool
+) -> None:
     """Make of the closest points what is returned: points that stand the check, or that have left the very boundary."""
     started = (walk.found & (walk.begun != oracle.x).flatten(1).any(1)).nonzero()[:, 0]
     x = oracle.x[started]
     if checking:
-        made, sure = checked(oracle, walk.kept[started], walk.begun[started], started, checking, confirming)
+        points = walk.kept[started], walk.begun[started]
+        made, sure = checked(oracle, *points, started, checking, confirming, places_within(farthest))
         walk.kept[started], walk.found[started] = torch.where(sure.view(-1, 1, 1, 1), made, x), sure
         walk.least[started] = distances(x, made, order).masked_fill(~sure, torch.inf)
         walk.tell(oracle)
@@ -134,10 +136,22 @@ def step(oracle: DecisionOracle, point: Tensor, direction: Tensor, owner: Tensor
     return moved
 
 
+def places_within(farthest: float) -> list[tuple[float, float]]:
+    """Where a point is checked: how far out along its ray, at most `farthest`, and from there how far back to the start."""
+    out = [1.0, *(far for far in FARTHER if far <= farthest)]
+    return [*((far, 0.0) for far in out), *((out[-1], back) for back in (*BACK, 1.0))]
+
+
 def checked(
-    oracle: DecisionOracle, point: Tensor, begun: Tensor, owner: Tensor, answers: int, confirming: int
+    oracle: DecisionOracle,
+    point: Tensor,
+    begun: Tensor,
+    owner: Tensor,
+    answers: int,
+    confirming: int,
+    where: list[tuple[float, float]],
 ) -> tuple[Tensor, Tensor]:
-    """For each of the images `owner` (m,) the nearest of some PLACES that is clearly adversarial by fresh `answers`.
+    """For each of the images `owner` (m,) the nearest of the places `where` that is clearly adversarial by fresh `answers`.
 
     It is brought back by bisection towards the place before, that is not. The luckiest of several is not the surest: so it is
     returned only if as many as `confirming` more answers, which did not choose it, are clear as well; else the next place half
@@ -151,8 +165,8 @@ def checked(
         out = (x[which] + far * (point[which] - x[which])).clamp(*oracle.bounds)
         return torch.lerp(out, begun[which], back)
 
-    best, place, seeking = begun.clone(), torch.full_like(owner, len(PLACES) - 1), everyone
-    for at, (far, back) in enumerate(PLACES[1:-1], start=1):
+    best, place, seeking = begun.clone(), torch.full_like(owner, len(where) - 1), everyone
+    for at, (far, back) in enumerate(where[1:-1], start=1):
         tried = placed(seeking, far, back)
         clear = oracle.clearly(tried, owner[seeking], answers)
         best[seeking[clear]], place[seeking[clear]] = tried[clear], at
@@ -162,10 +176,10 @@ def checked(
     sure = torch.ones_like(owner, dtype=torch.bool)
     if not confirming:
         return best, sure
-    places = x.new_tensor(PLACES)
+    places = x.new_tensor(where)
 
     def between_places(which: Tensor, at: Tensor) -> Tensor:
-        before = at.long().clamp(max=len(PLACES) - 2)
+        before = at.long().clamp(max=len(where) - 2)
         far, back = torch.lerp(places[before], places[before + 1], (at - before)[:, None]).T.reshape(2, -1, 1, 1, 1)
         return placed(which, far, back)
 
@@ -180,6 +194,6 @@ def checked(
         # A standard deviation more than clear: of points that only just pass, some are not what they seem.
         clear = oracle.margin(tried, owner[seeking], confirming) >= CLEAR + confirming**-0.5
         best[seeking[clear]], sure[seeking[clear]] = tried[clear], True
-        seeking = seeking[~clear & (high[seeking] < len(PLACES) - 1)]
-        high[seeking] = (high[seeking] + 0.5).clamp(max=len(PLACES) - 1)
+        seeking = seeking[~clear & (high[seeking] < len(where) - 1)]
+        high[seeking] = (high[seeking] + 0.5).clamp(max=len(where) - 1)
     return best, sure

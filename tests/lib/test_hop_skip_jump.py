@@ -324,6 +324,20 @@ def test_what_is_returned_by_default_wins_a_fresh_vote(norm: str) -> None:
     assert 0.65 < float(chance.median()) < 0.8  # clear of a toss-up, and not much farther
 
 
+def test_a_point_that_luck_left_deep_inside_is_moved_as_far_out_as_it_takes() -> None:
+    """A third of the answers to the image itself are wrong: the way back to the start would give much of the walk away."""
+    victim = halfspace(Fading, 1.5)
+    x, _ = problem(60, victim)
+    y = (victim.score(x) > 0).long()
+    near, far = (
+        attack(victim, x, y, norm="l2", iterations=10, budget=6000, farthest=farthest) for farthest in (1.8, 5.5)
+    )
+    assert far.found.double().mean() >= max(0.95, near.found.double().mean().item())
+    assert far.distance[far.found].median() < 0.85 * near.distance[near.found].median()
+    chance = (victim.k * victim.score(far.adversarial) * (1 - 2 * y)).sigmoid()[far.found]
+    assert float(chance.min()) > 0.6
+
+
 def test_an_image_taken_for_adversarial_must_be_so_by_answers_that_did_not_choose_it() -> None:
     """Six answers of ten are wrong: fifty of them are often clearly so by chance, two hundred more hardly ever."""
     victim = halfspace(Noisy, 0.6)
@@ -458,6 +472,7 @@ def test_no_images_give_no_images() -> None:
         ({"lead": 0}, "lead: "),
         ({"check_answers": -1}, "check_answers: "),
         ({"confirm_answers": -1}, "confirm_answers: "),
+        ({"farthest": 0.9}, "farthest: expected"),
         ({"max_batch": 0}, "max_batch: "),
         ({"ids": torch.tensor([1])}, "ids: expected 2 whole numbers"),
         (

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from experiments.cell import Count, Result, Share, Size, checked
 from experiments.inference import halved, permuted, sampled
+from experiments.papers.at_once.evasion import FARTHEST
 from experiments.papers.at_once.victims import Cell, halves, inside, pool
 from experiments.run import Bench, in_batches, recognised
 from lib import seeds
@@ -130,7 +131,7 @@ class LabelOnly(Cell):
         points = Split(*(torch.cat(column) for column in zip(*((s.images, s.labels) for s in sides), strict=True)))
         x, y = points.take(torch.arange(len(points), device=bench.device))
         source = seeds.generator(self.seed, "label only", bench.device)
-        settings = self.chosen("iterations budget check_answers")
+        settings = self.chosen("iterations budget check_answers") | {"farthest": FARTHEST}
         with bench.attacking():
             distance = boundary_distances(victim, x, y, generator=source, **settings)
         which = torch.arange(len(points)) < self.judged
