@@ -20,9 +20,10 @@ from experiments.schema import Commit, Line, Name, Threads, Time, Versions
 from lib.errors import BadValue
 from lib.metrics import Interval
 from lib.training.checkpoints import write_atomically
+from report.declared import declared
 from report.figures.forest import Line as Dots
 from report.figures.forest import forest
-from report.figures.looks import BLUE, GREEN, OPEN, ORANGE, PURPLE, VERMILLION, Looks, look
+from report.figures.looks import Looks
 from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
@@ -34,29 +35,7 @@ PEERS = {
     "CleverHans": "cleverhans",
     "ART": "adversarial-robustness-toolbox",
 }
-BY_GRADIENT = "Attack,Implementation,Processor ms an image,Times ours,Success,Change,Forward passes,Backward passes"
-BY_LABEL = (
-    "Attack,Implementation,Processor s,Inside the victim,Calls,Answers an image,Found,Success,Distance,"
-    "Ours at equal answers"
-)
-WORST_CASE = "Victim,Attack,Accuracy left,Processor s,Forward passes,Backward passes"
-BY_BUDGET = "Victim,Implementation,Budget,Answers an image,Processor s an image,Distance,Wins,Returned"
-# The pages, and of which files, head and caption they are made.
-PAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "benchmark-gradients": (("carlini_wagner", "jsma"), BY_GRADIENT, "Attacks with gradients"),
-    "benchmark-labels": (("hop_skip_jump", "boundary"), BY_LABEL, "Attacks that see labels only"),
-    "benchmark-noisy": (
-        ("hop_skip_jump-noisy", "boundary-noisy"),
-        BY_LABEL,
-        "Attacks that see labels only, of a victim that answers by one draw of dropout",
-    ),
-    "benchmark-precedent": (
-        ("popskipjump-theirs", "popskipjump-lenet5-10", "popskipjump-lenet5-30", "popskipjump-lenet5-50"),
-        BY_BUDGET,
-        "HopSkipJump beside PopSkipJump in l2, of victims that answer by one draw of dropout",
-    ),
-    "benchmark-worst-case": (("worst_case",), WORST_CASE, "What attacks leave of a victim's accuracy"),
-}
+PAGES = declared("benchmarks")
 
 
 @checked
@@ -98,8 +77,9 @@ def pages(store: Store) -> dict[str, tuple[Table, str]]:
         BadValue: a file is damaged.
     """
     found = {}
-    for page, (names, head, caption) in PAGES.items():
-        contents = [content for name in names if (content := _read(store, name)) is not None]
+    for page, said in PAGES.items():
+        head, caption = said["head"], said["caption"]
+        contents = [content for name in said["files"] if (content := _read(store, name)) is not None]
         rows = [[literal(cell) for cell in row] for content in contents for row in content["rows"]]
         if contents:
             caption += "; " + "; ".join(dict.fromkeys(literal(_source(content)) for content in contents))
@@ -126,18 +106,7 @@ def _source(content: dict[str, Any]) -> str:
 
 # --- dot plots ----------------------------------------------------------------------------------------------------------
 
-IMPLEMENTATIONS = Looks(
-    "implementation",
-    {
-        "ours": look("ours", BLUE, "o"),
-        "Foolbox": look("Foolbox", VERMILLION, "s"),
-        "Foolbox, abort early": look("Foolbox, abort early", VERMILLION, "s", **OPEN),
-        "Foolbox, one by one": look("Foolbox, one by one", VERMILLION, "D", **OPEN),
-        "ART": look("ART", GREEN, "^"),
-        "CleverHans, one by one": look("CleverHans, one by one", PURPLE, "P"),
-        "torchattacks, one by one": look("torchattacks, one by one", ORANGE, "v"),
-    },
-)
+IMPLEMENTATIONS = Looks.declared("every", "implementation")
 
 
 class Cost(NamedTuple):
@@ -158,13 +127,13 @@ def dots(store: Store, cost: str) -> dict[str, list[Dots]]:
     """A line an attack, a dot an implementation, under the caption of the table that holds the rows."""
     found: dict[str, list[Dots]] = {}
     for page in ("benchmark-gradients", "benchmark-labels"):
-        names, _, caption = PAGES[page]
-        rows = [row for name in names for row in (_read(store, name) or {"rows": ()})["rows"]]
+        rows = [row for name in PAGES[page]["files"] for row in (_read(store, name) or {"rows": ()})["rows"]]
         attacks: dict[str, dict[str, Interval]] = {}
         for row in rows:
             value = _costs(page, row)[cost]
             attacks.setdefault(row[0], {})[row[1]] = Interval(value, value, value, 2)
-        found[caption] = [Dots(re.sub(r", \d+ images", "", name), None, None, ours) for name, ours in attacks.items()]
+        lines = [Dots(re.sub(r", \d+ images", "", name), None, None, ours) for name, ours in attacks.items()]
+        found[PAGES[page]["caption"]] = lines
     return found
 
 

@@ -12,7 +12,7 @@ from experiments.judging import by_dataset, judge_parts, verdict
 from experiments.records import ROOT, Store
 from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
-from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, covered
+from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, WORDS, covered
 from report.numbers import evidence
 from report.origins import compared
 from report.tables import Table, linked
@@ -27,23 +27,6 @@ ENTRY = """::::{{dropdown}} {word} {quote} [{where}]{{.where}}
 {body}
 ::::"""
 JUDGED = ("Ours", "Paper's value is", "Verdict")
-LIMITS = {
-    "value": "within {}",
-    "difference": "same side of 0, and within {}",
-    "more": "above 0",
-    "no_gain": "at most {}",
-    "same": "at most {} to either side",
-    "at_least": "at least {}",
-    "at_most": "at most {}",
-}
-WHY = {
-    "one seed": "one training says nothing of the next",
-    "victim not matched": "the network that is attacked has not the paper's clean accuracy",
-    "inconclusive": "the interval meets what the rule allows and what it does not",
-    "not run": "a part has no record",
-    "not replicated": "the interval does not meet what the rule allows",
-    "replicated": "the whole interval is as the rule wants it",
-}
 
 
 # --- sentences ------------------------------------------------------------------------------------------------------------
@@ -161,7 +144,7 @@ def rule(part: Part) -> str:
     if len(cells) > 1:
         cells = [f"({cell})" for cell in cells]
     compared = " − ".join(cells) if len(cells) < 4 else f"[{cells[0]} − {cells[1]}] − [{cells[2]} − {cells[3]}]"
-    limit = LIMITS[part.kind].format(f"{part.limit:g}")
+    limit = WORDS["limits"][part.kind].format(f"{part.limit:g}")
     return f"{compared}{':' if len(cells) > 1 else ','} {limit}"
 
 
@@ -206,7 +189,7 @@ def corrections_table(store: Store) -> Table:
     for entry in before():
         found = verdict(store, parse(f"text:{entry['now']}", entry["paper"]))
         if found.word != entry["word"] or entry["note"]:
-            why = found.reasons if found.word == "replicated in direction" else (WHY[found.word],)
+            why = found.reasons if found.word == "replicated in direction" else (WORDS["why"][found.word],)
             become = "" if entry["now"] == entry["id"] else f": now `{entry['now']}`"
             told = "; ".join(filter(None, (entry["note"], *why)))
             key = (papers.get(entry["paper"]).TITLE, become, entry["word"], found.word, told)

@@ -13,7 +13,7 @@ from lib.metrics import Interval
 from report import names
 from report.figures import forest
 from report.figures.heat import Square, heat
-from report.figures.looks import BLUE, GREY, OPEN, ORANGE, REFERENCE, VERMILLION, Looks, look
+from report.figures.looks import GREY, OPEN, REFERENCE, Looks, look
 from report.figures.panels import TO_100
 from report.figures.scatter import Point, scatter
 from report.names import PAPER_NAMES
@@ -23,12 +23,7 @@ from report.tables import Table
 
 BAND = 5.0  # points on either side of the line: the tolerance of most numbers
 SMALL = ", at a smaller scale"  # ends the key of a mark that is open
-FILLED = {
-    "replicated": look("within the declared tolerance", BLUE, "o"),
-    "not replicated": look("outside", VERMILLION, "s"),
-    "inconclusive": look("interval meets both", ORANGE, "D"),
-    "one seed": look("one seed: no verdict", GREY, "^"),
-}
+FILLED = Looks.declared("every", "word")
 MARKS = Looks("word", FILLED | {word + SMALL: one | OPEN | {"label": "_"} for word, one in FILLED.items()})
 
 

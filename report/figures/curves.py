@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from experiments.records import Record
 from lib.errors import BadValue
 from lib.metrics import Interval, mean_interval
-from report.figures.looks import GREY, OPEN, REFERENCE, Look, Looks, look
+from report.declared import declared
+from report.figures.looks import GREY, OPEN, REFERENCE, Look, Looks, look, tuples
 from report.figures.panels import Lines, held, in_panels
 from report.tables import Panels, Table, data_behind, points_of
 
@@ -63,33 +64,21 @@ class Curves:
     settings: Mapping[str, Any] = field(default_factory=dict)
     slider: Slider | None = None
 
+    @classmethod
+    def declared(
+        cls, whose: str, name: str, *, lines: Mapping[str, Mapping[Any, str]], looks: Looks, **own: Any
+    ) -> Self:
+        """One of `report/curves.toml`, of a chapter, with its lines."""
+        said = dict(declared("curves")[whose][name])
+        if "slider" in said:
+            said["slider"] = Slider(**said["slider"])
+        settings = {one: tuples(value) for one, value in said.pop("settings", {}).items()}
+        return cls(lines=lines, looks=looks, settings=settings, **said, **own)
+
     def names(self, key: Any) -> tuple[str, str]:
         """The curves of a line."""
         parts = key if isinstance(key, tuple) else (key,)
         return self.x.format(*parts), self.y.format(*parts)
-
-
-def roc(
-    lines: Mapping[str, Mapping[Any, str]],
-    looks: Looks,
-    *,
-    x: str = "fpr",
-    y: str = "tpr",
-    slider: Slider | None = None,
-) -> Curves:
-    """Members that are found against others that are taken for members, as the threshold moves, beside chance."""
-    return Curves(
-        lines=lines,
-        x=x,
-        y=y,
-        looks=looks,
-        highest=1,
-        compared="chance",
-        xlabel="false-positive rate (of others)",
-        ylabel="true-positive rate (of members)",
-        settings={"across": 5},
-        slider=slider,
-    )
 
 
 def curves(panels: Panels, one: Curves) -> Figure:

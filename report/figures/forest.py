@@ -3,7 +3,7 @@
 Which numbers a figure sets beside each other is data, addresses, of which this makes marks and a table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -46,7 +46,7 @@ class Row:
     runs: tuple[str, str] | None = None
 
 
-def beside(id_: str, *readings: str, label: str, claim: str = "") -> Row:
+def beside(label: str, id_: str, readings: Iterable[str], claim: str = "") -> Row:
     """A printed number beside ours under each of `readings`; "look=reading" draws it as another."""
     pairs = [name.split("=") if "=" in name else (name, name) for name in readings]
     return Row(label, {key: f"{name}:{id_}" for key, name in pairs}, id_, claim)

@@ -19,7 +19,7 @@ from report.figures.specification import Question, Way
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN
 from report.papers import at_once
-from report.papers.at_once import CROSSED, LINES, PAPER, ROBUST_PAIRS, UNCERTAIN, VICTIMS, membership
+from report.papers.at_once import CALLED, CROSSED, PAPER, ROBUST_PAIRS, UNCERTAIN, VICTIMS
 from report.papers.at_once_answer import PRIVATE, ROBUST
 from report.tables import Table, records_at, values_at
 
@@ -77,18 +77,17 @@ def _marks(store: Store, rows: Rows) -> tuple[dict[str, list[Point]], Table]:
     found = forest.lines(store, PAPER, shown)
     marks = {
         title: [
-            Point(
-                line.label,
-                line.ours["x"],
-                line.ours["y"],
-                line.ours["size"].mean / 100 if "size" in line.ours else None,
-            )
+            Point(line.label, line.ours["x"], line.ours["y"], _size(line))
             for line in lines
             if {"x", "y"} <= line.ours.keys()
         ]
         for title, lines in found.items()
     }
     return marks, forest.data(shown, found)
+
+
+def _size(line: forest.Line) -> float | None:
+    return line.ours["size"].mean / 100 if "size" in line.ours else None
 
 
 def recorded(store: Store, rows: Rows) -> Rows:
@@ -129,39 +128,22 @@ def _square(store: Store, address: str, found: Interval | None, line: at_once.Li
 
 def _question(pairs: dict[str, str], asked: dict[str, str], ylabel: str) -> Question:
     """By how much the first victim of each pair has more than the second, by each way to ask."""
-    return Question(
-        [
-            Way(
-                {
-                    "data": DATASET_NAMES[dataset],
-                    "victim": VICTIMS[kind]["label"],
-                    "asked by": words,
-                },
-                f"{dataset}/{kind}/{quantity} - {dataset}/{base}/{quantity}",
-            )
-            for dataset, (kind, base), (words, quantity) in product(DATASETS, pairs.items(), asked.items())
-        ],
-        ylabel=ylabel,
-    )
+    ways = [
+        Way(
+            {"data": DATASET_NAMES[dataset], "victim": VICTIMS[kind]["label"], "asked by": words},
+            f"{dataset}/{kind}/{quantity} - {dataset}/{base}/{quantity}",
+        )
+        for dataset, (kind, base), (words, quantity) in product(DATASETS, pairs.items(), asked.items())
+    ]
+    return Question(ways, ylabel=ylabel)
 
 
-_OF_MEMBERS = {
-    line.label: line.quantity
-    for line in membership("odds", "adv_odds", "lira", "rmia", "label_only", rate="auc", nothing=50)
-}
+_OF_MEMBERS = {CALLED[name]: name for name in (f"{one}_auc" for one in "odds adv_odds lira rmia label_only".split())}
+_ATTACKS = "accuracy_pgd_one_draw accuracy_pgd_averaged_10 accuracy_hop_skip_jump_naive accuracy_hop_skip_jump_aware"
+_OF_ATTACKS = {CALLED[name]: name for name in (*_ATTACKS.split(), "worst_case")}
+_OF_ATTACKS["the worst of all, l2"] = "l2/worst_case"
 QUESTIONS = {
-    "protects": _question(
-        UNCERTAIN,
-        {
-            **{
-                LINES[name]: f"accuracy_{name}"
-                for name in ("pgd_one_draw", "pgd_averaged_10", "hop_skip_jump_naive", "hop_skip_jump_aware")
-            },
-            "the worst of all": "worst_case",
-            "the worst of all, l2": "l2/worst_case",
-        },
-        "uncertain − certain: accuracy (points)",
-    ),
+    "protects": _question(UNCERTAIN, _OF_ATTACKS, "uncertain − certain: accuracy (points)"),
     "leaks": _question(UNCERTAIN, _OF_MEMBERS, "uncertain − certain: AUC (points)"),
     "robust-leaks": _question(ROBUST_PAIRS, _OF_MEMBERS, "PGD-trained − natural: AUC (points)"),
 }

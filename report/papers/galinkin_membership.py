@@ -12,10 +12,10 @@ from experiments.papers.galinkin.readings import NETWORKS
 from experiments.records import Store
 from lib import data
 from lib.metrics import Interval
-from report.figures.curves import roc
-from report.figures.looks import BLUE, INK, OPEN, VERMILLION, Looks, look
+from report.figures.curves import Curves
+from report.figures.looks import Looks
 from report.figures.scatter import Point
-from report.names import DATASET_NAMES, NETWORK_NAMES
+from report.names import DATASET_NAMES, WORDS, called
 from report.numbers import percent
 from report.papers.galinkin import DATASETS, PAPER
 from report.tables import Table, records_at, row, table
@@ -31,24 +31,7 @@ PRINTED = {
     for name, row in published.load(PAPER).items()
     if name.endswith("/membership") and name.count("/") == 3
 }
-# Which procedure judges tells the mark; the victim the colour and, for a reader without colours, whether the mark is filled.
-COUNTED = Looks(
-    "victim",
-    {
-        "text/plain": look("as written, plain", BLUE, "o"),
-        "text/bayesian": look("as written, Bayesian", VERMILLION, "o", **OPEN),
-        "coded/plain": look("as coded, plain", BLUE, "s"),
-        "coded/bayesian": look("as coded, Bayesian", VERMILLION, "s", **OPEN),
-        "printed": look("the paper, if nothing is told", INK, "x", markeredgewidth=1.6),
-    },
-)
-# What of a Bayesian victim's answers the attack network sees: readings.
-POSTERIORS = {
-    "off": "dropout off",
-    "one_draw": "one draw",
-    "text": "mean of T draws",
-    "spread": "mean, and spread over the draws",
-}
+COUNTED = Looks.declared(PAPER, "counted")
 # --- the count ------------------------------------------------------------------------------------------------------------
 
 
@@ -134,20 +117,13 @@ DERIVED: Mapping[str, Callable[[Store], str]] = {
 
 # --- what leaks -----------------------------------------------------------------------------------------------------------
 
-# Marks of different networks do not hide each other.
-ROC_LOOKS = Looks(
-    "network",
-    {
-        "lenet5/plain": look("LeNet-5", BLUE, "o", "-", markerfacecolor=BLUE, markevery=(0.0, 0.12)),
-        "lenet5/bayesian": look("LeNet-5 with dropout", VERMILLION, "o", "-", **OPEN, markevery=(0.03, 0.12)),
-        "resnet18/plain": look("ResNet-18", BLUE, "s", "--", markerfacecolor=BLUE, markevery=(0.06, 0.12)),
-        "resnet18/bayesian": look("ResNet-18 with dropout", VERMILLION, "s", "--", **OPEN, markevery=(0.09, 0.12)),
-    },
-)
+ROC_LOOKS = Looks.declared(PAPER, "network")
 # As in his Figures 2 and 3.
-ROC = roc(
-    {DATASET_NAMES[dataset]: {key: f"text:{dataset}/{key}/membership" for key in ROC_LOOKS} for dataset in DATASETS},
-    ROC_LOOKS,
+ROC = Curves.declared(
+    PAPER,
+    "roc",
+    lines={called(name): {key: f"text:{name}/{key}/membership" for key in ROC_LOOKS} for name in DATASETS},
+    looks=ROC_LOOKS,
 )
 
 
@@ -155,11 +131,11 @@ def posterior_table(store: Store) -> Table:
     """Membership of Bayesian victims by what the attack network sees of their answers."""
     rows = [
         row(
-            f"{DATASET_NAMES[dataset]}, {NETWORK_NAMES[network]}",
+            called(dataset, network),
             words,
             at=f"{name}:{dataset}/{network}/bayesian/membership",
         )
-        for dataset, network, (name, words) in product(DATASETS, NETWORKS, POSTERIORS.items())
+        for dataset, network, (name, words) in product(DATASETS, NETWORKS, WORDS["posteriors"].items())
     ]
     columns = {
         "Accuracy": "{at}",

@@ -1,6 +1,6 @@
 """What the Harakeh chapter shows, as addresses: the rows of its forest plots, the lines of its curves, and how they look."""
 
-import math
+import re
 from collections.abc import Sequence
 from itertools import product
 
@@ -10,12 +10,11 @@ from experiments.papers import harakeh
 from experiments.papers.harakeh.readings import TEXT
 from lib.uncertainty import ESTIMATORS
 from report.figures import looks
-from report.figures.curves import Curves, Slider
-from report.figures.forest import Row, Rows
-from report.figures.looks import BLUE, GREEN, GREY, VERMILLION, Looks, look
-from report.figures.panels import TO_100
+from report.figures.curves import Curves
+from report.figures.forest import Row, Rows, beside
+from report.figures.looks import Looks
 from report.figures.specification import Question, Way
-from report.names import DATASET_NAMES
+from report.names import ATTACK_NAMES, DATASET_NAMES
 
 PAPER = "harakeh"
 PRINTED = published.load(PAPER)
@@ -30,53 +29,36 @@ VICTIMS = {
 }
 LEFT, FOOLED = "accuracy left (%)", "fooling rate (%)"
 # The forms of an attack on a random network; the names are those of readings.
-FORMS = Looks(
-    "form",
-    {
-        "text": look("ours: mean of ten draws", BLUE, "o"),
-        "one_draw": look("ours: one draw", VERMILLION, "s"),
-        "expectation": look("ours: expectation", GREEN, "^"),
-    },
-)
-FORMS_AND_PLAIN = Looks("form", {"plain": look("plain network", GREY, "x"), **FORMS})
-NETWORKS = Looks(
-    "network",
-    {"text": look("ours: text's network", BLUE, "o"), "tutorial": look("ours: tutorial's network", VERMILLION, "s")},
-)
-
+FORMS_AND_PLAIN = FORMS = Looks.declared(PAPER, "form")
+NETWORKS = Looks.declared(PAPER, "network")
+FORMS_TRIED = ("text", "one_draw", "expectation")
+GAINS = ("drop", "epistemic-gain", "aleatoric-no-gain")
+DROPS, NONE = ("", "epistemic-drop", "aleatoric-drop"), ("", "epistemic-no-gain", "aleatoric-no-gain")
+# By the title of a group: an attack, under which readings, and the claims that the text makes of its rows.
 ATTACKED = {
-    f"MNIST, FGSM: {LEFT}": ("mnist/fgsm/{0}/adversarial_accuracy", ("text", "one_draw", "expectation")),
-    f"MNIST, CW: {FOOLED}": ("mnist/cw/{0}/fooling_rate", ("text", "one_draw", "expectation")),
-    f"MNIST, JSMA: {FOOLED}": ("mnist/jsma/{0}/fooling_rate", ("text", "one_draw", "expectation")),
-    f"MNIST, black box: {LEFT}": ("mnist/black_box/{0}/adversarial_accuracy", ("text",)),
-    f"CIFAR-10, FGSM: {LEFT}": ("cifar10/fgsm/{0}/adversarial_accuracy", ("text",)),
-}
-# The claim that the text makes of a row, where it makes one.
-CLAIMED = {
-    "mnist/fgsm": ("mnist-fgsm-drop", "mnist-fgsm-epistemic-gain", "mnist-fgsm-aleatoric-no-gain"),
-    "mnist/cw": ("mnist-cw", "mnist-cw-epistemic-drop", "mnist-cw-aleatoric-drop"),
-    "mnist/jsma": ("mnist-jsma", "mnist-jsma-epistemic-drop", "mnist-jsma-aleatoric-drop"),
-    "mnist/black_box": ("mnist-black-box", "mnist-black-box-epistemic-no-gain", "mnist-black-box-aleatoric-no-gain"),
-    "cifar10/fgsm": ("cifar10-fgsm-drop", "cifar10-fgsm-epistemic-gain", "cifar10-fgsm-aleatoric-no-gain"),
+    f"MNIST, FGSM: {LEFT}": ("mnist/fgsm", FORMS_TRIED, GAINS),
+    f"MNIST, CW: {FOOLED}": ("mnist/cw", FORMS_TRIED, DROPS),
+    f"MNIST, JSMA: {FOOLED}": ("mnist/jsma", FORMS_TRIED, DROPS),
+    f"MNIST, black box: {LEFT}": ("mnist/black_box", ("text",), NONE),
+    f"CIFAR-10, FGSM: {LEFT}": ("cifar10/fgsm", ("text",), GAINS),
 }
 
 
-def _attacked(pattern: str, readings: Sequence[str]) -> list[Row]:
-    claims = CLAIMED["/".join(pattern.split("/")[:2])]
-    return [
-        Row(
-            WORDS[estimator],
-            # To a plain network the form makes no difference.
-            {name: f"{name}:{pattern.format(estimator)}" for name in (readings if estimator != "none" else ("text",))},
-            printed=pattern.format(estimator),
-            claim=f"text:{claim}",
-            runs=("fooling_rate_min", "fooling_rate_max") if "fooling_rate" in pattern else None,
-        )
-        for estimator, claim in zip(WORDS, claims, strict=True)
-    ]
+def _attacked(title: str, attack: str, readings: Sequence[str], claims: Sequence[str]) -> list[Row]:
+    quantity, runs = "adversarial_accuracy", None
+    if FOOLED in title:
+        quantity, runs = "fooling_rate", ("fooling_rate_min", "fooling_rate_max")
+    rows = []
+    for (estimator, words), claim in zip(WORDS.items(), claims, strict=True):
+        id_ = f"{attack}/{estimator}/{quantity}"
+        # To a plain network the form makes no difference.
+        ours = {name: f"{name}:{id_}" for name in (readings if estimator != "none" else ("text",))}
+        name = "-".join(filter(None, (re.sub("[/_]", "-", attack), claim)))
+        rows.append(Row(words, ours, id_, f"text:{name}", runs))
+    return rows
 
 
-ANSWER: Rows = {title: _attacked(*cells) for title, cells in ATTACKED.items()}
+ANSWER: Rows = {title: _attacked(title, *rows) for title, rows in ATTACKED.items()}
 EXAMPLE = {title: group for title, group in ANSWER.items() if "CW" in title}, FORMS  # of how to read a figure
 
 MEASURED = {  # title of a group: attack, and what is measured under it
@@ -99,34 +81,25 @@ FORMS_BY_NETWORK: Rows = {
     title: [_by_form(victim, *measured) for victim in VICTIMS] for title, measured in MEASURED.items()
 }
 
+
+def _networks(label: str, id_: str, claim: str = "") -> Row:
+    return beside(label, id_, ("text", "tutorial"), claim and f"tutorial:cifar10-{claim}")
+
+
 CIFAR10: Rows = {
     title: [
-        Row(
-            WORDS[estimator],
-            {name: f"{name}:cifar10/fgsm/{estimator}/{quantity}" for name in ("text", "tutorial")},
-            printed=f"cifar10/fgsm/{estimator}/{quantity}",
-            claim=f"tutorial:cifar10-{claim}" if claim else "",
-        )
-        for estimator, claim in zip(WORDS, claims, strict=True)
+        _networks(words, f"cifar10/fgsm/{estimator}/{quantity}", claim)
+        for (estimator, words), claim in zip(WORDS.items(), claims, strict=True)
     ]
     for title, quantity, claims in (
         ("Clean accuracy (%)", "accuracy", ("accuracy", "", "")),
-        (
-            "Accuracy left by FGSM (%)",
-            "adversarial_accuracy",
-            ("fgsm-drop", "fgsm-epistemic-gain", "fgsm-aleatoric-no-gain"),
-        ),
+        ("Accuracy left by FGSM (%)", "adversarial_accuracy", [f"fgsm-{claim}" for claim in GAINS]),
     )
 }
 CLEAN: Rows = {
     "MNIST: clean accuracy of each row (%)": [
-        Row(
-            f"{attack_words}, {WORDS[estimator]}",
-            {name: f"{name}:mnist/{attack}/{estimator}/accuracy" for name in ("text", "tutorial")},
-            printed=f"mnist/{attack}/{estimator}/accuracy",
-        )
-        for attack, attack_words in (("fgsm", "FGSM"), ("cw", "CW"), ("jsma", "JSMA"), ("black_box", "black box"))
-        for estimator in WORDS
+        _networks(f"{ATTACK_NAMES[attack]}, {words}", f"mnist/{attack}/{estimator}/accuracy")
+        for attack, (estimator, words) in product(("fgsm", "cw", "jsma", "black_box"), WORDS.items())
     ]
 }
 
@@ -159,41 +132,25 @@ PANELS = {
     f"{DATASET_NAMES[dataset]}, {reading(PAPER, name).title}": (dataset, name)
     for dataset, name in product(TEXT, ("text", "tutorial"))
 }
-CURVE = Curves(
+CURVE = Curves.declared(
+    PAPER,
+    "accuracy",
     lines={
         title: {estimator: f"{name}:{dataset}/fgsm/{estimator}" for estimator in ESTIMATORS}
         for title, (dataset, name) in PANELS.items()
     },
-    x="epsilon",
-    y="accuracy",
     looks=looks.ESTIMATORS,
     # At the tutorial's budget: he does not state his.
     printed={
         title: {one: (0.3, PRINTED[f"{dataset}/fgsm/{one}/adversarial_accuracy"].value) for one in ESTIMATORS}
         for title, (dataset, _) in PANELS.items()
     },
-    xlabel=r"budget $\epsilon$ ($\ell_\infty$, images in [0, 1])",
-    ylabel="accuracy (%)",
-    settings={"ylim": TO_100},
-    slider=Slider(
-        "Budget ε of FGSM (ℓ∞, images in [0, 1])",
-        "Test images still answered right. FGSM follows the network's own answer.",
-        start=0.3,
-    ),
 )
-# The loss that PGD reaches against its number of steps: an attack that is strong enough rises, and levels off.
-LOSS = Curves(
-    lines={
-        victim: {estimator: f"{at}/pgd/{estimator}" for estimator in estimators_of(victim)}
-        for victim, at in VICTIMS.items()
-    },
-    x="steps",
-    y="loss",
+LOSS = Curves.declared(
+    PAPER,
+    "loss",
+    lines={victim: {one: f"{at}/pgd/{one}" for one in estimators_of(victim)} for victim, at in VICTIMS.items()},
     looks=looks.ESTIMATORS,
-    highest=math.inf,
-    xlabel="steps of the attack (logarithmic)",
-    ylabel="loss of the true label (nats)",
-    settings={"xscale": "log"},
 )
 
 # What dropout does to the fooling rate, in every way in which it was asked.

@@ -14,7 +14,6 @@ from lib.uncertainty.scores import UNCERTAINTY_SCORES
 from report.figures import looks
 from report.figures.curves import Curves
 from report.figures.looks import OPEN, Looks
-from report.figures.panels import TO_100
 from report.names import DATASET_NAMES, SCORE_NAMES
 from report.numbers import NOT_RUN
 from report.papers.harakeh import PAPER, VICTIMS, WORDS, estimators_of
@@ -38,8 +37,9 @@ DETECTED = {
     **{name: JUDGED_AT.format(attack=name.lower()) for name in ("PGD", "CW", "JSMA")},
     "PGD that knows the score": JUDGED_AT.format(attack="aware"),
 }
-# Accuracy on what is left of clean and adversarial images, half and half, as the most uncertain ones are rejected.
-REJECTION = Curves(
+REJECTION = Curves.declared(
+    PAPER,
+    "rejection",
     lines={
         title: {
             (estimator, score): at.format(estimator=estimator, score=score)
@@ -49,13 +49,7 @@ REJECTION = Curves(
         for title, at in DETECTED.items()
         if "PGD" in title
     },
-    x="rejected",
-    y="kept_{1}",
-    scale=100,
     looks=JUDGED,
-    xlabel="images rejected (%)",
-    ylabel="accuracy on the rest (%)",
-    settings={"across": 3, "xlim": TO_100, "ylim": TO_100},
 )
 
 

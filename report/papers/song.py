@@ -6,7 +6,7 @@ from experiments.papers import song
 from experiments.papers.song.readings import DATASETS, TRAININGS
 from report.figures.forest import Row, Rows, beside
 from report.figures.specification import Question, Way
-from report.names import DATASET_NAMES, QUANTITY_NAMES
+from report.names import DATASET_NAMES, QUANTITY_NAMES, WORDS
 
 PAPER = "song"
 READINGS = ("text", "reduced")  # whose records stand for a number on the first page: the first that has any
@@ -15,16 +15,7 @@ INPUTS = ("benign", "adversarial")
 SCALES = {"yale": "text", "fashion_mnist": "reduced", "cifar10": "reduced"}
 FEWER = {"yale": [], "fashion_mnist": ["few"], "cifar10": ["few", "fitting"]}  # readings with fewer members
 # What an adversary could do, by the measurement that judges it.
-ADVERSARIES_TRIED = {
-    "inference": "best threshold for these points",
-    "honest": "threshold from half of them",
-    "class_honest": "one for each class, from half",
-    "shadow": "threshold from a shadow",
-    "entropy": "entropy, best threshold",
-    "modified_entropy": "modified entropy, best",
-    "gap": "gap attack",
-    "control": "control",
-}
+ADVERSARIES_TRIED = WORDS["adversaries"]
 SIDES = {
     "train_accuracy": "members",
     "test_accuracy": "others",
@@ -40,36 +31,34 @@ def _few(dataset: str) -> tuple[str, ...]:
 
 # The claims of a data set, by training and images.
 CLAIMED = {("robust", "benign"): "robust-leaks", ("robust", "adversarial"): "robust-leaks-most"}
+
+
+def _inference(dataset: str, training: str, inputs: str) -> Row:
+    claim = CLAIMED.get((training, inputs), "")
+    named = f"{SCALES[dataset]}:{dataset.replace('_', '-')}-{claim}" if claim else ""
+    return beside(f"{training}, {inputs}", f"{dataset}/{training}/inference_{inputs}", _few(dataset), named)
+
+
 INFERENCE: Rows = {
-    DATASET_NAMES[dataset]: [
-        beside(
-            f"{dataset}/{training}/inference_{inputs}",
-            *_few(dataset),
-            label=f"{training}, {inputs}",
-            claim=f"{SCALES[dataset]}:{dataset.replace('_', '-')}-{claim}" if claim else "",
-        )
-        for training, inputs in product(TRAININGS, INPUTS)
-        for claim in [CLAIMED.get((training, inputs), "")]
-    ]
-    for dataset in DATASETS
+    DATASET_NAMES[dataset]: [_inference(dataset, *one) for one in product(TRAININGS, INPUTS)] for dataset in DATASETS
 }
 ACCURACIES: Rows = {
     f"{DATASET_NAMES[dataset]}, {training}: accuracy (%)": [
-        beside(f"{dataset}/{training}/{side}", *_few(dataset), label=words) for side, words in SIDES.items()
+        beside(words, f"{dataset}/{training}/{side}", _few(dataset)) for side, words in SIDES.items()
     ]
     for dataset, training in product(DATASETS, TRAININGS)
 }
+
+
+def _by_loss(dataset: str, training: str, side: str) -> Row:
+    id_ = f"{dataset}/{training}/{side}"
+    found = {loss: f"{SCALES[dataset]}:{id_}?attack_loss={loss}" for loss in ("log_odds", "cross_entropy")}
+    return Row(f"{training}, {SIDES[side].split(',')[0]}", found, id_)
+
+
 LOSSES: Rows = {
     f"{DATASET_NAMES[dataset]}: accuracy under attack (%)": [
-        Row(
-            f"{training}, {SIDES[side].split(',')[0]}",
-            {
-                loss: f"{SCALES[dataset]}:{dataset}/{training}/{side}?attack_loss={loss}"
-                for loss in ("log_odds", "cross_entropy")
-            },
-            f"{dataset}/{training}/{side}",
-        )
-        for training, side in product(TRAININGS, ("adv_train_accuracy", "adv_test_accuracy"))
+        _by_loss(dataset, *one) for one in product(TRAININGS, ("adv_train_accuracy", "adv_test_accuracy"))
     ]
     for dataset in DATASETS
 }
@@ -83,22 +72,20 @@ ADVERSARIES: Rows = {
 }
 CLASSES = range(10)
 TABLE2_AT = ("reduced", "fitting")
+
+
+def _methods(label: str, id_: str, printed: str | tuple[str, ...]) -> Row:
+    return Row(label, {name: f"{name}:{id_}" for name in TABLE2_AT}, printed)
+
+
 METHODS: Rows = {
     "Robust CIFAR-10 network, mean over classes": [
-        Row(
-            QUANTITY_NAMES[method],
-            {name: f"{name}:{method}" for name in TABLE2_AT},
-            tuple(f"{method}/class{c}" for c in CLASSES),
-        )
-        for method in song.METHODS
+        _methods(QUANTITY_NAMES[one], one, tuple(f"{one}/class{c}" for c in CLASSES)) for one in song.METHODS
     ]
 }
 TABLE2: Rows = {
-    QUANTITY_NAMES[method]: [
-        Row(f"class {c}", {name: f"{name}:{method}/class{c}" for name in TABLE2_AT}, f"{method}/class{c}")
-        for c in CLASSES
-    ]
-    for method in song.METHODS
+    QUANTITY_NAMES[one]: [_methods(f"class {c}", f"{one}/class{c}", f"{one}/class{c}") for c in CLASSES]
+    for one in song.METHODS
 }
 
 # Whether the robust network leaks more, in every way in which it was asked.

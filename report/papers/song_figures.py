@@ -1,6 +1,6 @@
 """What the figures of the Song chapter show, and the data behind them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,66 +11,29 @@ from matplotlib.patches import Patch
 
 from experiments.papers.song.readings import TRAININGS as TRAINED
 from experiments.records import Record, Store
-from report.figures.curves import Slider, roc
-from report.figures.looks import BLUE, GREEN, GREY, INK, OPEN, PURPLE, REFERENCE, VERMILLION, Look, Looks, look
+from report.figures.curves import Curves
+from report.figures.looks import GREY, INK, REFERENCE, Looks, look
 from report.figures.panels import Lines, in_panels
 from report.papers.song import INPUTS, PAPER
 from report.papers.song import SCALES as SCALE_OF
 from report.papers.song_tables import title
 from report.tables import Panels, Table, data_behind, panels_at, points_of
 
-TRAININGS = Looks(
-    "training",
-    {"natural": look("natural", BLUE, "o", "-"), "robust": look("robust", VERMILLION, "s", "--")},
-    every=TRAINED,
-)
+TRAININGS = Looks.declared(PAPER, "training", every=TRAINED)
 # What stands beside a printed number; open marks are smaller than the paper's scale.
-SCALES = Looks(
-    "scale",
-    {
-        "text": look("ours: the paper's scale", BLUE, "o"),
-        "reduced": look("ours: reduced", BLUE, "o", **OPEN),
-        "few": look("ours: reduced, a fifth of the members", VERMILLION, "s", **OPEN),
-        "fitting": look("ours: reduced, a tenth of the members", PURPLE, "D", **OPEN),
-    },
-)
-LOSS = Looks(
-    "loss",
-    {"log_odds": look("ours: log-odds", BLUE, "o"), "cross_entropy": look("ours: cross-entropy", VERMILLION, "s")},
-)
-INPUTS_SEEN = Looks(
-    "inputs", {"benign": look("benign", BLUE, "o"), "adversarial": look("adversarial", VERMILLION, "s")}
-)
-SEEN = Looks(
-    "training and images",
-    {
-        ("natural", "benign"): look("natural, benign", BLUE, "o", "-", markevery=0.1),
-        ("natural", "adversarial"): look("natural, adversarial", BLUE, "o", ":", **OPEN, markevery=0.1),
-        ("robust", "benign"): look("robust, benign", VERMILLION, "s", "--", markevery=0.1),
-        ("robust", "adversarial"): look("robust, adversarial", VERMILLION, "s", "-.", **OPEN, markevery=0.1),
-    },
-    every=product(TRAINED, INPUTS),
-)
-SIDES: Mapping[str, Look] = {
-    "train": look("members (training images)", GREEN, "", "-"),
-    "test": look("others (test images)", PURPLE, "", "--"),
-}
+SCALES, LOSS, INPUTS_SEEN, SIDES = (Looks.declared(PAPER, kind) for kind in ("scale", "loss", "inputs", "side"))
+SEEN = Looks.declared(PAPER, "seen", every=product(TRAINED, INPUTS))
 ENDED = look("end of a training", GREY, "*", markersize=13, markeredgecolor=INK)
 
 
-ROC = roc(
-    {
+ROC = Curves.declared(
+    PAPER,
+    "roc",
+    lines={
         title(dataset, reading): {(one, inputs): f"{reading}:{dataset}/{one}" for one, inputs in SEEN}
         for dataset, reading in SCALE_OF.items()
     },
-    SEEN,
-    x="fpr_{1}",
-    y="tpr_{1}",
-    slider=Slider(
-        "Share of others that the threshold takes for members",
-        "Members found at the threshold that makes so many mistakes.",
-        start=0.1,
-    ),
+    looks=SEEN,
 )
 
 

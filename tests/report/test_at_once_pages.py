@@ -13,6 +13,7 @@ from experiments import claims, coverage, published
 from experiments.address import check_planned, parse
 from experiments.find import row
 from experiments.papers.at_once.evasion import ATTACKS
+from experiments.papers.at_once.grid import SETTINGS
 from experiments.papers.at_once.readings import DATASETS, MEASURES, PARTS
 from experiments.papers.at_once.victims import KINDS
 from experiments.records import Result, Store
@@ -168,8 +169,15 @@ def test_every_way_to_ask_compares_two_victims_on_one_question(name: str) -> Non
         assert KINDS[more.id.split("/")[1]].robust >= KINDS[less.id.split("/")[1]].robust
 
 
+@pytest.mark.parametrize("norm", ATTACKS)
+def test_a_slider_starts_at_the_budget_of_the_measurements(norm: str) -> None:
+    (slider,) = {at_once.BUDGETS[norm].slider, at_once.LEFT[norm].slider}
+    assert slider is not None and slider.start == SETTINGS["budgets"]["mnist"][norm]["epsilon"]
+
+
 def test_every_kind_and_every_attack_has_a_name() -> None:
-    assert set(at_once.LINES) == {name for lines in ATTACKS.values() for name in lines}
+    known = {f"{'l2/' * (norm == 'l2')}accuracy_{name}" for norm, lines in ATTACKS.items() for name in lines}
+    assert {name for name in at_once.CALLED if "accuracy_" in name} == known
     labels = [look["label"] for look in at_once.VICTIMS.values()]
     assert len(set(labels)) == len(KINDS) and not any("," in label for label in labels)  # they are listed with commas
 
