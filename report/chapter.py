@@ -33,6 +33,7 @@ from report.figures.theme import svg
 from report.tables import Number, Table, full, panels_at
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
+LISTED = 300  # addresses of a figure that the page of origins lists; of more its data tells the records
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
 
 
@@ -136,12 +137,13 @@ class Chapter:
             display(picture)  # type: ignore[no-untyped-call]
         if data is not None:
             self.save(f"{self.paper}-{name}.csv", data.csv())
+            if data.head[-1] == "address" and len(data.rows) <= LISTED:
+                self._noted(name, [row[-1] for row in data.rows])
 
     def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
         found = lines(self.store, self.paper, rows)
         self.figure(name, forest(found, looks, xlabel="percent", ends=ends), data(rows, found))
-        self._noted(name, [address for group in rows.values() for row in group for address in row.ours.values()])
 
     def curves(self, name: str, shown: Curves, *, along: Curves | None = None) -> None:
         """Glue a figure of curves of addresses, and save the numbers behind it for download.
@@ -161,7 +163,6 @@ class Chapter:
         printed = specification.printed(self.paper, question)
         figure = specification.specification(found, printed=printed, ylabel=question.ylabel)
         self.figure(name, figure, specification.data(found))
-        self._noted(name, [way.address for way in question.ways])
 
     def _noted(self, name: str, addresses: Iterable[str]) -> None:
         """Leave which addresses a figure or table shows, for the page of their origins."""

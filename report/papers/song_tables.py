@@ -20,17 +20,14 @@ from report.papers.song import FEWER, INPUTS, PAPER, SCALES
 from report.prose import quote
 from report.tables import Column, Number, Row, Table, across, full, records_at, row, table, values_at
 
-# Claims of the paper, by the end of their names, and the pair of numbers that each compares.
+# Claims of the paper, by the end of their names: in words, and the pair of numbers that each compares.
+_ROBUST, _NATURAL = "{at}/robust/inference_", "{at}/natural/inference_"
 EFFECTS = {
-    "robust-leaks": "robust − natural, benign images",
-    "adversarial-helps": "robust victim: adversarial − benign images",
-    "robust-leaks-most": "robust, adversarial − natural, benign",
+    "robust-leaks": ("robust − natural, benign images", f"{_ROBUST}benign - {_NATURAL}benign"),
+    "adversarial-helps": ("robust victim: adversarial − benign images", f"{_ROBUST}adversarial - {_ROBUST}benign"),
+    "robust-leaks-most": ("robust, adversarial − natural, benign", f"{_ROBUST}adversarial - {_NATURAL}benign"),
 }
-COMPARED = {
-    "robust-leaks": "{at}/robust/inference_benign - {at}/natural/inference_benign",
-    "adversarial-helps": "{at}/robust/inference_adversarial - {at}/robust/inference_benign",
-    "robust-leaks-most": "{at}/robust/inference_adversarial - {at}/natural/inference_benign",
-}
+LEAKS = EFFECTS["robust-leaks"][1]
 
 
 def title(dataset: str, reading: str) -> str:
@@ -41,11 +38,11 @@ def title(dataset: str, reading: str) -> str:
 def effects_table(store: Store) -> Table:
     """The paper's claims about robust victims, each the difference of two inferences, at the scale of each data set."""
     rows = []
-    for dataset, (name, words) in product(DATASETS, EFFECTS.items()):
+    for dataset, (name, (words, address)) in product(DATASETS, EFFECTS.items()):
         reading = SCALES[dataset]
         claim = f"{dataset.replace('_', '-')}-{name}"
         found = verdict(store, parse(f"{reading}:{claim}", PAPER))
-        compared = COMPARED[name].format(at=f"{reading}:{dataset}")
+        compared = address.format(at=f"{reading}:{dataset}")
         ours = Number(evidence(found), full(compared, PAPER))
         held_out = across(store, PAPER, compared.replace("inference", "honest"))
         rows.append([title(dataset, reading), words, f"{found.published:.2f}", ours, held_out, found.word])
@@ -107,7 +104,7 @@ def fit_table(store: Store) -> Table:
     columns: dict[str, Column] = {
         "Robust, under attack: members": partial(_told, address="{at}/robust/adv_train_accuracy"),
         "others": partial(_told, address="{at}/robust/adv_test_accuracy"),
-        **{EFFECTS[claim]: partial(_told, address=address) for claim, address in COMPARED.items()},
+        **{words: partial(_told, address=address) for words, address in EFFECTS.values()},
         "Hypothesis": _outcome,
     }
     return table(store, PAPER, "Victims", rows, columns)
@@ -134,7 +131,7 @@ def outcome(store: Store, dataset: str, reading: str = "few") -> str:
     enough; the tenth, with a limit nearer to the paper's 100 %, was declared before any record of it.
     """
     at = f"{reading}:{dataset}"
-    values = values_at(store, PAPER, COMPARED["robust-leaks"].format(at=at))
+    values = values_at(store, PAPER, LEAKS.format(at=at))
     if not values:
         return NOT_RUN
     if fmean(values_at(store, PAPER, f"{at}/robust/adv_train_accuracy")) < FITS[reading]:
@@ -194,12 +191,10 @@ def gap_table(store: Store) -> Table:
         ends = [(low, high) for low, high, _ in compared(store, line.names["at"])]
         return "–".join(f"{fmean(end):.0f}" for end in zip(*ends, strict=True)) if ends else NOT_RUN
 
-    columns = {
+    columns: dict[str, Column] = {
         "Gaps in common": common,
         "At an equal gap": lambda _, line: difference(store, line.names["at"]),
-        "At the end": lambda _, line: across(
-            store, PAPER, "{at}/robust/inference_benign - {at}/natural/inference_benign".format_map(line.names)
-        ),
+        "At the end": LEAKS,
     }
     known = {at: words for at, words in VICTIMS.items() if any(compared(store, at))} or VICTIMS
     return table(store, PAPER, "Victims", [row(words, at=at) for at, words in known.items()], columns)

@@ -146,7 +146,11 @@ def test_axes_are_labelled_with_units_and_nothing_is_cut_off(name: str) -> None:
 def test_every_estimator_form_score_network_and_way_to_answer_has_a_look() -> None:
     for part in ("label", "color", "marker", "linestyle"):
         assert len({str(one[part]) for one in ESTIMATORS.values()}) == len(ESTIMATORS)
-    assert len(harakeh.FORMS) == len(EVERY_FORM) and set(SCORE_NAMES) == set(UNCERTAINTY_SCORES)
+    assert (
+        len(harakeh.FORMS) == 1 + len(EVERY_FORM)
+        and "plain" in harakeh.FORMS
+        and set(SCORE_NAMES) == set(UNCERTAINTY_SCORES)
+    )
     assert set(harakeh_tables.JUDGED) == {(one, score) for one in ESTIMATORS for score in UNCERTAINTY_SCORES}
     cells = grid("paper")
     seen = {(c.answers if c.bayesian else "plain", c.aware) for c in cells if isinstance(c, Evasion)}

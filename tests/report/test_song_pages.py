@@ -163,7 +163,7 @@ def test_the_hypothesis_of_the_fit_is_judged_by_its_rule(
             fitted = fit + (song.FIT - 90.0 if reading == "fitting" and fit < 90.0 else 0.0)
             store.put(cell, Result({**result.measurements, "adv_train_accuracy": fitted}, result.curves), FACTS)
     assert song_tables.outcome(store, "cifar10", reading) == told
-    address = song_tables.COMPARED["robust-leaks"].format(at=f"{reading}:cifar10")
+    address = song_tables.LEAKS.format(at=f"{reading}:cifar10")
     assert values_at(store, "song", address) == pytest.approx(more)
 
 
