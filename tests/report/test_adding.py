@@ -74,7 +74,8 @@ def project(tmp_path: Path) -> Path:
     """A copy of the project, without records of smoke cells."""
     for name in ("lib", "experiments", "report", "results"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "smoke"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "_toc.yml"):
+        shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
 
