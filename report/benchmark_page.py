@@ -24,7 +24,6 @@ from report.declared import declared
 from report.figures.forest import Line as Dots
 from report.figures.forest import forest
 from report.figures.looks import Looks
-from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
 
@@ -78,12 +77,12 @@ def pages(store: Store) -> dict[str, tuple[Table, str]]:
     """
     found = {}
     for page, said in PAGES.items():
-        head, caption = said["head"], said["caption"]
+        caption = said["caption"]
         contents = [content for name in said["files"] if (content := _read(store, name)) is not None]
         rows = [[literal(cell) for cell in row] for content in contents for row in content["rows"]]
         if contents:
             caption += "; " + "; ".join(dict.fromkeys(literal(_source(content)) for content in contents))
-        found[page] = Table(head.split(","), rows or [[NOT_RUN, *["–"] * head.count(",")]]), caption
+        found[page] = Table.of(said["head"], rows), caption
     return found
 
 

@@ -195,7 +195,7 @@ def corrections_table(store: Store) -> Table:
             key = (papers.get(entry["paper"]).TITLE, become, entry["word"], found.word, told)
             groups.setdefault(key, []).append(f"`{entry['id']}`")
     rows = [[title, ", ".join(names) + become, *words] for (title, become, *words), names in groups.items()]
-    return Table(["Paper", "Entry", "Word before", "Word now", "Why"], rows or [["–"] * 5])
+    return Table.of("Paper,Entry,Word before,Word now,Why", rows, empty="–")
 
 
 def coverage_table(store: Store) -> Table:

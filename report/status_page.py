@@ -13,7 +13,6 @@ from experiments.records import Record, Store, key_of
 from experiments.selection import label
 from report.figures.heat import Square, Squares
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, PAPER_NAMES, REPLICATED
-from report.numbers import NOT_RUN
 from report.tables import Table
 from report.text import literal
 
@@ -51,25 +50,25 @@ def squares(found: Mapping[str, Counts]) -> dict[str, Squares]:
     }
 
 
+def _in_all(counts: Counts) -> str:
+    return " of ".join(str(sum(column)) for column in zip(*counts.values(), strict=True))
+
+
 def sums(found: Mapping[str, Counts]) -> str:
     """How many of each paper's cells are recorded, in a sentence."""
-    told = [
-        f"{sum(done for done, _ in counts.values())} of {sum(all_ for _, all_ in counts.values())} of {paper}'s"
-        for paper, counts in found.items()
-    ]
-    return f"Recorded are {', '.join(told)} cells at the scale of the papers, the paler a square the fewer."
+    told = ", ".join(f"{_in_all(counts)} of {paper}'s" for paper, counts in found.items())
+    return f"Recorded are {told} cells at the scale of the papers, the paler a square the fewer."
 
 
 def finding(found: Mapping[str, Counts]) -> str:
     """What the heat map shows, in words, for who does not see it."""
     told = []
     for paper, counts in found.items():
-        done, planned = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
         whole = [f"{row} under {attack}" for (row, attack), (some, every) in counts.items() if some == every]
-        rows = dict.fromkeys(row for row, _ in counts)
-        none = [row for row in rows if not any(some for (name, _), (some, _) in counts.items() if name == row)]
+        known = {row for (row, _), (some, _) in counts.items() if some}
+        none = dict.fromkeys(row for row, _ in counts if row not in known)
         ends = [f"{word} of {'; '.join(names)}" for word, names in (("all", whole), ("none", none)) if names]
-        told.append(f"{paper}: {done} of {planned} cells recorded{', ' if ends else ''}{', and '.join(ends)}.")
+        told.append(f"{paper}: {_in_all(counts)} cells recorded{', ' if ends else ''}{', and '.join(ends)}.")
     return " ".join(told)
 
 
@@ -128,7 +127,7 @@ def changed_table(store: Store) -> Table:
     for (kind, word, why), records in sorted(groups.items()):
         commits = ", ".join(f"`{one}`" for one in sorted({*map(commit_of, records)}))
         rows.append([kind, word, str(len(records)), commits, why])
-    return Table("Kind of cell,By today's code,Records,Commits,Why".split(","), rows or [["none", *["–"] * 4]])
+    return Table.of("Kind of cell,By today's code,Records,Commits,Why", rows, empty="none")
 
 
 def checks_table(store: Store) -> Table:
@@ -149,8 +148,7 @@ def checks_table(store: Store) -> Table:
             if others:
                 same = sum(one.now == one.recorded for one in others)
                 rows.append([name, f"{len(others)} others", *["–"] * 3, f"{same} the same", *commits])
-    head = "Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now".split(",")
-    return Table(head, rows or [[NOT_RUN, *["–"] * (len(head) - 1)]])
+    return Table.of("Cell,Measurement,Recorded,Again,May differ by,Outcome,Commit then,Commit now", rows)
 
 
 # --- what they took -------------------------------------------------------------------------------------------------------
@@ -158,21 +156,16 @@ def checks_table(store: Store) -> Table:
 
 def costs_table(store: Store) -> Table:
     """What the records of each paper took, by the kind of device; those of settings that no grid has any more apart."""
-    groups: dict[tuple[str, str, str], list[Record]] = {}
-    for paper in PAPER_NAMES:
+    rows = []
+    for paper, name in PAPER_NAMES.items():
+        groups: dict[tuple[str, str], list[Record]] = {}
         kept = {key_of(cell) for profile in PROFILES for cell in papers.get(paper).grid(profile)}
         for record in [*store.all(paper), *store.superseded.all(paper)]:
             if record.config["profile"] in PROFILES:
                 told = "kept" if record.key in kept else "discarded"
-                groups.setdefault((paper, told, "GPU" if is_gpu(record) else "CPU"), []).append(record)
-    rows = [
-        [name, *words, str(len(found)), *_took(found)]
-        for paper, name in PAPER_NAMES.items()
-        for (whose, *words), found in sorted(groups.items())
-        if whose == paper
-    ]
-    head = "Paper,Records are,On a,Records,Time in all,Longest,Peak memory,Energy (estimate)".split(",")
-    return Table(head, rows or [[NOT_RUN] * len(head)])
+                groups.setdefault((told, "GPU" if is_gpu(record) else "CPU"), []).append(record)
+        rows += [[name, *words, str(len(found)), *_took(found)] for words, found in sorted(groups.items())]
+    return Table.of("Paper,Records are,On a,Records,Time in all,Longest,Peak memory,Energy (estimate)", rows)
 
 
 def missing_table(store: Store) -> Table:
@@ -189,7 +182,7 @@ def missing_table(store: Store) -> Table:
         known = [price for cell in cells if (price := prices[cell.paper](cell)) is not None]
         time = duration(math.fsum(known)) if known else "–"
         rows += [[name, str(len(cells)), time, str(len(cells) - len(known))]] if cells else []
-    return Table("Paper or worth,Cells,On a CPU,Without a price".split(","), rows or [["nothing", *["–"] * 3]])
+    return Table.of("Paper or worth,Cells,On a CPU,Without a price", rows, empty="nothing")
 
 
 def _took(records: Sequence[Record]) -> list[str]:

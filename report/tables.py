@@ -55,6 +55,12 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    @classmethod
+    def of(cls, head: str, rows: Sequence[Sequence[str]], *, empty: str = NOT_RUN) -> Self:
+        """`rows` under a head of names joined by commas; without any, one that says so."""
+        names = head.split(",")
+        return cls(names, rows or [[empty, *["–"] * (len(names) - 1)]])
+
     def markdown(self, *, name: str, caption: str) -> str:
         """A numbered MyST table, called `name`.
 
@@ -102,8 +108,7 @@ def table(store: Store, paper: str, head: str, rows: Iterable[Row], columns: Map
         BadValue: an address of nothing.
     """
     made = [[*one.words, *(_cell(store, paper, column, one) for column in columns.values())] for one in rows]
-    whole = [*head.split(","), *columns]
-    return Table(whole, made or [[NOT_RUN] * len(whole)])
+    return Table([*head.split(","), *columns], made)
 
 
 def row(*words: str, **names: str) -> Row:
@@ -173,7 +178,7 @@ def data_behind(
         for record in records
         for line in lines(record, key)
     ]
-    return Table(head.split(","), rows or [[NOT_RUN] * len(head.split(","))])
+    return Table.of(head, rows)
 
 
 def points_of(record: Record, x: str, names: Sequence[str], *, places: str = ".6g") -> Iterator[list[str]]:
