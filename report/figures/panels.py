@@ -20,37 +20,40 @@ TO_100 = (-3, 103)  # the ends of an axis of percentages
 
 
 def in_panels(
-    panels: Panels,
-    draw: Callable[[Axes, str, Lines], bool],
+    panels: Mapping[str, Any],
+    draw: Callable[[Axes, str, Any], bool],
     *,
     legend: Sequence[Look | Patch],
     across: int = 4,
+    side_by_side: int = 2,
+    wide: float = 4.6,
     high: float = 3.6,
     sharey: bool = True,
     ylabel: str,
     **settings: Any,
 ) -> Figure:
-    """A figure with a panel for each title, two in a row as a page is wide; where nothing is drawn, the panel says why.
+    """A figure with a panel for each title, usually two in a row as a page is wide; where nothing is drawn, the panel says why.
 
     Args:
-        panels: title of a panel, then what tells its lines apart, then the records of its seeds.
+        panels: title of a panel, then what is drawn: marks, or what tells its lines apart with the records of their seeds.
         draw: draws the panel of a title and answers whether there was anything to draw.
         legend: looks of its entries, which stand where a panel is left over, or else below: `across` in a row, half as many
             below a single panel.
-        high: inches of a row.
+        side_by_side: panels in a row.
+        wide, high: inches of a panel.
         sharey: whether all panels have one vertical scale.
         ylabel: stands at the first panel of each row.
         settings: of every panel, as `Axes.set` takes them.
     """
     panels = panels or NOTHING
-    columns, rows = min(2, len(panels)), math.ceil(len(panels) / 2)
+    columns, rows = min(side_by_side, len(panels)), math.ceil(len(panels) / side_by_side)
     with style():
-        figure, grid = plt.subplots(rows, columns, figsize=(4.6 * columns, high * rows), sharey=sharey, squeeze=False)
+        figure, grid = plt.subplots(rows, columns, figsize=(wide * columns, high * rows), sharey=sharey, squeeze=False)
         figure.set_layout_engine("constrained", h_pad=0.08)
         for i, (axis, (title, lines)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             axis.set(title=title, ylabel="" if i % columns else ylabel, **settings)
             if not draw(axis, title, lines):
-                said = "not measured" if any(lines.values()) else "not run yet"
+                said = "not measured" if any(lines.values() if isinstance(lines, Mapping) else lines) else "not run yet"
                 paper = {"fc": WHITE, "lw": 0}
                 axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", color=INK, bbox=paper)
         entries = min(len(legend), across if columns > 1 else across // 2)

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from lib.metrics import Interval
-from report.figures.looks import INK, REFERENCE, Look, Looks, style
+from report.figures.looks import REFERENCE, Look, Looks
+from report.figures.panels import in_panels
 
 SMALL, LARGE = 4.0, 11.0  # points of the marks at the ends of the scale of sizes
 USUAL = 7.0
@@ -42,7 +41,6 @@ def scatter(
     legend: Sequence[Look] = (),
     wide: float = 4.6,
     high: float | None = None,
-    ylabel: str = "",
     **settings: Any,
 ) -> Figure:
     """A panel a title, side by side.
@@ -53,29 +51,29 @@ def scatter(
         compared: title of a panel, then where the dotted line goes that its marks are compared with, across and up.
         then: draws what the marks are compared with; `legend` has the entries for that.
         wide, high: inches of a panel; without `high` it is a little higher than wide.
-        ylabel: stands at the first panel.
-        settings: of every panel, as `Axes.set` takes them.
+        settings: of every panel, as `Axes.set` takes them; `ylabel` stands at the first.
     """
-    with style():
-        figure, axes = plt.subplots(
-            1, len(panels), figsize=(wide * len(panels), high or wide + 1.0), sharey=True, squeeze=False
-        )
-        figure.set_layout_engine("constrained", h_pad=0.08)
-        for axis, (title, points) in zip(axes.flat, panels.items(), strict=True):
-            axis.set(title=title, **settings)
-            then(axis)
-            axis.plot(*(compared or {}).get(title, ((), ())), **REFERENCE)
-            for point in points:
-                _draw(axis, point, looks[point.key])
-            if not points:
-                axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color=INK)
-        axes[0, 0].set_ylabel(ylabel)
-        shown = {point.key for points in panels.values() for point in points}
-        # What has no name of its own is told by another entry.
-        entries = [one | NO_LINE for key, one in looks.items() if key in shown and one["label"] != "_"]
-        handles = [Line2D([], [], **one) for one in (*entries, *legend)]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, round(wide * len(panels) / 2.3)))
-    return figure
+
+    def draw(axis: Axes, title: str, points: Sequence[Point]) -> bool:
+        then(axis)
+        axis.plot(*(compared or {}).get(title, ((), ())), **REFERENCE)
+        for point in points:
+            _draw(axis, point, looks[point.key])
+        return bool(points)
+
+    shown = {point.key for points in panels.values() for point in points}
+    # What has no name of its own is told by another entry.
+    entries = [one | NO_LINE for key, one in looks.items() if key in shown and one["label"] != "_"]
+    return in_panels(
+        panels,
+        draw,
+        legend=[*entries, *legend],
+        across=min(4, round(wide * len(panels) / 2.3)) * (2 if len(panels) == 1 else 1),
+        side_by_side=len(panels),
+        wide=wide,
+        high=high or wide + 1.0,
+        **settings,
+    )
 
 
 def _draw(axis: Axes, point: Point, look: Look) -> None:

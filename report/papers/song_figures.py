@@ -78,7 +78,11 @@ def loss_histograms(panels: Panels) -> Figure:
         return any(lines.values())
 
     # Most losses of members are far below 1.
-    settings = {"xscale": "log", "xlabel": "loss of the true label (nats)", "ylabel": "share of the images"}
+    settings: dict[str, Any] = {
+        "xscale": "log",
+        "xlabel": "loss of the true label (nats)",
+        "ylabel": "share of the images",
+    }
     halves = {
         f"{title}, {name}": {name: lines.get(name, ())}
         for title, lines in panels.items()

@@ -770,6 +770,16 @@ def test_a_slider_has_other_colours_on_a_dark_page(site: Site, browser: Browser)
     assert all(light != dark for light, dark in zip(*colours, strict=True))
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scrolls"), [(1366, False), (390, True)])
+def test_a_figure_that_scrolls_says_so(width: int, scrolls: bool, site: Site, browser: Browser) -> None:
+    browser.open((site.html / CHAPTER).as_uri(), size=(width, 900))
+    wide = "one.offsetParent && one.scrollWidth > one.clientWidth"
+    said = "one => getComputedStyle(one, '::before').content"
+    found = browser.ask(f"[...document.querySelectorAll('figure')].filter(one => {wide}).map({said})")
+    assert bool(found) == scrolls and all("sideways" in one for one in found)
+
+
 # Found and not imported: the package carries axe-core, and would ask for Playwright.
 AXE = importlib.util.find_spec("axe_playwright_python")
 NEEDS_AXE = "needs axe-core: pip install --no-deps -r requirements-peers.txt"
