@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections import Counter
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from palette import contrast, luminance
 
 from experiments import claims, coverage, papers, published
 from experiments.address import parse, readings
+from experiments.gate import check_own
 from experiments.judging import told, verdict
 from experiments.papers import galinkin, harakeh
 from experiments.papers.galinkin.membership import Membership
@@ -235,6 +237,19 @@ def test_no_page_states_another_count_of_published_numbers() -> None:
 
 
 # --- corrections --------------------------------------------------------------------------------------------------------
+
+
+def test_the_commits_that_the_page_names_are_in_the_history() -> None:
+    """Who doubts that a rule was there first looks the commit up: one that was rebased away proves nothing."""
+    shallow = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if shallow.stdout.strip() != "false":
+        pytest.skip("needs the whole history")
+    named = re.findall(r"`([0-9a-f]{7})`", (ROOT / "book" / "claims.md").read_text(encoding="utf-8"))
+    assert len(named) > 8
+    for commit in named:
+        check_own(commit)
 
 
 def test_every_entry_of_before_has_become_a_sentence_or_a_part() -> None:
