@@ -12,6 +12,7 @@ from experiments.judging import by_dataset, judge_parts, verdict
 from experiments.records import ROOT, Store
 from experiments.rules import REST, Part, Sentence
 from experiments.verdicts import Verdict, Word, judge_sentence
+from report.declared import declared
 from report.names import ATTACK_NAMES, DATASET_NAMES, NETWORK_NAMES, QUANTITY_NAMES, VICTIM_NAMES, WORDS, covered
 from report.numbers import evidence
 from report.origins import compared
@@ -20,12 +21,7 @@ from report.text import literal
 
 # The words of every entry by the rules until 30 November 2026, and what became of it.
 BEFORE = ROOT / "results" / "claims_before.csv"
-ENTRY = """::::{{dropdown}} {word} {quote} [{where}]{{.where}}
-:name: claim-{paper}-{id}
-:class-container: claim
-
-{body}
-::::"""
+ENTRY: str = declared("texts")["claim"]
 JUDGED = ("Ours", "Paper's value is", "Verdict")
 
 

@@ -20,18 +20,13 @@ from experiments.address import PRINTED, Address, is_claim, parse, resolve, sour
 from experiments.find import row
 from experiments.records import ROOT, Record, Store
 from experiments.rules import REST, Sentence
+from report.declared import declared
 from report.names import PAPER_NAMES
 from report.numbers import NOT_RUN, one_number
 from report.papers import chapter
 from report.prose import PAIR, derivation, quote
 from report.tables import full, linked, place
 
-PAGE = """# Numbers and their origins: {name}
-
-Each number that [its chapter](../notebooks/{paper}.ipynb) and other pages quote, by its address: its value, the records that it
-is read from, the function that measures it, and the command that computes these records anew. The command is for a clone of the
-project; it leaves the committed records alone, and fills the folder `again`.
-"""
 SENTENCES = "Quoted in sentences"
 PUBLISHED, CLAIMS = "Beside published numbers", "Compared by claims, or with what victims have to have"
 FOLDER = "origins"  # beside the downloads: which addresses a figure or a table shows, one a line
@@ -80,7 +75,7 @@ class Origins:
             shown[CLAIMS] = [f"{paper}:text:{name}" for name in names]
             for path in sorted((downloads / FOLDER).glob(f"{paper}-*")) if downloads else ():
                 shown[path.name.removeprefix(f"{paper}-")] = path.read_text().splitlines()
-            page = PAGE.format(name=PAPER_NAMES[paper], paper=paper)
+            page = declared("texts")["origins"].format(name=PAPER_NAMES[paper], paper=paper)
             (folder / f"origins_{paper}.md").write_text(page + "".join(self._sections(paper, shown)))
 
     def line(self, function: Any) -> str:

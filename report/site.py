@@ -23,6 +23,7 @@ from experiments.records import ROOT, Store
 from lib.progress import SWITCH
 from report import benchmark_page, claims_page, first_page, printed, prose, status_page
 from report.chapter import DOWNLOADS, parameters
+from report.declared import declared
 from report.execution import environment, run
 from report.figures.heat import heat
 from report.figures.theme import svg
@@ -31,17 +32,7 @@ from report.place import BuildFailed, held, replace
 from report.tables import Table
 
 PDF_LINK = f'<a class="reference download" href="../{printed.PDF}">The whole book as one PDF</a>.'
-# A figure whose description is computed, in words, with its picture.
-FIGURE = """```{{figure}} generated/{name}.svg
-:name: figure-{name}
-:alt: "{alt}"
-
-{caption}
-```"""
-RECORDED = """A cell is one network, estimator, attack, form and seed.
-Line by line, with devices, commits and dates: {download}`data <generated/grid.csv>`, the smaller profile `reduced` included."""
-BEHIND = """Data {download}`with gradients <generated/benchmark-gradients.csv>`,
-{download}`with labels only <generated/benchmark-labels.csv>`."""
+TEXTS = declared("texts")
 
 
 def build(output: Path, *, profile: str = "paper", compute: str = "never", pdf: bool = False) -> Path:
@@ -127,21 +118,18 @@ def _assemble(source: Path, *, pdf: bool = False) -> Origins:
     return origins
 
 
-# What stands on a page, with its caption, or is only downloaded.
-TABLES: Mapping[str, tuple[Callable[[Store], Table], str]] = {
-    "words": (
-        claims_page.words_table,
-        "The words that the three papers' sentences and their parts have, and those of the entries before 30 November 2026",
-    ),
-    "corrections": (claims_page.corrections_table, "Verdicts that were corrected on 30 November 2026"),
-    "states": (status_page.states_table, "What today's code would give again"),
-    "costs": (status_page.costs_table, "What the recorded runs took"),
-    "missing": (status_page.missing_table, "What the missing cells of the paper's scale would take"),
-    "coverage": (claims_page.coverage_table, ""),
-    "changed": (status_page.changed_table, ""),
-    "checks": (status_page.checks_table, ""),
-    "grid": (status_page.grid_table, ""),
-    **{f"{paper}-claims": (partial(claims_page.claims_table, paper=paper), "") for paper in papers.NAMES},
+# What stands on a page, or is only downloaded.
+TABLES: Mapping[str, Callable[[Store], Table]] = {
+    "words": claims_page.words_table,
+    "corrections": claims_page.corrections_table,
+    "states": status_page.states_table,
+    "costs": status_page.costs_table,
+    "missing": status_page.missing_table,
+    "coverage": claims_page.coverage_table,
+    "changed": status_page.changed_table,
+    "checks": status_page.checks_table,
+    "grid": status_page.grid_table,
+    **{f"{paper}-claims": partial(claims_page.claims_table, paper=paper) for paper in papers.NAMES},
 }
 
 
@@ -149,8 +137,8 @@ def write_pages(store: Store, folder: Path) -> None:
     """The tables of the pages that are no chapters, and the first page's figures, from the records."""
     folder.mkdir(parents=True, exist_ok=True)
     found, (example, behind) = first_page.pairs(store), first_page.example(store)
-    tables = benchmark_page.pages(store) | {name: (made(store), caption) for name, (made, caption) in TABLES.items()}
-    tables |= {"first": (first_page.data(found), ""), "example": (behind, "")}
+    tables = {name: (made(store), TEXTS["captions"].get(name, "")) for name, made in TABLES.items()}
+    tables |= {**benchmark_page.pages(store), "first": (first_page.data(found), ""), "example": (behind, "")}
     for name, (table, caption) in tables.items():
         (folder / f"{name}.csv").write_text(table.csv())
         if caption:
@@ -158,17 +146,13 @@ def write_pages(store: Store, folder: Path) -> None:
     for paper in papers.NAMES:
         (folder / f"{paper}-claims.md").write_text(claims_page.claims_list(store, paper))
     recorded = status_page.recorded(store)
-    _write_figure(
-        folder,
-        "recorded",
-        heat(status_page.squares(recorded)),
-        status_page.finding(recorded),
-        f"{status_page.sums(recorded)} {RECORDED}",
-    )
+    said = f"{status_page.sums(recorded)} {TEXTS['recorded']}"
+    _write_figure(folder, "recorded", heat(status_page.squares(recorded)), status_page.finding(recorded), said)
     for cost in benchmark_page.COSTS:
         dots = benchmark_page.dots(store, cost)
         said = benchmark_page.finding(dots, cost)
-        _write_figure(folder, f"benchmark-{cost}", benchmark_page.dot_plot(dots, cost), said, f"{said} {BEHIND}")
+        figure = benchmark_page.dot_plot(dots, cost)
+        _write_figure(folder, f"benchmark-{cost}", figure, said, f"{said} {TEXTS['behind']}")
     (folder / "first.svg").write_text(svg(first_page.agreement(found)))
     (folder / "coverage.svg").write_text(svg(first_page.covered(store)))
     (folder / "example.svg").write_text(svg(example))
@@ -176,4 +160,4 @@ def write_pages(store: Store, folder: Path) -> None:
 
 def _write_figure(folder: Path, name: str, figure: Figure, alt: str, caption: str) -> None:
     (folder / f"{name}.svg").write_text(svg(figure))
-    (folder / f"{name}.md").write_text(FIGURE.format(name=name, alt=alt, caption=caption))
+    (folder / f"{name}.md").write_text(TEXTS["figure"].format(name=name, alt=alt, caption=caption))
