@@ -118,8 +118,7 @@ class Bench:
 
 def in_batches(split: Split, passes: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Images and labels, as many at once as go through a network in so many passes each; always alike, for draws follow them."""
-    device = split.labels.device
-    return map(split.take, torch.split(torch.arange(len(split), device=device), images_at_once(device, passes)))
+    return split.batches(images_at_once(split.labels.device, passes))
 
 
 def recognised(victim: Victim, split: Split) -> Tensor:

@@ -6,35 +6,18 @@ Every module below is an attribute: `rpu.models.build`, `rpu.uncertainty.estimat
 `rpu.evaluate` asks what the worst of several attacks leaves.
 """
 
-from . import (
-    counting,
-    data,
-    errors,
-    evaluation,
-    evasion,
-    judging,
-    membership,
-    metrics,
-    models,
-    seeds,
-    training,
-    uncertainty,
-)
-from .worst_case import evaluate
+from . import counting as counting
+from . import data as data
+from . import errors as errors
+from . import evaluation as evaluation
+from . import evasion as evasion
+from . import judging as judging
+from . import membership as membership
+from . import metrics as metrics
+from . import models as models
+from . import seeds as seeds
+from . import training as training
+from . import uncertainty as uncertainty
+from .worst_case import evaluate as evaluate
 
 __version__ = "0.1.0"
-__all__ = [
-    "counting",
-    "data",
-    "errors",
-    "evaluate",
-    "evaluation",
-    "evasion",
-    "judging",
-    "membership",
-    "metrics",
-    "models",
-    "seeds",
-    "training",
-    "uncertainty",
-]

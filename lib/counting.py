@@ -36,17 +36,12 @@ def counting(victim: nn.Module) -> Iterator[Passes]:
     def back(gradient: Tensor) -> None:
         passes.backward += len(gradient)
 
-    heads = {network.head for network in _networks(victim)}
+    networks = [one for one in victim.modules() if isinstance(one, Network)]
+    inside = {part for one in networks for child in one.children() for part in child.modules()}
+    heads = {one.head for one in networks if one not in inside}
     hooks = [module.register_forward_hook(left) for module in heads or {victim}]
     try:
         yield passes
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _networks(module: nn.Module) -> list[Network]:
-    """The networks of ours inside `module`, but for those inside others."""
-    if isinstance(module, Network):
-        return [module]
-    return [network for child in module.children() for network in _networks(child)]

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,7 +87,15 @@ class Split:
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Images at `indices` as floats, those in uint8 in [0, 1] and in plain storage, and their labels."""
         images = self.images[indices]
-        return to_float(images) if images.dtype == torch.uint8 else images, self.labels[indices]
+        if (
+            images.dtype == torch.uint8
+        ):  # row by row whatever the layout of all images: any network may flatten them by a view
+            images = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return images, self.labels[indices]
+
+    def batches(self, size: int = 1000) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images and labels in their order, as `take` gives them, so many at once."""
+        return map(self.take, torch.split(torch.arange(len(self), device=self.labels.device), size))
 
     def first(self, n: int | None) -> Split:
         """The first `n` points; all of them for None."""
@@ -137,11 +144,6 @@ def _is_pair(batch: object) -> bool:
     return isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(one, Tensor) for one in batch)
 
 
-def to_float(images: Tensor) -> Tensor:
-    """uint8 images as float32 in [0, 1], row by row whatever the layout of `images`: any network may flatten them by a view."""
-    return images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-
-
 def default_root() -> Path:
     """The folder the data sets live in: `DATA_DIR`, or `data` at the top of the project; installed, that where one works."""
     project = Path(__file__).resolve().parent.parent
@@ -177,9 +179,7 @@ def loaded(name: str) -> Dataset:
     return _kept(name, default_root())
 
 
-@lru_cache(maxsize=2)
-def _kept(name: str, root: Path) -> Dataset:
-    return load(name, root)
+_kept = lru_cache(maxsize=2)(load)
 
 
 def checksum(dataset: Dataset) -> str:
@@ -196,5 +196,4 @@ def partition(n: int, sizes: Mapping[str, int], *, seed: int) -> dict[str, Tenso
     if min(sizes.values(), default=0) < 0 or sum(sizes.values()) > n:
         raise BadValue(f"sizes: expected non-negative numbers with a sum of at most {n}, got {dict(sizes)}")
     order = torch.randperm(n, generator=seeds.generator(seed, "partition"))
-    ends = np.cumsum([0, *sizes.values()])
-    return {part: order[ends[i] : ends[i + 1]] for i, part in enumerate(sizes)}
+    return dict(zip(sizes, torch.split(order, [*sizes.values(), n - sum(sizes.values())]), strict=False))

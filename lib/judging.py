@@ -9,7 +9,6 @@ from .errors import BadValue, check_count, check_kind
 from .evasion.checks import check_answers, check_images
 from .evasion.pieces import images_at_once
 from .uncertainty import UNCERTAINTY_SCORES, Victim, scores_of
-from .uncertainty.victims import check_victim
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:
     Warns:
         VictimWarning: the network answers with probabilities.
     """
-    check_victim(victim)
+    check_kind("victim", victim, Victim, "one that `uncertainty.estimate` makes")
     check_kind("x", x, Tensor, "a torch.Tensor")
     check_images(victim, x, torch.zeros(x.shape[:1], dtype=torch.int64), gradients=False)
     check_count("draws", draws)

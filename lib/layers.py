@@ -73,9 +73,6 @@ class Conv2d(nn.Conv2d):
     Of such images PyTorch's spends most of its time on a CPU rearranging weights. Square kernels, without groups or dilation.
     """
 
-    def __init__(self, c: int, d: int, k: int, stride: int = 1, padding: int = 0, *, bias: bool = True) -> None:
-        super().__init__(c, d, k, stride, padding, bias=bias)
-
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, d, u, v)."""
         n, _, h, w = x.shape
@@ -130,7 +127,7 @@ class SeededFunctions(TorchFunctionMode):
         """Called by PyTorch in place of each of its functions; one that drops by masks of its own is a `BadValue`."""
         kwargs = kwargs or {}
         if func in DROPOUTS:
-            return self._drop(*args, channels=DROPOUTS[func], **kwargs)
+            return self._drop(DROPOUTS[func], *args, **kwargs)
         if (at := OTHER_DROPOUTS.get(func)) is not None:
             rate = kwargs.get("p", kwargs.get("dropout_p", args[at] if at < len(args) else 0.0))
             if rate > 0:
@@ -138,14 +135,7 @@ class SeededFunctions(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _drop(
-        self,
-        input: Tensor,
-        p: float = 0.5,
-        training: bool = True,
-        inplace: bool = False,
-        *,
-        channels: bool,
-        **mode: bool,
+        self, channels: bool, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, **mode: bool
     ) -> Tensor:
         layer = Dropout(p, channels=channels)
         layer.generator = self.generator

@@ -18,27 +18,22 @@ from .errors import BadValue
 
 Pair = tuple[Tensor, Tensor]
 
-# The folder of each of torchvision's data sets, and the files in it.
-_IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-FILES = {
-    "mnist": ("MNIST/raw", _IDX),
-    "fashion_mnist": ("FashionMNIST/raw", _IDX),
-    "cifar10": ("cifar-10-batches-py", ("batches.meta", "test_batch", *(f"data_batch_{i}" for i in range(1, 6)))),
-}
+FOLDERS = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw", "cifar10": "cifar-10-batches-py"}
 SUBJECTS = tuple(f"yaleB{i:02d}" for i in range(1, 40) if i != 14)  # there never was a subject 14
 FACE = (192, 168)
 FACES, TRAIN_FACES = 2414, 50  # of all subjects, and of each to train on
 
 
 def torchvision(name: str, root: Path) -> tuple[Pair, Pair]:
-    """MNIST, Fashion-MNIST or CIFAR-10, downloaded if its folder is not there; one that cannot be read whole is a `BadValue`."""
+    """MNIST, Fashion-MNIST or CIFAR-10, downloaded if its folder is not there; one that is not whole is not downloaded over."""
     from torchvision import datasets
 
     kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
-    pairs, where = [], root / FILES[name][0]
+    pairs, where = [], root / FOLDERS[name]
+    absent = not where.exists()
     for train in (True, False):
         try:
-            source = kind(str(root), train=train, download=not _present(name, root))
+            source = kind(str(root), train=train, download=absent)
         except (OSError, RuntimeError, ValueError, EOFError, AssertionError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             told = f"set DATA_DIR to the folder that holds it, or delete {where} to download it again"
@@ -47,15 +42,6 @@ def torchvision(name: str, root: Path) -> tuple[Pair, Pair]:
         images = images.permute(0, 3, 1, 2) if images.dim() == 4 else images[:, None]
         pairs.append((images.contiguous(), torch.as_tensor(source.targets).long()))
     return pairs[0], pairs[1]
-
-
-def _present(name: str, root: Path) -> bool:
-    """Whether the folder holds every file; a folder that holds some is an error, not a reason to download over it."""
-    folder, files = root / FILES[name][0], FILES[name][1]
-    missing = [file for file in files if not (folder / file).is_file()]
-    if missing and folder.exists():
-        raise BadValue(f"data set {name}: {folder / missing[0]} is missing; delete {folder} to download it again")
-    return not missing
 
 
 def _our_draw(sizes: list[int], name: str = "yale split") -> list[list[int]]:

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def evaluate(
     """
     seeds.check_generator(generator)
     check_flag("progress", progress)
-    job = Job(victim, gather(data), attacks, epsilons=epsilons, norm=norm, draws=draws, batch_size=batch_size)
+    job = Job(victim, gather(data), attacks, epsilons, norm, draws, batch_size)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     path, settings, done = Path(state or ""), job.settings(seed) if state else {}, 0
     if state and path.exists():
@@ -101,40 +101,40 @@ def evaluate(
     return job.found
 
 
+@dataclass
 class Job:
     """The work of one evaluation, in pieces, and what it has found."""
 
-    def __init__(
-        self,
-        victim: nn.Module,
-        points: Split,
-        attacks: Mapping[str, Callable[..., Any]],
-        *,
-        epsilons: Sequence[float],
-        norm: str,
-        draws: int,
-        batch_size: int | None,
-    ) -> None:
-        check_kind("victim", victim, nn.Module, "a torch.nn.Module")
-        check_kind("attacks", attacks, Mapping, "attacks by name")
-        check_kind("epsilons", epsilons, Iterable, "budgets")
-        self.victim, self.points, self.draws = victim, points, check_count("draws", draws)
+    victim: nn.Module
+    points: Split
+    attacks: Mapping[str, Callable[..., Any]]
+    epsilons: Sequence[float]
+    norm: str
+    draws: int
+    batch_size: int | None
+
+    def __post_init__(self) -> None:
+        check_kind("victim", self.victim, nn.Module, "a torch.nn.Module")
+        check_kind("attacks", self.attacks, Mapping, "attacks by name")
+        check_kind("epsilons", self.epsilons, Iterable, "budgets")
+        check_count("draws", self.draws)
+        check_choice("norm", self.norm, ORDERS)
+        victim, points = self.victim, self.points
         self.judged = victim.victim if isinstance(victim, Look) else victim
-        self.norm = check_choice("norm", norm, ORDERS)
-        self.plans = [plan(name, attack, norm) for name, attack in attacks.items()]
+        self.plans = [plan(name, attack, self.norm) for name, attack in self.attacks.items()]
         if not self.plans or len(points) == 0:
-            raise BadValue(f"attacks, data: expected one or more of each, got {len(attacks)} and {len(points)}")
+            raise BadValue(f"attacks, data: expected one or more of each, got {len(self.plans)} and {len(points)}")
         self.device = next((weight.device for weight in victim.parameters()), points.labels.device)
         at_once = images_at_once(self.device, getattr(victim, "draws", 1), points.images[:1].numel())
-        self.batch_size = check_count("batch_size", at_once if batch_size is None else batch_size)
-        self.batches = torch.split(torch.arange(len(points), device=points.labels.device), self.batch_size)
+        size = check_count("batch_size", at_once if self.batch_size is None else self.batch_size)
+        self.batches = torch.split(torch.arange(len(points), device=points.labels.device), size)
         self.gradients = not all(one.decides for one in self.plans)
         ((low, high), *_) = [check_images(victim, *self.take(one), gradients=self.gradients) for one in self.batches]
         self.rounding = ROUNDING * (high - low)
-        largest = extent(points.images, norm, (low, high))
-        self.epsilons = [check_number("epsilons", epsilon, low=0.0, high=largest) for epsilon in epsilons]
+        largest = extent(points.images, self.norm, (low, high))
+        self.epsilons = [check_number("epsilons", epsilon, low=0.0, high=largest) for epsilon in self.epsilons]
         if not self.epsilons or len({*self.epsilons}) < len(self.epsilons):
-            raise BadValue(f"epsilons: expected one or more budgets, each once, got {epsilons!r}")
+            raise BadValue(f"epsilons: expected one or more budgets, each once, got {self.epsilons!r}")
         for one in (known for known in self.plans if known.ours):
             for levels in one.levels(len(self.epsilons)):  # of no images: what it refuses, it refuses now
                 one.run(victim, *self.take(self.batches[0][:0]), self.epsilons[levels[0]], torch.Generator(self.device))
@@ -145,8 +145,8 @@ class Job:
 
     def settings(self, seed: int) -> dict[str, str]:
         """What tells this evaluation from others."""
-        asked: dict[str, object] = {"norm": self.norm, "draws": self.draws, "batch_size": self.batch_size, "seed": seed}
-        asked |= {"epsilons": self.epsilons, "attacks": [one.name for one in self.plans]}
+        asked: dict[str, object] = {"norm": self.norm, "epsilons": self.epsilons, "draws": self.draws, "seed": seed}
+        asked |= {"batch_size": len(self.batches[0]), "attacks": [one.name for one in self.plans]}
         asked |= {"victim": self.victim, "images": self.points.images, "labels": self.points.labels}
         asked |= {f"attack {one.name}": one.attack for one in self.plans}
         return {name: fingerprint(value) for name, value in asked.items()}

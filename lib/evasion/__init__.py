@@ -20,16 +20,18 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from .apgd import apgd
-from .aware import pgd_aware
-from .boundary import boundary
-from .carlini_wagner import carlini_wagner
-from .decision import Decided
-from .forms import FORMS, Look
-from .gradient import fgsm, pgd
-from .hop_skip_jump import hop_skip_jump
-from .saliency import jsma
-from .square import square
+from .apgd import apgd as apgd
+from .aware import pgd_aware as pgd_aware
+from .boundary import boundary as boundary
+from .carlini_wagner import carlini_wagner as carlini_wagner
+from .decision import Decided as Decided
+from .forms import FORMS as FORMS
+from .forms import Look as Look
+from .gradient import fgsm as fgsm
+from .gradient import pgd as pgd
+from .hop_skip_jump import hop_skip_jump as hop_skip_jump
+from .saliency import jsma as jsma
+from .square import square as square
 
 ATTACKS: dict[str, Callable[..., Tensor]] = dict(
     fgsm=fgsm, pgd=pgd, apgd=apgd, square=square, pgd_aware=pgd_aware, carlini_wagner=carlini_wagner, jsma=jsma
@@ -38,21 +40,3 @@ ATTACKS: dict[str, Callable[..., Tensor]] = dict(
 NORMS_OF: dict[str, tuple[str, ...]] = dict.fromkeys(ATTACKS, ("linf", "l2"))
 NORMS_OF |= {"fgsm": ("linf",), "carlini_wagner": ("l2",), "jsma": ("l0",)}
 DECISION_ATTACKS: dict[str, Callable[..., Decided]] = {"hop_skip_jump": hop_skip_jump, "boundary": boundary}
-
-__all__ = [
-    "ATTACKS",
-    "DECISION_ATTACKS",
-    "FORMS",
-    "NORMS_OF",
-    "Decided",
-    "Look",
-    "apgd",
-    "boundary",
-    "carlini_wagner",
-    "fgsm",
-    "hop_skip_jump",
-    "jsma",
-    "pgd",
-    "pgd_aware",
-    "square",
-]

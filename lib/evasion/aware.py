@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import check_choice, check_count, check_number
 from ..metrics import entropy
-from ..uncertainty import Victim
-from ..uncertainty.scores import UNCERTAINTY_SCORES, check_score
+from ..uncertainty import UNCERTAINTY_SCORES, Victim, scores_of
 from . import ball
 from .checks import check_answers, check_attack, check_budget, check_classes, check_steps, extent, gradient_of
 from .forms import Look, cross_entropies, looks
@@ -87,6 +86,6 @@ def pgd_aware(
 def _score(victim: nn.Module, name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The score of that name as a function of images and samples (m, n, k); of a mere module there are but its answers."""
     if isinstance(victim, Victim):
-        return partial(UNCERTAINTY_SCORES[check_score(name, victim)], victim)
+        return partial(UNCERTAINTY_SCORES[check_choice("score", name, scores_of(victim))], victim)
     check_choice("score", name, ("entropy",))
     return lambda x, samples: entropy(samples[0].log_softmax(1))

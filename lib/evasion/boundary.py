@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..progress import track
-from .checks import number_for_each
-from .decision import Decided, Walk, begin, check_request, distances, for_each, request_of, restored, state_of
+from .checks import for_each
+from .decision import Decided, Walk, begin, distances, request_of, restored, state_of
 from .oracle import DecisionOracle
 from .starts import SURE, outward, starting_points, sure_starts, to_boundary
 
@@ -115,17 +115,16 @@ def boundary(
     Raises:
         BadValue: as of `hop_skip_jump`.
     """
-    sources = check_request(victim, x, y, generator, start, start_tries, ids)
+    asking: dict[str, Any] = {"targeted": targeted, "lead": lead, "max_batch": max_batch}
+    oracle, limit = begin(victim, x, y, generator, start, start_tries, ids, budget, check_answers, **asking)
     rounds = for_each("iterations", iterations, y, low=0)
     patience = for_each("trials", trials, y)
-    delta = number_for_each("delta", delta, x, low=1e-6, high=1.0)
-    epsilon = number_for_each("epsilon", epsilon, x, low=1e-6, high=1.0)
-    step_adapt = number_for_each("step_adapt", step_adapt, x, low=1e-3, high=1.0)
-    min_epsilon = number_for_each("min_epsilon", min_epsilon, x, low=0.0, high=1.0)
-    asking: dict[str, Any] = {"x": x, "sources": sources, "targeted": targeted, "lead": lead, "max_batch": max_batch}
-    oracle, limit, checking = begin(victim, y, budget, check_answers, **asking)
-    everyone = torch.arange(len(x), device=x.device)
-    request = request_of(x, y, "boundary", targeted) if callback or state else y.new_zeros(())
+    delta = for_each("delta", delta, x, low=1e-6, high=1.0)
+    epsilon = for_each("epsilon", epsilon, x, low=1e-6, high=1.0)
+    step_adapt = for_each("step_adapt", step_adapt, x, low=1e-3, high=1.0)
+    min_epsilon = for_each("min_epsilon", min_epsilon, x, low=0.0, high=1.0)
+    checking = check_answers if oracle.random else 0
+    everyone, request = torch.arange(len(x), device=x.device), request_of(oracle)
 
     def keep(owner: Tensor) -> None:
         """Keep the points of the images `owner` that are closer than those kept; what does not pass is called back first."""
@@ -148,7 +147,7 @@ def boundary(
         least = distances(x, point).masked_fill(~found, torch.inf)
         none, traces = torch.zeros_like(rounds), (oracle.answers[None].clone(), least[None].clone())
         kept, begun = point.clone(), found & (least > 0)
-        walk = Steps(none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
+        walk = Steps(request, none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
         started = everyone[begun]
         walk.point[started] = to_boundary(oracle, walk.point[started], started, 2.0, COARSE)
         keep(started)
@@ -172,7 +171,7 @@ def boundary(
         walk.tried[nearer], walk.done[nearer] = 0, walk.done[nearer] + 1
         walk.tell(nearer, oracle)
         if callback is not None and walk.steps % BLOCK == 0:
-            callback(state_of(walk, oracle, request))
+            callback(state_of(walk, oracle))
     keep(started)
     if not oracle.random:
         walk.kept[started] = outward(oracle, walk.kept[started], started)
@@ -222,20 +221,15 @@ def called_back(oracle: DecisionOracle, point: Tensor, passed: Tensor, owner: Te
 
     What is found must pass once more, by SURE times as many answers, or the way back leads to `passed`.
     """
-
-    def clear(points: Tensor, which: Tensor, times: int = 1) -> Tensor:
-        return oracle.clearly(points, owner[which], times * answers)
-
-    best, everyone = passed.clone(), torch.arange(len(point), device=point.device)
-    stands = clear(point, everyone)
-    best[stands], rest = point[stands], everyone[~stands]
+    best, stands = passed.clone(), oracle.clearly(point, owner, answers)
+    best[stands], rest = point[stands], (~stands).nonzero()[:, 0]
     share, half = point.new_full((len(rest),), 0.5), 0.25  # of the line from `passed`
     for _ in range(BISECTIONS):
         tried = torch.lerp(passed[rest], point[rest], share.view(-1, 1, 1, 1))
-        stands = clear(tried, rest)
+        stands = oracle.clearly(tried, owner[rest], answers)
         best[rest[stands]] = tried[stands]
         share, half = share + torch.where(stands, half, -half), half / 2
     moved = (best != passed).flatten(1).any(1).nonzero()[:, 0]
-    fallen = moved[~clear(best[moved], moved, SURE)]
+    fallen = moved[~oracle.clearly(best[moved], owner[moved], SURE * answers)]
     best[fallen] = passed[fallen]
     return best

@@ -6,10 +6,12 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadValue, VictimWarning, check_count, check_flag, check_number
+from ..errors import BadValue, VictimWarning, check_count, check_flag, check_kind, check_number
 from ..layers import check_evaluating
 from ..metrics import check_no_nan
 from ..seeds import check_generator
+
+SAME = 1e-4  # relative l2 distance of two answers to the same question, from which AutoAttack calls a victim random
 
 
 def check_attack(
@@ -27,13 +29,11 @@ def check_images(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = T
 
     It must take images in float32 and, where the attack follows `gradients`, nothing may come from or happen in inference mode.
     """
-    if not isinstance(victim, nn.Module):
-        raise BadValue(f"victim: expected a torch.nn.Module, got {type(victim).__name__}")
+    check_kind("victim", victim, nn.Module, "a torch.nn.Module")
     low, high = getattr(victim, "bounds", (0.0, 1.0))
     check_evaluating(victim)
     for name, value in (("x", x), ("y", y)):
-        if not isinstance(value, Tensor):
-            raise BadValue(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+        check_kind(name, value, Tensor, "a torch.Tensor")
     if x.dim() != 4 or y.shape != x.shape[:1]:
         raise BadValue(f"x, y: expected (n, c, h, w) and (n,), got {tuple(x.shape)} and {tuple(y.shape)}")
     if x.dtype != torch.float32:
@@ -89,16 +89,17 @@ def scores_of(victim: nn.Module, x: Tensor) -> Tensor:
     return scores
 
 
-def logits_of(victim: nn.Module, x: Tensor) -> Tensor:
-    """The same, once `check_answers` has seen them."""
-    return check_answers(scores_of(victim, x))
-
-
 def looks_like_probabilities(scores: Tensor) -> bool:
     """Whether all of `scores` (..., k) are in [0, 1] and their rows sum to 1: AutoAttack's check of the range of outputs."""
     shown = scores.detach()
     inside = shown.numel() > 0 and shown.min() >= 0 and shown.max() <= 1
     return bool(inside and ((shown.sum(-1) - 1).abs() < 1e-4).all())
+
+
+def differ(once: Tensor, again: Tensor) -> bool:
+    """Whether two answers (n, k) to the same question show that a victim is random, by AutoAttack's check."""
+    length = torch.linalg.vector_norm
+    return bool((length(once - again, dim=1) > SAME * length(once, dim=1)).any())
 
 
 def check_answers(scores: Tensor) -> Tensor:
@@ -142,19 +143,28 @@ def extent(x: Tensor, norm: str, bounds: tuple[float, float]) -> float:
     return {"linf": width, "l2": width * math.sqrt(features), "l0": float(features)}[norm]
 
 
-def number_for_each(name: str, value: object, x: Tensor, *, low: float, high: float) -> Tensor:
-    """A setting of each image of `x` (n, c, h, w), (n,), in [low, high]: a number, which is that of all, or a tensor (n,)."""
-    if not isinstance(value, Tensor) or value.dim() == 0:
-        return x.new_full((len(x),), check_number(name, value, low=low, high=high))
-    if value.shape != x.shape[:1] or not ((value >= low) & (value <= high)).all():
-        expected = f"a number in [{low:g}, {high:g}] or a tensor of one for each image, ({len(x)},)"
+def for_each(name: str, value: object, like: Tensor, *, low: float = 1, high: float = math.inf) -> Tensor:
+    """A setting of each of n images, (n,), in [low, high]: a number, which is that of all, or a tensor (n,).
+
+    It is of the type of `like` (n, ...): images for numbers, labels for whole ones.
+    """
+    whole = not like.is_floating_point()
+    if not isinstance(value, Tensor):
+        one = check_count(name, value, low=int(low)) if whole else check_number(name, value, low=low, high=high)
+        return like.new_full((len(like),), one)
+    value = value.expand(len(like)) if value.dim() == 0 else value
+    fits = value.shape == like.shape[:1] and not (whole and value.is_floating_point())
+    if not fits or not ((value >= low) & (value <= high)).all():
+        expected = (
+            f"a {'whole ' * whole}number in [{low:g}, {high:g}] or a tensor of one for each image, ({len(like)},)"
+        )
         raise BadValue(f"{name}: expected {expected}, got {tuple(value.shape)} such as {value.flatten()[:3].tolist()}")
-    return value.detach().to(x, copy=True)
+    return value.detach().to(like, copy=True)
 
 
 def check_budget(epsilon: object, x: Tensor, norm: str, bounds: tuple[float, float]) -> Tensor:
     """The budget of each image of `x` (n, c, h, w), (n, 1, 1, 1): a number or a tensor (n,), from 0 to what the bounds leave."""
-    return number_for_each("epsilon", epsilon, x, low=0.0, high=extent(x, norm, bounds)).view(-1, 1, 1, 1)
+    return for_each("epsilon", epsilon, x, low=0.0, high=extent(x, norm, bounds)).view(-1, 1, 1, 1)
 
 
 def check_steps(step_size: float | None, steps: int, radius: Tensor, largest: float) -> Tensor:

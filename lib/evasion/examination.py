@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from ..errors import BadValue, VictimWarning
 from ..layers import only_input_gradients
 from ..uncertainty import Victim
-from .checks import check_answers, check_classes, check_images, looks_like_probabilities, scores_of
+from .checks import check_answers, check_classes, check_images, differ, looks_like_probabilities, scores_of
 from .forms import Look
 from .gradient import LOSSES
 
-SAME = 1e-4  # relative l2 distance of two answers to the same question, from which AutoAttack calls a victim random
 NARROW = 0.1  # share of the bounds within which images look as if they had been scaled twice
 
 
@@ -55,8 +54,7 @@ def examine(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = True) 
         first, second = scores_of(victim, x), scores_of(victim, x)
         logits = inside.sample(x, 1) if isinstance(inside, Victim) else first
     check_classes(y, first.shape[1])
-    length = torch.linalg.vector_norm
-    random = bool((length(first - second, dim=1) > SAME * length(first, dim=1)).any())
+    random = differ(first, second)
     rightly = (first.argmax(1) == y).nonzero()[:, 0]
     losses = [name for name in LOSSES if gradients and len(rightly) and (name != "dlr" or first.shape[1] > 2)]
     zeros = {name: _without_gradient(victim, x[rightly], y[rightly], name) for name in losses}

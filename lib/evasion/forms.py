@@ -10,9 +10,9 @@ For a victim that is not random and has a single network they are the same. Succ
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import check_choice, check_count
-from ..uncertainty.victims import Victim, check_victim
-from .checks import check_answers, check_classes, logits_of
+from ..errors import check_choice, check_count, check_kind
+from ..uncertainty import Victim
+from .checks import check_answers, check_classes, scores_of
 
 FORMS = ("one_draw", "mean", "expectation")
 
@@ -32,8 +32,7 @@ class Look(nn.Module):
 
     def __init__(self, victim: Victim, form: str, *, draws: int) -> None:
         super().__init__()
-        check_victim(victim)
-        self.victim = victim
+        self.victim = check_kind("victim", victim, Victim, "one that `uncertainty.estimate` makes")
         self.form = check_choice("form", form, FORMS)
         check_count("draws", draws)
         self.draws = draws if victim.random else victim.draws
@@ -64,7 +63,7 @@ def looks(victim: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
     elif isinstance(victim, Victim):
         shown = victim.combine(check_answers(victim.sample(x, victim.draws)))[None]
     else:
-        shown = logits_of(victim, x)[None]
+        shown = check_answers(scores_of(victim, x))[None]
     if y is not None:
         check_classes(y, shown.shape[2])
     return shown

@@ -25,7 +25,7 @@ from .checks import (
     check_steps,
     extent,
     gradient_of,
-    logits_of,
+    scores_of,
 )
 from .forms import Look, answer, looks
 from .pieces import in_pieces, persist
@@ -197,7 +197,7 @@ def _per_draw(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         scores = victim.looks(x).permute(1, 2, 0)
         labels = y[:, None].expand(-1, scores.shape[2])
     else:
-        scores, labels = logits_of(victim, x), y
+        scores, labels = check_answers(scores_of(victim, x)), y
     check_classes(y, scores.shape[1])
     return scores, labels
 

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from ..errors import check_choice, check_count, check_flag, check_number
 from ..progress import track
-from .decision import NORMS, Decided, begin, check_request, for_each, request_of, restored, state_of
+from .checks import for_each
+from .decision import NORMS, Decided, begin, request_of, restored, state_of
 from .hops import FARTHER, Hops, first_point, hop, settle
 from .starts import bisections, starting_points
 
@@ -96,7 +97,8 @@ def hop_skip_jump(
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
             a state of another request.
     """
-    sources = check_request(victim, x, y, generator, start, start_tries, ids)
+    asking: dict[str, Any] = {"targeted": targeted, "lead": lead, "max_batch": max_batch}
+    oracle, limit = begin(victim, x, y, generator, start, start_tries, ids, budget, check_answers, **asking)
     order = NORMS[check_choice("norm", norm, NORMS)]
     features = x[0].numel() if len(x) else 1
     if probe is not None:
@@ -107,22 +109,22 @@ def hop_skip_jump(
     rounds = for_each("iterations", iterations, y, low=0)
     first = for_each("initial_evaluations", 100 if initial_evaluations is None else initial_evaluations, y)
     most = for_each("max_evaluations", max_evaluations, y)
-    asking: dict[str, Any] = {"x": x, "sources": sources, "targeted": targeted, "lead": lead, "max_batch": max_batch}
-    oracle, limit, checking = begin(victim, y, budget, check_answers, **asking)
+    checking = check_answers if oracle.random else 0
     if oracle.random and initial_evaluations is None and budget is not None:
         first = first.maximum(limit // 40)
     if probe is None:
         probe = (2.0 if norm == "l2" else 0.6 * math.sqrt(features)) if oracle.random else 0.01
     tolerance = probe / (math.sqrt(features) if norm == "l2" else features)
     leaving = step_outward and not oracle.random
-    reserved = oracle.lead**2 * (1 + bisections(tolerance)) + leaving  # a step, the way back, and the step outward
+    # A step, the way back, and the step outward.
+    reserved = (lead if oracle.random else 1) ** 2 * (1 + bisections(tolerance)) + leaving
     confirming = confirm_answers if checking else 0
     if confirming:
         limit = (limit - CHECKS * checking - confirming).clamp_min(1)
-    everyone = torch.arange(len(x), device=x.device)
-    request = request_of(x, y, "hop_skip_jump", norm, targeted) if callback or state else y.new_zeros(())
+    everyone, request = torch.arange(len(x), device=x.device), request_of(oracle, norm)
     if state is None:
-        walk = first_point(oracle, *starting_points(oracle, start, start_tries, checking, confirming), order, tolerance)
+        begun, found = starting_points(oracle, start, start_tries, checking, confirming)
+        walk = first_point(oracle, request, begun, found, order, tolerance)
     else:
         walk = restored(Hops, state, oracle, request)
     for iteration in track(range(int(walk.steps), int(rounds.max()) if len(x) else 0), "HopSkipJump", enabled=progress):
@@ -134,7 +136,7 @@ def hop_skip_jump(
         evaluations = torch.minimum(evaluations, left).clamp_min(1)
         hop(oracle, walk, going, evaluations, order, probe, tolerance)
         if callback is not None:
-            callback(state_of(walk, oracle, request))
+            callback(state_of(walk, oracle))
     settle(oracle, walk, order, checking, confirming, farthest, leaving)
     traces = walk.trace_answers, walk.trace_distance
     return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)

@@ -35,7 +35,9 @@ class Hops(Walk):
         self.trace_distance = torch.cat([self.trace_distance, self.least[None]])
 
 
-def first_point(oracle: DecisionOracle, begun: Tensor, found: Tensor, order: float, tolerance: float) -> Hops:
+def first_point(
+    oracle: DecisionOracle, request: Tensor, begun: Tensor, found: Tensor, order: float, tolerance: float
+) -> Hops:
     """The walk before its first iteration: each image that has not `begun` as itself is on the boundary."""
     started = (found & (begun != oracle.x).flatten(1).any(1)).nonzero()[:, 0]
     point = begun.clone()
@@ -43,7 +45,7 @@ def first_point(oracle: DecisionOracle, begun: Tensor, found: Tensor, order: flo
     distance = distances(oracle.x, point, order)
     least = torch.where(found, distance, torch.inf)
     steps, answers = torch.zeros((), dtype=torch.int64), oracle.answers[None].clone()
-    return Hops(steps, found, point, point.clone(), least, answers, least[None].clone(), begun, distance)
+    return Hops(request, steps, found, point, point.clone(), least, answers, least[None].clone(), begun, distance)
 
 
 def hop(

@@ -13,15 +13,16 @@ the same test in fewer calls of the victim.
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import BadValue, VictimWarning, check_count, check_flag
 from ..metrics import check_no_nan
-from .checks import check_classes, scores_of
+from .checks import check_classes, differ, scores_of
 
-ROUNDING = 1e-3  # of a score: what may differ between two answers of a victim that is not random
 CLEAR = 0.35  # by what margin a checked point must be adversarial: at 50 answers 2.5 standard deviations of a toss-up
 
 
@@ -30,53 +31,56 @@ def tally(votes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return votes.gather(1, y[:, None])[:, 0], votes.scatter(1, y[:, None], -1).amax(1)
 
 
+@dataclass(eq=False, repr=False)
 class DecisionOracle:
     """A victim that says of images whether they are adversarial; answers and passes are counted for each attacked image.
 
-    Args:
-        victim: images to scores of classes; one whose attribute `random` is true answers afresh at every call.
-        y: (n,) of each attacked image, the class to leave or, for a targeted attack, to reach.
-        x: (n, c, h, w) the attacked images: of these a victim without that attribute is asked twice, and taken as random, with a
-            `VictimWarning`, if it contradicts itself. None takes such a victim as not random.
-        sources: of the random numbers of each attacked image.
-        targeted: whether `y` is to be reached.
-        lead: how many answers the leading class must be ahead; 1 believes the first answer. No use where nothing is random.
-        max_answers: after how many answers to one question whichever is ahead wins; a tie is not adversarial.
-        max_batch: images shown to the victim at once.
+    Settings are as of `hop_skip_jump`, but for `sources`, of the random numbers of each image, and `max_answers`, how often it
+    asks one question at most: a tie is not adversarial then. A victim without an attribute `random` is taken as random, with a
+    `VictimWarning`, if it contradicts itself when asked about the attacked images.
     """
 
-    def __init__(
-        self,
-        victim: nn.Module,
-        y: Tensor,
-        *,
-        x: Tensor | None = None,
-        sources: Sequence[torch.Generator] = (),
-        targeted: bool = False,
-        lead: int = 1,
-        max_answers: int = 100,
-        max_batch: int = 4096,
-    ) -> None:
-        if y.dim() != 1 or y.is_floating_point():
-            raise BadValue(f"y: expected one whole-number label an image, got {y.dtype} of shape {tuple(y.shape)}")
-        self.victim, self.y, self.targeted = victim, y.long(), check_flag("targeted", targeted)
-        self.x, self.sources = y.new_empty(0) if x is None else x, sources
-        self.bounds: tuple[float, float] = getattr(victim, "bounds", (0.0, 1.0))
-        check_count("lead", lead)
-        self.max_answers = check_count("max_answers", max_answers)
-        self.max_batch = check_count("max_batch", max_batch)
+    victim: nn.Module
+    x: Tensor
+    y: Tensor
+    sources: Sequence[torch.Generator] = ()
+    targeted: bool = False
+    lead: int = 1
+    max_answers: int = 100
+    max_batch: int = 4096
+
+    def __post_init__(self) -> None:
+        check_flag("targeted", self.targeted)
+        for name in ("lead", "max_answers", "max_batch"):
+            check_count(name, getattr(self, name))
+        if self.lead > self.max_answers and getattr(self.victim, "random", True) is not False:
+            expected = f"at most {self.max_answers}, the answers that a question may take"
+            raise BadValue(f"lead: expected {expected}, got {self.lead}")
+        self.bounds: tuple[float, float] = getattr(self.victim, "bounds", (0.0, 1.0))
         self.answers = torch.zeros_like(self.y)  # (n,) answers of the victim, the published attacks' "queries"
-        self._classes = 0  # not known before the first answer
         self.calls = 0  # of the victim, whatever the number of images
-        said = getattr(victim, "random", None if x is not None else False)
-        if lead > max_answers and said is not False:
-            raise BadValue(f"lead: expected at most {max_answers}, the answers that a question may take, got {lead}")
-        self.random: bool = self._contradicts_itself() if said is None else bool(said)
-        self.lead = lead if self.random else 1
+        self._classes = 0  # not known before the first answer
+
+    @cached_property
+    def random(self) -> bool:
+        """Whether the victim answers afresh at every call; one that does not say is asked about the attacked images, twice."""
+        if (said := getattr(self.victim, "random", None)) is not None:
+            return bool(said)
+        everyone = torch.arange(len(self.x), device=self.x.device)
+        once, again = (list(self._scores(self.x, everyone)) for _ in range(2))
+        if not any(map(differ, once, again)):
+            return False
+        warnings.warn(
+            "victim: contradicts itself when asked twice about the same images, and has no attribute `random`: taken as "
+            "random; set it to True where that is so, and to False where it is not",
+            VictimWarning,
+            stacklevel=5,
+        )
+        return True
 
     def __call__(self, x: Tensor, owner: Tensor) -> Tensor:
         """Whether images `x` (m, c, h, w), each on behalf of the attacked image `owner` (m,), are adversarial: (m,)."""
-        if self.lead == 1 or len(x) == 0:
+        if self.lead == 1 or not self.random or len(x) == 0:
             return self.once(x, owner)
         asked = torch.full_like(owner, self.lead)
         votes = self._votes(x, owner, asked)
@@ -139,18 +143,3 @@ class DecisionOracle:
             self._classes = scores.shape[1]
             self.calls += 1
             yield scores
-
-    def _contradicts_itself(self) -> bool:
-        """Whether the victim answers otherwise when asked twice about the attacked images, with a warning."""
-        everyone = torch.arange(len(self.x), device=self.x.device)
-        once, again = (torch.cat([self.x.new_zeros(0), *self._scores(self.x, everyone)]) for _ in range(2))
-        scale = float(once[once.isfinite()].abs().sum() / max(1, once.numel()))
-        apart = not torch.allclose(once, again, rtol=ROUNDING, atol=ROUNDING * scale)
-        if apart:
-            warnings.warn(
-                "victim: contradicts itself when asked twice about the same images, and has no attribute `random`: taken as "
-                "random; set it to True where that is so, and to False where it is not",
-                VictimWarning,
-                stacklevel=6,
-            )
-        return apart

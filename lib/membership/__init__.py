@@ -8,40 +8,31 @@
 Rates, accuracies and areas are fractions of 1.
 """
 
-from .label_only import boundary_distances, label_only
-from .likelihood import lira, rmia
-from .roc import Curve, advantage, auc, auc_interval, balanced_accuracy, best_threshold, roc, tpr_at_fpr, tpr_interval
-from .scores import MEMBERSHIP_SCORES, confidence, correctness, log_odds, negative_entropy, negative_modified_entropy
-from .shadows import Shadows, logits_of, train_shadows
-from .threshold import Inference, above_class, best_by_chance, by_threshold, class_thresholds, gap_attack
-
-__all__ = [
-    "MEMBERSHIP_SCORES",
-    "Curve",
-    "Inference",
-    "Shadows",
-    "above_class",
-    "advantage",
-    "auc",
-    "auc_interval",
-    "balanced_accuracy",
-    "best_by_chance",
-    "best_threshold",
-    "boundary_distances",
-    "by_threshold",
-    "class_thresholds",
-    "confidence",
-    "correctness",
-    "gap_attack",
-    "label_only",
-    "lira",
-    "log_odds",
-    "logits_of",
-    "negative_entropy",
-    "negative_modified_entropy",
-    "rmia",
-    "roc",
-    "tpr_at_fpr",
-    "tpr_interval",
-    "train_shadows",
-]
+from .label_only import boundary_distances as boundary_distances
+from .label_only import label_only as label_only
+from .likelihood import lira as lira
+from .likelihood import rmia as rmia
+from .roc import Curve as Curve
+from .roc import advantage as advantage
+from .roc import auc as auc
+from .roc import auc_interval as auc_interval
+from .roc import balanced_accuracy as balanced_accuracy
+from .roc import best_threshold as best_threshold
+from .roc import roc as roc
+from .roc import tpr_at_fpr as tpr_at_fpr
+from .roc import tpr_interval as tpr_interval
+from .scores import MEMBERSHIP_SCORES as MEMBERSHIP_SCORES
+from .scores import confidence as confidence
+from .scores import correctness as correctness
+from .scores import log_odds as log_odds
+from .scores import negative_entropy as negative_entropy
+from .scores import negative_modified_entropy as negative_modified_entropy
+from .shadows import Shadows as Shadows
+from .shadows import logits_of as logits_of
+from .shadows import train_shadows as train_shadows
+from .threshold import Inference as Inference
+from .threshold import above_class as above_class
+from .threshold import best_by_chance as best_by_chance
+from .threshold import by_threshold as by_threshold
+from .threshold import class_thresholds as class_thresholds
+from .threshold import gap_attack as gap_attack

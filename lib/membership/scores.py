@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from ..errors import BadValue, check_kind
+from ..errors import BadValue, check_kind, shown
 
 
 def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
@@ -87,7 +87,9 @@ def check_answers(scores: Tensor, labels: Tensor, *, names: tuple[str, str] = ("
     # The largest of a row is NaN if any is.
     if n > 0 and len(bad := (~scores.amax(1).isfinite()).nonzero()) > 0:
         row = int(bad[0])
-        raise BadValue(f"{what}: expected finite numbers or -inf, not only -inf; row {row} is {_shown(scores[row])}")
+        raise BadValue(
+            f"{what}: expected finite numbers or -inf, not only -inf; row {row} is {shown(scores[row].tolist())}"
+        )
 
 
 def are_probabilities(rows: Tensor) -> Tensor:
@@ -105,8 +107,3 @@ def _log_complement(logp: Tensor) -> Tensor:
     """log(1 - p_c) of every class: only the largest can be near 1, and for that one the others are summed."""
     top = logp.argmax(1, keepdim=True)
     return (-logp.exp()).log1p().scatter(1, top, _others(logp, top[:, 0])[:, None])
-
-
-def _shown(row: Tensor) -> str:
-    numbers = ", ".join(f"{number:g}" for number in row[:10].tolist())
-    return f"[{numbers}{', ...' if len(row) > 10 else ''}]"

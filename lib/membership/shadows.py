@@ -16,8 +16,6 @@ from ..training import TrainingConfig, fit
 from ..training.checkpoints import digest, trained
 from .scores import log_odds
 
-AT_ONCE = 1000  # images
-
 
 class Shadows(NamedTuple):
     """What s shadow models answer to n points, and which of these each was trained on."""
@@ -96,5 +94,4 @@ def logits_of(network: nn.Module, points: Points, *, device: str | torch.device 
     pool = gather(points)
     network.to(device).eval()
     with torch.no_grad():
-        batches = torch.split(torch.arange(len(pool)), AT_ONCE)
-        return torch.cat([network(pool.take(batch)[0].to(device)).float().cpu() for batch in batches])
+        return torch.cat([network(x.to(device)).float().cpu() for x, _ in pool.batches()])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..errors import BadValue, shown
+from ..errors import BadValue, check_kind, shown
 from ..layers import Dropout
 
 # Dropout of single units, and of whole channels. Any other draws its masks where no generator can be handed in.
@@ -20,13 +20,13 @@ UNITS, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 OTHERS = (_DropoutNd, nn.MultiheadAttention, nn.RNNBase, nn.TransformerEncoderLayer)
 
 
-class Entrance(nn.Module):
-    """Images in [0, 1] to what a network was trained on, in the layout of memory that everyone expects.
+class Adopted(nn.Module):
+    """Someone else's module, given images as it was trained on them: less `mean`, divided by `std`, in everyone's memory layout.
 
-    `mean` and `std` hold a number for each channel, or one for all; without any, images stay as they are.
+    Both hold a number for each channel, or one for all; without any, images stay as they are.
     """
 
-    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
+    def __init__(self, module: nn.Module, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         super().__init__()
         try:
             one, other = (torch.as_tensor(numbers, dtype=torch.float32).clone().flatten() for numbers in (mean, std))
@@ -38,26 +38,17 @@ class Entrance(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", one.view(1, -1, 1, 1))
         self.register_buffer("std", other.view(1, -1, 1, 1))
+        self.to(next((weight.device for weight in module.parameters()), None))
+        self.module = module
 
     def forward(self, x: Tensor) -> Tensor:
-        """(x - mean) / std of images (n, c, h, w), row by row in memory: a module may flatten them by a view."""
+        """The logits (n, k) of images (n, c, h, w): what the module answers, or its `logits`; all else is a `BadValue`."""
         numbers = self.mean.shape[1]
         if numbers not in (0, 1, x.shape[1]):
             raise BadValue(f"mean, std: expected 1 or {x.shape[1]} numbers for as many channels, got {numbers}")
         # PyTorch's `contiguous` leaves images of one channel in the strides of channels last, and convolutions go by these.
-        return ((x - self.mean) / self.std if numbers else x).contiguous().flatten().view(x.shape)
-
-
-class Adopted(nn.Module):
-    """Someone else's module behind its `Entrance`."""
-
-    def __init__(self, entrance: Entrance, module: nn.Module) -> None:
-        super().__init__()
-        self.entrance, self.module = entrance, module
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The logits (n, k) of images (n, c, h, w): what the module answers, or its `logits`; all else is a `BadValue`."""
-        answer = self.module(self.entrance(x))
+        seen = ((x - self.mean) / self.std if numbers else x).contiguous().flatten().view(x.shape)
+        answer = self.module(seen)
         logits = getattr(answer, "logits", answer)
         if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(x):
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -66,12 +57,9 @@ class Adopted(nn.Module):
 
 
 def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Sequence[float]) -> Adopted:
-    """`module` behind an `Entrance`: its weights shared, each dropout layer replaced by one that can be seeded; see `adopt`."""
-    if not isinstance(module, nn.Module):
-        raise BadValue(f"network: expected a torch.nn.Module, got {type(module).__name__}")
-    if isinstance(module, torch.jit.ScriptModule):
+    """`module` and what it expects of images: its weights shared, its dropout replaced by ours; see `adopt`."""
+    if isinstance(check_kind("network", module, nn.Module, "a torch.nn.Module"), torch.jit.ScriptModule):
         raise BadValue("network: expected no scripted module, whose weights cannot be shared; adopt its source")
-    first = Entrance(mean, std).to(next((weight.device for weight in module.parameters()), None))
     # What is in `instead` is not copied: weights and buffers stay the same, dropout becomes ours under whatever name it stands.
     instead: dict[int, object] = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
     for name, layer in module.named_modules():
@@ -83,7 +71,7 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
         elif isinstance(layer, OTHERS) and _rate(layer) > 0:
             raise BadValue(f"{name or 'network'}: the masks of {type(layer).__name__} cannot come from a generator")
     try:
-        return Adopted(first, copy.deepcopy(module, instead))
+        return Adopted(copy.deepcopy(module, instead), mean, std)
     except (RuntimeError, TypeError) as error:
         # An old weight_norm, for example, for which torch has parametrizations now, or a lock.
         raise BadValue(f"network: {type(module).__name__} cannot be copied ({error})") from error
@@ -91,7 +79,7 @@ def adopted(module: nn.Module, *, mean: float | Sequence[float], std: float | Se
 
 def check_place(network: nn.Module, device: str | torch.device) -> None:
     """See that training need not move a network that was adopted: its weights would take the module's along, its buffers not."""
-    adopted, wanted = any(isinstance(one, Entrance) for one in network.modules()), torch.empty(0, device=device).device
+    adopted, wanted = any(isinstance(one, Adopted) for one in network.modules()), torch.empty(0, device=device).device
     for tensor in chain(network.parameters(), network.buffers()):
         if adopted and tensor.device != wanted:
             told = f"to train on {wanted}, move your module and adopt it then"

@@ -25,8 +25,7 @@ def check_run(
     name: str = "split",
 ) -> Split:
     """The points of a training, which errors call `name`, once it can begin: `network` has answered one image."""
-    if not isinstance(network, nn.Module):
-        raise BadValue(f"network: expected a torch.nn.Module, got {type(network).__name__}")
+    check_kind("network", network, nn.Module, "a torch.nn.Module")
     if any(isinstance(layer, _DropoutNd) and layer.p > 0 for layer in network.modules()):
         raise BadValue("network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt` replaces it")
     check_device(device)
@@ -83,11 +82,3 @@ def needs_company(network: nn.Module, x: Tensor) -> bool:
         hook.remove()
     network.train()
     return 1 in values
-
-
-def in_batches(order: Tensor, size: int, *, company: bool) -> list[Tensor]:
-    """An epoch in batches of `size`: what is left is one more, or part of the last if it is one image that needs company."""
-    batches = list(torch.split(order, size))
-    if company and len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches

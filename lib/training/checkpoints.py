@@ -102,15 +102,10 @@ def trained(
     cache: Path | None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Fill `network` with the weights cached under `key`, training and caching them first if there are none.
+    """Fill `network` with the weights cached under `key`, which names all that they depend on; without any, or `fresh`, train it.
 
-    Args:
-        network: filled in place.
-        key: names everything the weights depend on.
-        train: trains the network and returns notes to keep with it (losses, seconds). It is told of a file for a snapshot to
-            go on from, which is removed once the weights are safe; None if nothing is kept or the training is to be fresh.
-        cache: folder of the cache; None keeps nothing.
-        fresh: train again even if there are weights, as a verification does.
+    `train` returns notes to keep with the weights (losses, seconds). It is told of a file for a snapshot to go on from, which is
+    removed once the weights are safe; of None if there is no folder `cache`, so that nothing is kept, or it is to begin `fresh`.
 
     Raises:
         BadValue: the weights that are cached are damaged, or of another network.

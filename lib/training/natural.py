@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..layers import set_sampling
 from ..models import Network
 from ..progress import track
 from ..uncertainty import PRECISIONS
-from .batches import check_run, in_batches, needs_company
+from .batches import check_run, needs_company
 from .snapshots import History, resume, save
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -81,14 +82,18 @@ def cross_entropy(
     return F.cross_entropy(logits, y, label_smoothing=label_smoothing)
 
 
-def flip_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images (n, c, h, w) and shift each by up to 4 pixels, reflecting at the edge (CleverHans tutorial)."""
-    return _flip_and_cut(F.pad(x, (4, 4, 4, 4), mode="reflect"), 4, generator)
-
-
-def flip_and_crop(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images (n, c, h, w) and shift each by up to 2 pixels, with zeros at the edge (Madry et al. 2018)."""
-    return _flip_and_cut(F.pad(x, (2, 2, 2, 2)), 2, generator)
+def flip_and_cut(x: Tensor, generator: torch.Generator, *, margin: int, edge: str) -> Tensor:
+    """Mirror half of the images (n, c, h, w) and shift each by up to `margin` pixels; beyond the `edge` is what `F.pad` puts."""
+    (n, _, h, w), device = x.shape, x.device
+    padded = F.pad(x, [margin] * 4, mode=edge)
+    top, left = torch.randint(0, 2 * margin + 1, (2, n), generator=generator, device=device)
+    mirrored = torch.rand(n, generator=generator, device=device) < 0.5
+    rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
+    columns = torch.arange(w, device=device).expand(n, w)
+    columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
+    images = torch.arange(n, device=device)[:, None, None]
+    cut = padded.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
+    return cut.permute(0, 3, 1, 2)
 
 
 def flip_and_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -102,24 +107,10 @@ def flip_and_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
 
 
-def _flip_and_cut(padded: Tensor, margin: int, generator: torch.Generator) -> Tensor:
-    """A window of the size without margins, at a random place of each padded image, every other one mirrored."""
-    n, device = len(padded), padded.device
-    h, w = (size - 2 * margin for size in padded.shape[2:])
-    top, left = torch.randint(0, 2 * margin + 1, (2, n), generator=generator, device=device)
-    mirrored = torch.rand(n, generator=generator, device=device) < 0.5
-    rows = top[:, None] + torch.arange(h, device=device)  # (n, h)
-    columns = torch.arange(w, device=device).expand(n, w)
-    columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)  # (n, w)
-    images = torch.arange(n, device=device)[:, None, None]
-    cut = padded.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]  # (n, h, w, c)
-    return cut.permute(0, 3, 1, 2)
-
-
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": lambda x, generator: x,
-    "flip_and_shift": flip_and_shift,
-    "flip_and_crop": flip_and_crop,
+    "flip_and_shift": partial(flip_and_cut, margin=4, edge="reflect"),  # of the CleverHans tutorials
+    "flip_and_crop": partial(flip_and_cut, margin=2, edge="constant"),  # of Madry et al. (2018), with zeros
     "flip_and_rotate": flip_and_rotate,
 }
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -184,8 +175,10 @@ def fit(
     before, start = state.seconds, time.perf_counter()
     for epoch in track(range(state.step, config.epochs), "training, epochs", enabled=progress):
         total = torch.zeros((), device=device)
-        permuted = torch.randperm(len(split), generator=order).to(device)
-        for step, batch in enumerate(in_batches(permuted, config.batch_size, company=single)):
+        batches = list(torch.split(torch.randperm(len(split), generator=order).to(device), config.batch_size))
+        if single:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for step, batch in enumerate(batches):
             x, y = split.take(batch)
             x = augment(x, noise).contiguous(memory_format=torch.channels_last)
             with autocast:
@@ -214,8 +207,7 @@ def loss_on(network: nn.Module, split: Split, config: TrainingConfig) -> float:
     total = 0.0
     autocast = torch.autocast(split.labels.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
     with torch.no_grad(), autocast:
-        for batch in torch.split(torch.arange(len(split), device=split.labels.device), 1000):
-            x, y = split.take(batch)
+        for x, y in split.batches():
             total += F.cross_entropy(network(x).float(), y, reduction="sum").item()
     network.train()
     return total / len(split)

@@ -25,7 +25,6 @@ from ..layers import set_sampling
 from ..models import Network
 from .victims import RandomVictim
 
-AT_ONCE = 1000  # images
 PRIORS = tuple(10 ** (step / 4) for step in range(-8, 21))  # precisions from 0.01 to 100,000
 
 
@@ -79,11 +78,6 @@ class LastLayerLaplace(RandomVictim):
         noise = torch.randn((draws, *logits.shape), generator=self.generator, device=x.device)
         return logits + (noise * self._variance(features, self.prior).sqrt()) @ self.rotation.T
 
-    def covariance(self, x: Tensor) -> Tensor:
-        """That of the logits of each image: (n, k, k)."""
-        # V diag(s(x)) V^T
-        return self.rotation * self._variance(self._features(x), self.prior)[:, None, :] @ self.rotation.T
-
     def _variance(self, features: Tensor, prior: float) -> Tensor:
         """s (n, k), of the logits along the eigenvectors V."""
         return (features @ self.basis).square() @ (1 / (self.curvature + prior))
@@ -107,8 +101,7 @@ class LastLayerLaplace(RandomVictim):
         split = gather(points)
         if len(split) == 0:
             raise BadValue(f"{expected}, got none")
-        batches = torch.split(torch.arange(len(split), device=split.labels.device), AT_ONCE)
-        return torch.cat([self._features(split.take(batch)[0]) for batch in batches]), split.labels
+        return torch.cat([self._features(x) for x, _ in split.batches()]), split.labels
 
     @torch.no_grad()
     def _likeliest(self, held_out: Points) -> float:

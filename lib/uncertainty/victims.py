@@ -9,7 +9,8 @@ The draws of dropout share what stands before the first mask: `python -m benchma
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from .. import models
 from ..errors import BadValue, check_choice, check_count, check_kind
 from ..layers import sampling, set_sampling
+from ..metrics import entropy, mutual_information
 from ..models import Network
 from ..seeds import check_generator
 
@@ -28,6 +30,7 @@ class Victim(nn.Module, ABC):
 
     random = False
     bounds: tuple[float, float] = (0.0, 1.0)
+    scores: tuple[str, ...] = ("entropy", "mutual_information")  # those of `UNCERTAINTY_SCORES` that it has
 
     def __init__(self, network: Network, *, draws: int = 1, precision: str = "float32") -> None:
         super().__init__()
@@ -58,14 +61,10 @@ class Victim(nn.Module, ABC):
         return self.combine(self.sample(x, self.draws)).log_softmax(1)
 
 
-def check_victim(victim: object) -> None:
-    """See that `victim` is of a kind that this module has, which gives its draws one by one."""
-    if not isinstance(victim, Victim):
-        raise BadValue(f"victim: expected one that `uncertainty.estimate` makes, got {type(victim).__name__}")
-
-
 class Deterministic(Victim):
     """The plain network: log softmax f(x). Dropout, if it has any, is off."""
+
+    scores = ("entropy",)
 
     def sample(self, x: Tensor, draws: int = 1) -> Tensor:
         """Its logits, however many draws are asked for: (1, n, k)."""
@@ -136,6 +135,8 @@ class MonteCarloDropout(RandomVictim):
 class Heteroscedastic(RandomVictim):
     """Gaussian logits f + sigma * N(0, I), "sampled, averaged, and passed through the softmax" (Harakeh, section 3)."""
 
+    scores = ("entropy", "variance")
+
     def forward(self, x: Tensor) -> Tensor:
         """Log-probabilities (n, k) of the mean of T sampled logits; one pass through the network serves all T."""
         logits, sigma, noise = self._draw(x, self.draws)
@@ -161,6 +162,20 @@ class Heteroscedastic(RandomVictim):
         with self.autocast(x):
             logits, sigma = (head.float() for head in self.network.logits_and_sigma(x))
         return logits, sigma, torch.randn((draws, *logits.shape), generator=self.generator, device=x.device)
+
+
+# By how uncertain a victim is, of images (n, c, h, w) and samples (m, n, k), each (n,): the first two in nats, of the answer, and
+# of label and draw; the variance that a heteroscedastic network gives its logits, mean over classes.
+UNCERTAINTY_SCORES: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
+    "entropy": lambda victim, x, samples: entropy(victim.combine(samples).log_softmax(1)),
+    "mutual_information": lambda victim, x, samples: mutual_information(samples.log_softmax(-1)),
+    "variance": lambda victim, x, samples: victim.sigma(x).square().mean(1),
+}
+
+
+def scores_of(victim: Victim) -> tuple[str, ...]:
+    """The uncertainty scores that `victim` has."""
+    return victim.scores
 
 
 ESTIMATORS = ("none", "epistemic", "aleatoric")

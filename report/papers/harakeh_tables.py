@@ -9,8 +9,7 @@ from typing import NamedTuple
 from experiments.papers import harakeh
 from experiments.papers.harakeh.victims import OF_ESTIMATOR
 from experiments.records import Record, Store
-from lib.uncertainty import ESTIMATORS
-from lib.uncertainty.scores import UNCERTAINTY_SCORES
+from lib.uncertainty import ESTIMATORS, UNCERTAINTY_SCORES
 from report.figures import looks
 from report.figures.curves import Curves
 from report.figures.looks import OPEN, Looks

@@ -207,7 +207,7 @@ def test_the_answer_to_several_draws_is_that_of_their_mean_softmax(untrained: Ma
 def test_an_attack_that_sees_labels_knows_that_a_look_is_random(kind: str, form: str, untrained: Maker) -> None:
     """Else it would believe the first answer, whatever lead it was asked for."""
     look, (x, y) = Look(random_victim(kind, untrained), form, draws=3), problem()
-    oracle = DecisionOracle(look, y, lead=3)
+    oracle = DecisionOracle(look, x, y, lead=3)
     assert look.random and oracle.lead == 3
     oracle(x, torch.arange(len(x)))
     assert int(oracle.answers.min()) >= 3
@@ -218,7 +218,7 @@ def test_an_attack_that_sees_labels_knows_that_a_look_is_random(kind: str, form:
 
 
 def test_a_plain_network_is_no_victim_yet(untrained: Maker) -> None:
-    with pytest.raises(BadValue, match=r"^victim: expected one that `uncertainty.estimate` makes, got Network$"):
+    with pytest.raises(BadValue, match=r"^victim: expected one that `uncertainty.estimate` makes, got Network\("):
         Look(untrained(), "mean", draws=2)
 
 

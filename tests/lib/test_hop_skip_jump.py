@@ -460,7 +460,10 @@ def test_no_images_give_no_images() -> None:
     [
         ({"norm": "l1"}, "norm: unknown 'l1'; expected one of l2, linf"),
         ({"iterations": -1}, "iterations: expected a whole number of at least 0, got -1"),
-        ({"iterations": torch.tensor([1])}, "iterations: expected 2 whole numbers of at least 0"),
+        (
+            {"iterations": torch.tensor([1])},
+            "iterations: expected a whole number in [0, inf] or a tensor of one for each",
+        ),
         ({"iterations": torch.tensor([1.0, 2.0])}, "iterations: "),
         ({"initial_evaluations": 0}, "initial_evaluations: "),
         ({"max_evaluations": torch.tensor([5, 0])}, "max_evaluations: "),
@@ -474,7 +477,10 @@ def test_no_images_give_no_images() -> None:
         ({"confirm_answers": -1}, "confirm_answers: "),
         ({"farthest": 0.9}, "farthest: expected"),
         ({"max_batch": 0}, "max_batch: "),
-        ({"ids": torch.tensor([1])}, "ids: expected 2 whole numbers"),
+        (
+            {"ids": torch.tensor([1])},
+            "ids: expected a whole number in [0, inf] or a tensor of one for each",
+        ),
         (
             {"start": torch.zeros(2, 1, 3, 3)},
             "start: expected values in [0, 1], shape and type as of x, (2, 1, 4, 4)",

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What someone else's experiments would import.
 LIBRARY = (
     "counting data evaluation evasion evasion.examination judging membership membership.shadows "
-    "metrics models seeds training training.robust uncertainty uncertainty.scores worst_case"
+    "metrics models seeds training training.robust uncertainty worst_case"
 ).split()
 SMALLER = {
     'data.load("mnist")': 'data.load("digits_as_mnist")',

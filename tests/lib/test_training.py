@@ -27,7 +27,7 @@ from lib.layers import set_sampling
 from lib.models import Network
 from lib.training import RobustConfig, TrainingConfig, TrainingFailed, fit, fit_robust
 from lib.training import natural as training
-from lib.training.natural import flip_and_crop, flip_and_rotate, flip_and_shift, loss_on
+from lib.training.natural import AUGMENTATIONS, loss_on
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -121,7 +121,7 @@ def test_adam_is_the_loop_that_made_the_records_to_the_bit(
         for batch in torch.split(torch.randperm(len(few), generator=order), 64):
             x, y = few.take(batch)
             adam.zero_grad()
-            x = flip_and_shift(x, noise).contiguous(memory_format=torch.channels_last)
+            x = AUGMENTATIONS["flip_and_shift"](x, noise).contiguous(memory_format=torch.channels_last)
             F.cross_entropy(reference(x), y, label_smoothing=0.1).backward()
             adam.step()
     settings = config(learning_rate=0.01, augmentation="flip_and_shift")
@@ -411,7 +411,9 @@ def windows(image: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize("shape", [(1, 12, 12), (3, 13, 11), (3, 32, 32)])
 def test_every_output_is_one_window_of_its_own_image(shape: tuple[int, int, int]) -> None:
     x = torch.rand(40, *shape, generator=torch.Generator().manual_seed(0))
-    y = flip_and_shift(x.contiguous(memory_format=torch.channels_last), torch.Generator().manual_seed(1))
+    y = AUGMENTATIONS["flip_and_shift"](
+        x.contiguous(memory_format=torch.channels_last), torch.Generator().manual_seed(1)
+    )
     assert y.shape == x.shape and y.dtype == x.dtype
     for image, augmented in zip(x.numpy(), y.numpy(), strict=True):
         assert sum(np.array_equal(window, augmented) for window in windows(image)) == 1
@@ -420,7 +422,7 @@ def test_every_output_is_one_window_of_its_own_image(shape: tuple[int, int, int]
 def test_all_162_windows_are_equally_likely() -> None:
     image = torch.rand(1, 12, 12, generator=torch.Generator().manual_seed(0))
     n = 16_200
-    augmented = flip_and_shift(image.expand(n, 1, 12, 12), torch.Generator().manual_seed(1))
+    augmented = AUGMENTATIONS["flip_and_shift"](image.expand(n, 1, 12, 12), torch.Generator().manual_seed(1))
     index = {window.tobytes(): i for i, window in enumerate(windows(image.numpy()))}
     counts = np.bincount([index[window.numpy().tobytes()] for window in augmented], minlength=162)
     assert len(index) == 162
@@ -430,7 +432,9 @@ def test_all_162_windows_are_equally_likely() -> None:
 def test_its_randomness_comes_from_the_generator_alone() -> None:
     x = torch.rand(20, 1, 8, 8)
     before = torch.get_rng_state()
-    first, again, other = (flip_and_shift(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
+    first, again, other = (
+        AUGMENTATIONS["flip_and_shift"](x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5)
+    )
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -455,7 +459,9 @@ def crops(image: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 6, 5), (1, 2, 9)])
 def test_every_crop_is_one_window_of_its_own_image_with_zeros_around(shape: tuple[int, int, int]) -> None:
     x = torch.rand(60, *shape, generator=torch.Generator().manual_seed(0)) + 0.1  # no zeros of its own
-    y = flip_and_crop(x.contiguous(memory_format=torch.channels_last), torch.Generator().manual_seed(1))
+    y = AUGMENTATIONS["flip_and_crop"](
+        x.contiguous(memory_format=torch.channels_last), torch.Generator().manual_seed(1)
+    )
     assert y.shape == x.shape and y.dtype == x.dtype
     assert set(y.unique().tolist()) <= {0.0, *x.unique().tolist()}
     for image, cropped in zip(x.numpy(), y.numpy(), strict=True):
@@ -465,7 +471,7 @@ def test_every_crop_is_one_window_of_its_own_image_with_zeros_around(shape: tupl
 
 def test_all_50_crops_are_equally_likely() -> None:
     image = torch.rand(1, 6, 6, generator=torch.Generator().manual_seed(0)) + 0.1
-    cropped = flip_and_crop(image.expand(5000, 1, 6, 6), torch.Generator().manual_seed(1))
+    cropped = AUGMENTATIONS["flip_and_crop"](image.expand(5000, 1, 6, 6), torch.Generator().manual_seed(1))
     index = {window.tobytes(): i for i, window in enumerate(crops(image.numpy()))}
     counts = np.bincount([index[window.numpy().tobytes()] for window in cropped], minlength=50)
     assert len(index) == 50
@@ -475,7 +481,7 @@ def test_all_50_crops_are_equally_likely() -> None:
 def test_the_randomness_of_a_crop_comes_from_the_generator_alone() -> None:
     x = torch.rand(20, 1, 8, 8)
     before, kept = torch.get_rng_state(), x.clone()
-    first, again, other = (flip_and_crop(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
+    first, again, other = (AUGMENTATIONS["flip_and_crop"](x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before) and torch.equal(x, kept)
 
@@ -491,7 +497,7 @@ def turned(n: int, seed: int, side: int = 8) -> tuple[Tensor, Tensor]:
     ramp = torch.linspace(-1 + 1 / side, 1 - 1 / side, side)
     noise = torch.rand(side, side, generator=torch.Generator().manual_seed(0))
     image = torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side), noise])
-    found = flip_and_rotate(image.expand(n, -1, -1, -1), torch.Generator().manual_seed(seed))
+    found = AUGMENTATIONS["flip_and_rotate"](image.expand(n, -1, -1, -1), torch.Generator().manual_seed(seed))
     low, step = side // 2 - 1, 2 / side
     middle = found[:, :2, low : low + 2, low : low + 2]
     across, down = middle[..., 0, 1] - middle[..., 0, 0], middle[..., 1, 0] - middle[..., 0, 0]
@@ -526,9 +532,9 @@ def test_a_turned_image_is_read_between_its_pixels_and_reflected_at_its_edge() -
 def test_turning_takes_nothing_from_outside_the_image() -> None:
     """Not even black: an image of one shade stays so, and no new shade is brighter or darker than the old ones."""
     even = torch.full((20, 3, 9, 9), 0.75)
-    torch.testing.assert_close(flip_and_rotate(even, torch.Generator().manual_seed(0)), even)
+    torch.testing.assert_close(AUGMENTATIONS["flip_and_rotate"](even, torch.Generator().manual_seed(0)), even)
     x = torch.rand(20, 1, 9, 9, generator=torch.Generator().manual_seed(1))
-    y = flip_and_rotate(x, torch.Generator().manual_seed(2))
+    y = AUGMENTATIONS["flip_and_rotate"](x, torch.Generator().manual_seed(2))
     assert y.shape == x.shape and (y.amin((1, 2, 3)) >= x.amin((1, 2, 3)) - 1e-6).all()
     assert (y.amax((1, 2, 3)) <= x.amax((1, 2, 3)) + 1e-6).all()
 
@@ -536,7 +542,9 @@ def test_turning_takes_nothing_from_outside_the_image() -> None:
 def test_the_randomness_of_a_turn_comes_from_the_generator_alone() -> None:
     x = torch.rand(20, 1, 8, 8)
     before = torch.get_rng_state()
-    first, again, other = (flip_and_rotate(x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5))
+    first, again, other = (
+        AUGMENTATIONS["flip_and_rotate"](x, torch.Generator().manual_seed(seed)) for seed in (4, 4, 5)
+    )
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -32,7 +32,7 @@ from experiments.records import Record, Store
 from lib.errors import BadValue
 from lib.evasion import FORMS as EVERY_FORM
 from lib.metrics import Interval, mean_interval
-from lib.uncertainty.scores import UNCERTAINTY_SCORES
+from lib.uncertainty import UNCERTAINTY_SCORES
 from report.figures import curves, looks
 from report.figures.curves import Curves
 from report.figures.looks import BLUE, ESTIMATORS, VERMILLION, WHITE, Looks, look

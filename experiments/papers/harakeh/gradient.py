@@ -22,8 +22,7 @@ from lib.evasion.forms import cross_entropies, looks
 from lib.judging import judge
 from lib.layers import only_input_gradients
 from lib.metrics import percent
-from lib.uncertainty import Deterministic, Victim
-from lib.uncertainty.scores import UNCERTAINTY_SCORES
+from lib.uncertainty import UNCERTAINTY_SCORES, Deterministic, Victim
 
 Step = Annotated[float, Field(ge=1, multiple_of=1)]
 Steps = Annotated[tuple[Step, ...], Strict(False), Field(description="a whole number of at least 1")]

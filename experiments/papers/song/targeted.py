@@ -113,11 +113,11 @@ def looks_at(config: Targeted, network: Network, side: Split, device: str, class
     def aimed(x: Tensor, target: Tensor) -> Tensor:
         return answer(network, x, target, attack=attack, precision=config.precision, targeted=True)
 
-    batches = torch.split(torch.arange(len(side), device=device), BATCH[torch.device(device).type])
+    batches = side.batches(BATCH[torch.device(device).type])
     return {
         "benign": logits(network, side, device=device).log_softmax(1),
         "untargeted": logits(network, side, device=device, attack=attack, precision=config.precision).log_softmax(1),
-        "targeted": torch.cat([targeted_answers(aimed, *side.take(b), classes=classes).flatten(1) for b in batches]),
+        "targeted": torch.cat([targeted_answers(aimed, *batch, classes=classes).flatten(1) for batch in batches]),
     }
 
 

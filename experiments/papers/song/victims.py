@@ -154,8 +154,8 @@ def logits(
     The answers are those of a float32 pass: bfloat16 would round log-odds to a few steps, and with them the ranks of members.
     """
     split = split.to(device)
-    batches = torch.split(torch.arange(len(split), device=device), BATCH[torch.device(device).type])
-    return torch.cat([answer(network, *split.take(batch), attack=attack, precision=precision) for batch in batches])
+    batches = split.batches(BATCH[torch.device(device).type])
+    return torch.cat([answer(network, *batch, attack=attack, precision=precision) for batch in batches])
 
 
 def answer(
