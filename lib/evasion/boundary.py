@@ -28,7 +28,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..progress import track
 from .checks import for_each
@@ -149,7 +148,7 @@ def boundary(
         kept, begun = point.clone(), found & (least > 0)
         walk = Steps(request, none.sum(), found, point, kept, least, *traces, delta, epsilon, none, none.clone(), begun)
         started = everyone[begun]
-        walk.point[started] = to_boundary(oracle, walk.point[started], started, 2.0, COARSE)
+        walk.point[started] = to_boundary(oracle, walk.point[started], started, COARSE)
         keep(started)
         walk.tell(everyone, oracle)
     else:
@@ -204,7 +203,7 @@ def orthogonal(x: Tensor, point: Tensor, delta: Tensor, noise: Tensor) -> Tensor
     away, noise = (point - x).flatten(1), noise.flatten(1)
     squared = (away * away).sum(1, keepdim=True)
     noise = noise - (noise * away).sum(1, keepdim=True) / squared * away
-    noise = F.normalize(noise) * squared.sqrt()
+    noise = nn.functional.normalize(noise) * squared.sqrt()
     # x + (a + delta |a| n) / sqrt(1 + delta^2),  n at a right angle to a, |n| = 1
     delta = delta[:, None]
     return x + ((away + delta * noise) / (1 + delta**2).sqrt()).view(x.shape)

@@ -94,9 +94,9 @@ class Walk:
 Kind = TypeVar("Kind", bound=Walk)
 
 
-def request_of(oracle: DecisionOracle, *settings: object) -> Tensor:
-    """What tells one request from another: a number () made of images, labels, aim, some settings and how many generators."""
-    digest = hashlib.sha256(repr((settings, oracle.targeted, len(_generators(oracle)))).encode())
+def request_of(oracle: DecisionOracle) -> Tensor:
+    """What tells one request from another: a number () made of images, labels, norm, aim and how many generators."""
+    digest = hashlib.sha256(repr((oracle.order, oracle.targeted, len(_generators(oracle)))).encode())
     for part in (oracle.x, oracle.y):
         digest.update(part.detach().cpu().contiguous().numpy().data)
     return torch.tensor(int.from_bytes(digest.digest()[:7], "big"))

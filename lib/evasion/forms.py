@@ -8,7 +8,6 @@ For a victim that is not random and has a single network they are the same. Succ
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import check_choice, check_count, check_kind
 from ..uncertainty import Victim
@@ -72,7 +71,7 @@ def looks(victim: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
 def cross_entropies(samples: Tensor, y: Tensor) -> Tensor:
     """The cross-entropy of every draw of `samples` (m, n, k) at labels `y` (n,): (n, m)."""
     labels = y[:, None].expand(-1, len(samples))
-    return F.cross_entropy(samples.permute(1, 2, 0), labels, reduction="none")
+    return nn.functional.cross_entropy(samples.permute(1, 2, 0), labels, reduction="none")
 
 
 def answer(victim: nn.Module, samples: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import BadValue, VictimWarning, check_choice, check_count
 from ..seeds import check_generator
@@ -188,7 +187,7 @@ def _missing(victim: nn.Module, loss: str, targeted: bool, x: Tensor, y: Tensor)
         shown = looks(victim, x)
         each = LOSSES[loss](shown.permute(1, 2, 0), y[:, None].expand(-1, len(shown))).mean(1) * (-1 if targeted else 1)
         reached = (answer(victim, shown).argmax(1) == y) == targeted
-    return torch.where(reached, -1 - F.softplus(each), F.softplus(-each))
+    return torch.where(reached, -1 - nn.functional.softplus(each), nn.functional.softplus(-each))
 
 
 def _per_draw(victim: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -97,9 +97,9 @@ def hop_skip_jump(
         BadValue: a setting out of range; labels, starts or ids that do not match the images; images outside the bounds;
             a state of another request.
     """
-    asking: dict[str, Any] = {"targeted": targeted, "lead": lead, "max_batch": max_batch}
-    oracle, limit = begin(victim, x, y, generator, start, start_tries, ids, budget, check_answers, **asking)
     order = NORMS[check_choice("norm", norm, NORMS)]
+    asking: dict[str, Any] = {"targeted": targeted, "order": order, "lead": lead, "max_batch": max_batch}
+    oracle, limit = begin(victim, x, y, generator, start, start_tries, ids, budget, check_answers, **asking)
     features = x[0].numel() if len(x) else 1
     if probe is not None:
         check_number("probe", probe, low=1e-6, high=math.sqrt(features))
@@ -121,10 +121,10 @@ def hop_skip_jump(
     confirming = confirm_answers if checking else 0
     if confirming:
         limit = (limit - CHECKS * checking - confirming).clamp_min(1)
-    everyone, request = torch.arange(len(x), device=x.device), request_of(oracle, norm)
+    everyone, request = torch.arange(len(x), device=x.device), request_of(oracle)
     if state is None:
         begun, found = starting_points(oracle, start, start_tries, checking, confirming)
-        walk = first_point(oracle, request, begun, found, order, tolerance)
+        walk = first_point(oracle, request, begun, found, tolerance)
     else:
         walk = restored(Hops, state, oracle, request)
     for iteration in track(range(int(walk.steps), int(rounds.max()) if len(x) else 0), "HopSkipJump", enabled=progress):
@@ -134,9 +134,9 @@ def hop_skip_jump(
         evaluations = torch.minimum((first[going] * math.sqrt(iteration + 1)).long(), most[going])
         left = limit[going] - oracle.answers[going] - reserved
         evaluations = torch.minimum(evaluations, left).clamp_min(1)
-        hop(oracle, walk, going, evaluations, order, probe, tolerance)
+        hop(oracle, walk, going, evaluations, probe, tolerance)
         if callback is not None:
             callback(state_of(walk, oracle))
-    settle(oracle, walk, order, checking, confirming, farthest, leaving)
+    settle(oracle, walk, checking, confirming, farthest, leaving)
     traces = walk.trace_answers, walk.trace_distance
     return Decided(walk.kept, walk.found, walk.least, oracle.answers.clone(), oracle.calls, *traces)

@@ -35,56 +35,48 @@ class Hops(Walk):
         self.trace_distance = torch.cat([self.trace_distance, self.least[None]])
 
 
-def first_point(
-    oracle: DecisionOracle, request: Tensor, begun: Tensor, found: Tensor, order: float, tolerance: float
-) -> Hops:
+def first_point(oracle: DecisionOracle, request: Tensor, begun: Tensor, found: Tensor, tolerance: float) -> Hops:
     """The walk before its first iteration: each image that has not `begun` as itself is on the boundary."""
     started = (found & (begun != oracle.x).flatten(1).any(1)).nonzero()[:, 0]
     point = begun.clone()
-    point[started] = to_boundary(oracle, begun[started], started, order, tolerance)
-    distance = distances(oracle.x, point, order)
+    point[started] = to_boundary(oracle, begun[started], started, tolerance)
+    distance = distances(oracle.x, point, oracle.order)
     least = torch.where(found, distance, torch.inf)
     steps, answers = torch.zeros((), dtype=torch.int64), oracle.answers[None].clone()
     return Hops(request, steps, found, point, point.clone(), least, answers, least[None].clone(), begun, distance)
 
 
-def hop(
-    oracle: DecisionOracle, walk: Hops, owner: Tensor, evaluations: Tensor, order: float, probe: float, tolerance: float
-) -> None:
+def hop(oracle: DecisionOracle, walk: Hops, owner: Tensor, evaluations: Tensor, probe: float, tolerance: float) -> None:
     """An iteration of the images `owner` (m,): a direction of as many `evaluations` (m,), a step along it, and the way back."""
     low, high = oracle.bounds
     at, away = walk.point[owner], walk.distance[owner]
     radius = probe * away if walk.steps else (probe * away).clamp_min(0.1 * (high - low))
-    direction = directions(oracle, at, owner, radius, evaluations, order)
+    direction = directions(oracle, at, owner, radius, evaluations)
     moved = step(oracle, at, direction, owner, away / math.sqrt(int(walk.steps) + 1))
-    at = to_boundary(oracle, moved, owner, order, tolerance)
-    walk.point[owner], walk.distance[owner] = at, distances(oracle.x[owner], at, order)
+    at = to_boundary(oracle, moved, owner, tolerance)
+    walk.point[owner], walk.distance[owner] = at, distances(oracle.x[owner], at, oracle.order)
     nearer = owner[walk.distance[owner] < walk.least[owner]]
     walk.kept[nearer], walk.least[nearer] = walk.point[nearer], walk.distance[nearer]
     walk.tell(oracle)
 
 
-def settle(
-    oracle: DecisionOracle, walk: Hops, order: float, checking: int, confirming: int, farthest: float, leaving: bool
-) -> None:
+def settle(oracle: DecisionOracle, walk: Hops, checking: int, confirming: int, farthest: float, leaving: bool) -> None:
     """Make of the closest points what is returned: points that stand the check, or that have left the very boundary."""
     started = (walk.found & (walk.begun != oracle.x).flatten(1).any(1)).nonzero()[:, 0]
     x = oracle.x[started]
     if checking:
         points = walk.kept[started], walk.begun[started]
-        made, sure = checked(oracle, *points, started, checking, confirming, places_within(farthest))
+        made, sure = checked(oracle, *points, started, checking, confirming, farthest)
         walk.kept[started], walk.found[started] = torch.where(sure.view(-1, 1, 1, 1), made, x), sure
-        walk.least[started] = distances(x, made, order).masked_fill(~sure, torch.inf)
+        walk.least[started] = distances(x, made, oracle.order).masked_fill(~sure, torch.inf)
         walk.tell(oracle)
     if leaving:
         walk.kept[started] = outward(oracle, walk.kept[started], started)
-        walk.least[started] = distances(x, walk.kept[started], order)
+        walk.least[started] = distances(x, walk.kept[started], oracle.order)
         walk.trace_answers[-1], walk.trace_distance[-1] = oracle.answers, walk.least
 
 
-def directions(
-    oracle: DecisionOracle, point: Tensor, owner: Tensor, radius: Tensor, evaluations: Tensor, order: float
-) -> Tensor:
+def directions(oracle: DecisionOracle, point: Tensor, owner: Tensor, radius: Tensor, evaluations: Tensor) -> Tensor:
     """Estimates of which way each `point` (m, c, h, w) gets more adversarial, of l2 norm 1 or, in l_inf, signs.
 
     One answer is asked for each of `evaluations` points (m,) at `radius` (m,) around it, in a random direction: the estimate
@@ -100,7 +92,7 @@ def directions(
         pool = point.new_empty(sum(sizes), *point.shape[1:])
         around = torch.split(pool, sizes)
         for i, points in zip(members.tolist(), around, strict=True):
-            _fill(points, oracle.sources[int(owner[i])], order)
+            _fill(points, oracle.sources[int(owner[i])], oracle.order)
             scale = radius[i] / torch.linalg.vector_norm(points.flatten(1), dim=1)
             points.mul_(scale.view(-1, 1, 1, 1)).add_(point[i]).clamp_(low, high)
         adversarial = oracle.once(pool, owner[members].repeat_interleave(evaluations[members]))
@@ -110,7 +102,7 @@ def directions(
             mean = phi.mean()
             weight = torch.where(mean.abs() < 1, phi - mean, phi)
             found[i] = (weight @ points.sub_(point[i]).flatten(1)).view(point.shape[1:])
-    return found.sign() if order > 2 else F.normalize(found.flatten(1)).view(point.shape)
+    return found.sign() if oracle.order > 2 else F.normalize(found.flatten(1)).view(point.shape)
 
 
 def _fill(points: Tensor, source: torch.Generator, order: float) -> None:
@@ -138,22 +130,10 @@ def step(oracle: DecisionOracle, point: Tensor, direction: Tensor, owner: Tensor
     return moved
 
 
-def places_within(farthest: float) -> list[tuple[float, float]]:
-    """Where a point is checked: how far out along its ray, at most `farthest`, and from there how far back to the start."""
-    out = [1.0, *(far for far in FARTHER if far <= farthest)]
-    return [*((far, 0.0) for far in out), *((out[-1], back) for back in (*BACK, 1.0))]
-
-
 def checked(
-    oracle: DecisionOracle,
-    point: Tensor,
-    begun: Tensor,
-    owner: Tensor,
-    answers: int,
-    confirming: int,
-    where: list[tuple[float, float]],
+    oracle: DecisionOracle, point: Tensor, begun: Tensor, owner: Tensor, answers: int, confirming: int, farthest: float
 ) -> tuple[Tensor, Tensor]:
-    """For each of the images `owner` (m,) the nearest of the places `where` that is clearly adversarial by fresh `answers`.
+    """For each of the images `owner` (m,) the nearest place that is clearly adversarial by fresh `answers`.
 
     It is brought back by bisection towards the place before, that is not. The luckiest of several is not the surest: so it is
     returned only if as many as `confirming` more answers, which did not choose it, are clear as well; else the next place half
@@ -161,6 +141,8 @@ def checked(
     (m, c, h, w) it says which of them stand (m,).
     """
     x, everyone = oracle.x[owner], torch.arange(len(owner), device=owner.device)
+    ray = [1.0, *(far for far in FARTHER if far <= farthest)]
+    where = [*((far, 0.0) for far in ray), *((ray[-1], back) for back in (*BACK, 1.0))]
 
     def placed(which: Tensor, far: float | Tensor, back: float | Tensor) -> Tensor:
         """Points as `far` from their images, and from there a share of the way `back` to where they have `begun`."""

@@ -35,18 +35,18 @@ def tally(votes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 class DecisionOracle:
     """A victim that says of images whether they are adversarial; answers and passes are counted for each attacked image.
 
-    Settings are as of `hop_skip_jump`, but for `sources`, of the random numbers of each image, and `max_answers`, how often it
-    asks one question at most: a tie is not adversarial then. A victim without an attribute `random` is taken as random, with a
-    `VictimWarning`, if it contradicts itself when asked about the attacked images.
+    Settings are as of `hop_skip_jump`. A victim without an attribute `random` is taken as random, with a `VictimWarning`, if it
+    contradicts itself when asked about the attacked images.
     """
 
     victim: nn.Module
     x: Tensor
     y: Tensor
-    sources: Sequence[torch.Generator] = ()
+    sources: Sequence[torch.Generator] = ()  # of the random numbers of each image
     targeted: bool = False
+    order: float = 2.0  # of the norm in which distances are told
     lead: int = 1
-    max_answers: int = 100
+    max_answers: int = 100  # to one question; a tie is not adversarial then
     max_batch: int = 4096
 
     def __post_init__(self) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import check_choice
 from ..layers import only_input_gradients
@@ -29,7 +28,7 @@ def log_odds(logits: Tensor, y: Tensor) -> Tensor:
 
 # Of logits (n, k, ...) at labels (n, ...), one by one.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross_entropy": partial(F.cross_entropy, reduction="none"),
+    "cross_entropy": partial(nn.functional.cross_entropy, reduction="none"),
     "log_odds": log_odds,
 }
 

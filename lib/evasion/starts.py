@@ -94,14 +94,14 @@ def outward(oracle: DecisionOracle, point: Tensor, owner: Tensor) -> Tensor:
     return torch.where(oracle(outside, owner).view(-1, 1, 1, 1), outside, point)
 
 
-def to_boundary(oracle: DecisionOracle, point: Tensor, owner: Tensor, order: float, tolerance: float) -> Tensor:
+def to_boundary(oracle: DecisionOracle, point: Tensor, owner: Tensor, tolerance: float) -> Tensor:
     """The adversarial point nearest to its image on the way there from each `point`, to a share `tolerance` of that way."""
     x, low, high = oracle.x[owner], torch.zeros_like(point[:, 0, 0, 0]), torch.ones_like(point[:, 0, 0, 0])
     for _ in range(bisections(tolerance) if len(x) else 0):
         middle = (low + high) / 2
-        adversarial = oracle(between(x, point, middle, order), owner)
+        adversarial = oracle(between(x, point, middle, oracle.order), owner)
         low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
-    return between(x, point, high, order)
+    return between(x, point, high, oracle.order)
 
 
 def between(x: Tensor, point: Tensor, share: Tensor, order: float) -> Tensor:

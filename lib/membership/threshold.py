@@ -72,14 +72,15 @@ def best_by_chance(members: int, others: int, *, quantile: float | None = None) 
 def class_thresholds(
     member: Tensor, member_labels: Tensor, nonmember: Tensor, nonmember_labels: Tensor, *, classes: int
 ) -> Tensor:
-    """The best threshold of every class (classes,), of points whose membership is known; each class needs some of either."""
+    """The best threshold of every class (classes,), of known members and others; a class without either gets that of all."""
     _check_labels(member, member_labels, classes)
     _check_labels(nonmember, nonmember_labels, classes)
-    groups = [(member[member_labels == c], nonmember[nonmember_labels == c]) for c in range(classes)]
-    for c, (inside, outside) in enumerate(groups):
-        if len(inside) == 0 or len(outside) == 0:
-            raise BadValue(f"class {c}: expected members and non-members, got {len(inside)} and {len(outside)}")
-    return torch.tensor([best_threshold(*both)[0] for both in groups], dtype=torch.float64)
+    thresholds = torch.full((classes,), best_threshold(member, nonmember)[0], dtype=torch.float64)
+    for c in range(classes):
+        inside, outside = member[member_labels == c], nonmember[nonmember_labels == c]
+        if len(inside) and len(outside):
+            thresholds[c] = best_threshold(inside, outside)[0]
+    return thresholds
 
 
 def above_class(scores: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .. import seeds
 from ..errors import BadValue, check_choice, check_count, check_flag, shown
@@ -53,7 +52,7 @@ class Network(nn.Module):
         if self.noise is None:
             raise TypeError("this network has no second head: build it with heteroscedastic=True")
         features = self.body(x)
-        return self.head(features), F.softplus(self.noise(features))
+        return self.head(features), nn.functional.softplus(self.noise(features))
 
 
 def draws(network: nn.Module) -> bool:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .. import seeds
 from ..data import Points, Split
@@ -204,7 +203,7 @@ class Run:
                 steps = config.attack_steps
                 x = perturb(self.network, x, y, epsilon=epsilon, step_size=step_size, steps=steps, start=start)
             logits = self.network(x)
-        loss = F.cross_entropy(logits.float(), y, reduction=config.loss)
+        loss = nn.functional.cross_entropy(logits.float(), y, reduction=config.loss)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate(step)
         self.optimizer.zero_grad()

@@ -17,7 +17,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..data import Points, gather
 from ..errors import BadValue, check_number
@@ -111,5 +110,5 @@ class LastLayerLaplace(RandomVictim):
         for prior in PRIORS:
             variance = self._variance(features, prior) @ self.rotation.square().T
             # E softmax f ~ softmax(f / sqrt(1 + pi/8 var f))  (MacKay 1992; Gibbs 1998)
-            losses.append(float(F.cross_entropy(logits / (1 + math.pi / 8 * variance).sqrt(), labels)))
+            losses.append(float(nn.functional.cross_entropy(logits / (1 + math.pi / 8 * variance).sqrt(), labels)))
         return PRIORS[losses.index(min(losses))]

@@ -20,7 +20,7 @@ from experiments.run import Bench
 from lib import data, membership, seeds
 from lib.data import Split
 from lib.errors import BadValue
-from lib.membership import above_class, best_threshold, by_threshold, log_odds
+from lib.membership import above_class, best_threshold, by_threshold, class_thresholds, log_odds
 from lib.metrics import accuracy
 from lib.models import Network
 from lib.training.robust import can_compile
@@ -136,17 +136,12 @@ def told_by(
 
 def halved_by_class(member: Tensor, nonmember: Tensor, labels: dict[str, Tensor], *, seed: int, classes: int) -> float:
     """The same with a threshold for each class; classes that lack points on a side keep the common threshold."""
-    known, judged = [], []
+    known, judged = list[Tensor](), []
     for name, scores in {"train": member, "test": nonmember}.items():
         first, second = halves(scores, seed=seed, side=name)
-        known.append((scores[first], labels[name][first]))
+        known += [scores[first], labels[name][first]]
         judged.append((scores[second], labels[name][second]))
-    common = best_threshold(*(scores for scores, _ in known))[0]
-    thresholds = torch.full((classes,), common, dtype=torch.float64)
-    for c in range(classes):
-        inside, outside = (scores[of == c] for scores, of in known)
-        if len(inside) and len(outside):
-            thresholds[c] = best_threshold(inside, outside)[0]
+    thresholds = class_thresholds(*known, classes=classes)
     return by_threshold(*(above_class(*side, thresholds) for side in judged), threshold=0.0).accuracy
 
 
