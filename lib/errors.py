@@ -10,7 +10,7 @@ from typing import TypeVar
 
 Choice = TypeVar("Choice")
 Kind = TypeVar("Kind")
-LONGEST = 200  # characters of a value in an error
+LONGEST, SHORT = 200, 40  # characters of a value in an error; beside its type
 
 
 class BadValue(ValueError):
@@ -61,9 +61,10 @@ def check_flag(name: str, value: object) -> bool:
 
 
 def check_kind(name: str, value: object, kind: type[Kind] | tuple[type[Kind], ...], expected: str) -> Kind:
-    """`value`, if it is of a `kind`, which the message calls `expected`."""
+    """`value`, if it is of a `kind`, which the message calls `expected`; of what takes long to show it tells the type alone."""
     if not isinstance(value, kind):
-        raise BadValue(f"{name}: expected {expected}, got {shown(value)} ({type(value).__name__})")
+        text, own = shown(value), type(value).__name__
+        raise BadValue(f"{name}: expected {expected}, got {f'{text} ({own})' if len(text) <= SHORT else own}")
     return value
 
 
