@@ -619,5 +619,5 @@ def test_masks_that_nothing_seeds_are_refused(train: Any, few: Split) -> None:
         BadValue, match=r"^network: expected no dropout of PyTorch's own, which nothing seeds; `models.adopt`"
     ):
         train(nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10)), few, settings, seed=0)
-    with pytest.raises(BadValue, match=r"^network: expected a torch.nn.Module, got str"):
+    with pytest.raises(BadValue, match=r"^network: expected a torch.nn.Module, got 'lenet5' \(str\)"):
         train("lenet5", few, settings, seed=0)
