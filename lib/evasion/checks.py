@@ -149,10 +149,9 @@ def for_each(name: str, value: object, like: Tensor, *, low: float = 1, high: fl
     It is of the type of `like` (n, ...): images for numbers, labels for whole ones.
     """
     whole = not like.is_floating_point()
-    if not isinstance(value, Tensor):
+    if not isinstance(value, Tensor) or value.dim() == 0:
         one = check_count(name, value, low=int(low)) if whole else check_number(name, value, low=low, high=high)
         return like.new_full((len(like),), one)
-    value = value.expand(len(like)) if value.dim() == 0 else value
     fits = value.shape == like.shape[:1] and not (whole and value.is_floating_point())
     if not fits or not ((value >= low) & (value <= high)).all():
         expected = (
