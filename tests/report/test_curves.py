@@ -244,7 +244,7 @@ def test_the_file_behind_a_figure_holds_every_point() -> None:
     table = curves.data({"panel": {"a": [*rising(10.0), record(at=[])]}}, ONE)
     assert table.head == ["panel", "line", "seed", "at", "value"]
     assert table.rows == [["panel", "A", "3", f"{at:g}", f"{10 * at:g}"] for at in AT]
-    assert curves.data({}, ONE).rows == [["not run"] * 5]
+    assert curves.data({}, ONE).rows == [["not run", *["–"] * 4]]
 
 
 def test_the_figures_leave_the_settings_of_matplotlib_and_the_records_alone() -> None:
@@ -271,10 +271,11 @@ def test_a_record_stands_above_the_line_of_nothing_told_by_what_it_tells(tpr: fl
 
 def test_a_scatter_draws_its_marks_and_what_they_are_compared_with() -> None:
     point = Point("a", Interval(1, 1, 1, 1), Interval(2, 2, 2, 1))
-    left, right = scatter({"one": [point], "two": []}, LOOKS, compared={"one": ((0, 9), (9, 0))}).axes
+    made = scatter({"one": [point], "two": []}, LOOKS, compared={"one": ((0, 9), (9, 0))}, ylabel="up")
+    left, right = made.axes
     plt.close("all")
     assert [points(line) for line in left.lines] == [([0, 9], [9, 0]), ([1], [2])]
-    assert notes(right) == ["not run yet"]
+    assert notes(right) == ["not run yet"] and [left.get_ylabel(), right.get_ylabel()] == ["up", ""]
 
 
 def test_his_accuracies_lie_on_the_line_of_an_attack_that_tells_nothing(store: Store) -> None:
