@@ -87,9 +87,8 @@ class Split:
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Images at `indices` as floats, those in uint8 in [0, 1] and in plain storage, and their labels."""
         images = self.images[indices]
-        if (
-            images.dtype == torch.uint8
-        ):  # row by row whatever the layout of all images: any network may flatten them by a view
+        if images.dtype == torch.uint8:
+            # Row by row whatever the layout of all images: any network may flatten them by a view.
             images = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         return images, self.labels[indices]
 

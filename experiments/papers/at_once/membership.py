@@ -95,9 +95,10 @@ class Leak(Cell):
         cells = [self.shadow(i) for i in range(1, self.shadows + 1)]
         which = torch.stack([inside(cell) for cell in cells])
         # The victims of all seeds have the same shadows.
-        victims = [cell.victim(bench)[0] for cell in cells]
-        asked = [partial(scores_of, cell, victim, points) for cell, victim in zip(cells, victims, strict=True)]
-        found = [bench.part(cell, "scores", ask, shared=True) for cell, ask in zip(cells, asked, strict=True)]
+        found = [
+            bench.part(cell, "scores", partial(scores_of, cell, cell.victim(bench)[0], points), shared=True)
+            for cell in cells
+        ]
         stacks = {name: torch.stack([one[name] for one in found]) for name in scores}
         varied = {name for name, stack in stacks.items() if stack.any()}  # a single draw has no spread to compare
         made = {name: lira(stacks[of], which, scores[of], **how) for name, (of, how) in LIRA.items() if of in varied}
