@@ -129,16 +129,19 @@ class Chapter:
         self._noted(name, [one.address for line in table.rows for one in line if isinstance(one, Number)])
         return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
-    def figure(self, name: str, figure: Figure, data: Table | None = None) -> None:
-        """Glue `figure`, for the page to caption, or show it in a notebook; save the numbers behind it for download."""
+    def figure(self, name: str, figure: Figure, data: Table | None = None, *, shows: Iterable[str] = ()) -> None:
+        """Glue `figure`, for the page to caption, or show it in a notebook; save the numbers behind it for download.
+
+        Which addresses it `shows` is said where its data do not say it in their last column.
+        """
         picture = SVG(svg(figure))  # type: ignore[no-untyped-call]
         self._glue(name, picture)
         if DOWNLOADS not in os.environ:  # somebody looks at the notebook itself, not at the page, which has a caption
             display(picture)  # type: ignore[no-untyped-call]
         if data is not None:
             self.save(f"{self.paper}-{name}.csv", data.csv())
-            if data.head[-1] == "address" and len(data.rows) <= LISTED:
-                self._noted(name, [row[-1] for row in data.rows])
+            listed = data.head[-1] == "address" and len(data.rows) <= LISTED
+            self._noted(name, [*shows, *(row[-1] for row in data.rows if listed)])
 
     def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
@@ -151,8 +154,8 @@ class Chapter:
         What its slider moves along, of `along` where that has more curves than the figure, is glued as PAPER-NAME-slider.
         """
         panels, along = panels_at(self.store, self.paper, shown.lines), along or shown
-        self.figure(name, curves.curves(panels, shown), curves.data(panels, shown))
-        self._noted(name, [address for lines in shown.lines.values() for address in lines.values()])
+        addresses = [address for lines in shown.lines.values() for address in lines.values()]
+        self.figure(name, curves.curves(panels, shown), curves.data(panels, shown), shows=addresses)
         if along.slider is not None:
             rows = sliders.rows(panels_at(self.store, self.paper, along.lines), along, along.slider)
             self._glue(f"{name}-slider", HTML(sliders.element(rows)))  # type: ignore[no-untyped-call]

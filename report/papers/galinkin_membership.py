@@ -34,6 +34,12 @@ PRINTED = {
 COUNTED = Looks.declared(PAPER, "counted")
 # --- the count ------------------------------------------------------------------------------------------------------------
 
+COUNTS = {
+    (key, dataset): "{0}:{dataset}/{1}/membership".format(*key.split("/"), dataset=dataset)
+    for key, dataset in product(COUNTED, MEMBERS)
+    if key != "printed"
+}
+
 
 def counted(store: Store) -> dict[str, list[Point]]:
     """The code's accuracy against how often "member" is said, a mark a record, in percent; his where nothing is told.
@@ -44,9 +50,9 @@ def counted(store: Store) -> dict[str, list[Point]]:
     for dataset, w in MEMBERS.items():
         pairs = [
             (key, one.measurements["tpr"], one.measurements["fpr"])
-            for key in COUNTED
-            if key != "printed"
-            for one in records_at(store, PAPER, "{0}:{dataset}/{1}/membership".format(*key.split("/"), dataset=dataset))
+            for (key, data), address in COUNTS.items()
+            if data == dataset
+            for one in records_at(store, PAPER, address)
         ]
         points = [(key, w * tpr + (1 - w) * fpr, w * tpr + (1 - w) * (100 - fpr)) for key, tpr, fpr in pairs]
         printed = [value for name, value in PRINTED.items() if name.startswith(dataset)]

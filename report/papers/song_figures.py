@@ -37,13 +37,16 @@ ROC = Curves.declared(
 )
 
 
+VICTIMS = {
+    title(dataset, reading): {training: f"{reading}:{dataset}/{training}" for training in TRAINED}
+    for dataset, reading in SCALE_OF.items()
+}
+ADDRESSES = [address for lines in VICTIMS.values() for address in lines.values()]
+
+
 def victims(store: Store) -> Panels:
     """The records of each data set with any, natural and robust, by title."""
-    addresses = {
-        title(dataset, reading): {training: f"{reading}:{dataset}/{training}" for training in TRAINED}
-        for dataset, reading in SCALE_OF.items()
-    }
-    return panels_at(store, PAPER, addresses)
+    return panels_at(store, PAPER, VICTIMS)
 
 
 def loss_data(panels: Panels) -> Table:

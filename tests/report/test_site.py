@@ -202,6 +202,15 @@ def test_numbers_of_tables_and_figures_follow_the_order_of_the_pages(site: Site)
     assert len(found) >= 6  # the first page's figure, the chapter's table and two figures, the claims, the grid
 
 
+def test_a_caption_with_data_leads_to_the_records_of_its_figure(site: Site) -> None:
+    """But for the crossed tables, whose data name the address of each of their five hundred squares."""
+    chapters = [site.page(name) for name in EXPECTED if name.startswith("notebooks/")]
+    told = [one for page in chapters for one in page.article.select("figcaption") if one.select("a.download")]
+    lost = [one.get_text() for one in told if not one.select('a[href*="#shown-"]')]
+    assert len(told) > 40
+    assert [one for one in lost if "with intervals and addresses" not in one] == []
+
+
 def test_equations_are_set_by_the_sites_own_mathjax(site: Site) -> None:
     page = site.page(CHAPTER)
     assert len(page.article.select("div.math")) >= 3
