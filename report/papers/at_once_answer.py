@@ -15,11 +15,12 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments import claims, costs, papers
+from experiments.cell import Common
 from experiments.find import row
 from experiments.judging import by_dataset, judge_parts
 from experiments.papers.at_once.readings import DATASETS
 from experiments.papers.at_once.victims import KINDS
-from experiments.records import Store
+from experiments.records import Record, Store
 from experiments.rules import Sentence
 from report.names import DATASET_NAMES
 from report.numbers import NOT_RUN, in_words
@@ -28,6 +29,7 @@ from report.tables import Number, Table, across, values_at
 
 ROBUST = {"mnist": 50.0, "cifar10": 25.0}
 PRIVATE, CALIBRATED, NOTICES = 2.0, 5.0, 80.0
+FIRST = 3  # seeds, of which the words were known when the others were declared
 LITERATURE = Path(papers.__file__).parent / PAPER / "literature.csv"
 
 # --- the corner -----------------------------------------------------------------------------------------------------------
@@ -132,10 +134,23 @@ def counted(store: Store, dataset: str) -> str:
     return f"{found.total()} claims, {in_words(found)}"
 
 
+class _First(Store):
+    """The records of the first seeds alone."""
+
+    def get(self, cell: Common) -> Record | None:
+        return super().get(cell) if cell.seed < FIRST else None
+
+
+def counted_first(store: Store, dataset: str) -> str:
+    """How many sentences had which word before there were more seeds than the first."""
+    return counted(_First(store.root), dataset)
+
+
 DERIVED: Mapping[str, Callable[[Store], str]] = {
     **{f"claim/{one.id}": partial(words, sentence=one) for one in claims.load(PAPER)},
     **{f"reach/{dataset}": partial(reach, dataset=dataset) for dataset in DATASETS},
     **{f"counted/{dataset}": partial(counted, dataset=dataset) for dataset in DATASETS},
+    **{f"counted_first/{dataset}": partial(counted_first, dataset=dataset) for dataset in DATASETS},
     **{
         f"{name}/{dataset}": partial(_having, dataset=dataset, which=which)
         for dataset in DATASETS

@@ -132,10 +132,10 @@ def test_bad_settings_are_refused(given: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize("profile", ["reduced", "paper"])
-def test_every_experiment_is_made_on_every_victim_at_three_seeds(profile: str) -> None:
+def test_every_experiment_is_made_on_every_victim_at_five_seeds(profile: str) -> None:
     found = Counter((of.attack, of.dataset, of.kind, of.seed) for of in at_once.main(profile))
     attacks = {of.attack for of in at_once.main(profile)}
-    crossed = {(a, d, k, s) for a in attacks for d in ("mnist", "cifar10") for k in KINDS for s in range(3)}
+    crossed = {(a, d, k, s) for a in attacks for d in ("mnist", "cifar10") for k in KINDS for s in range(5)}
     assert {"leak", "label_only"} <= attacks and found.keys() == crossed
 
 

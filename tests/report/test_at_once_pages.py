@@ -97,10 +97,21 @@ def test_a_claim_is_told_of_each_data_set_alone(store: Store) -> None:
     assert told(store) == "MNIST: replicated; CIFAR-10: not replicated"
 
 
+def test_words_on_the_first_seeds_do_not_know_of_the_others(store: Store) -> None:
+    for kind, left in {"plain": 5.0, "robust": 80.0}.items():
+        put(store, kind, {"worst_case": left}, seeds=3)
+    before = at_once_answer.counted(store, "mnist")
+    put(store, "plain", {"worst_case": 80.0}, seeds=5)
+    put(store, "plain", {"worst_case": 5.0}, seeds=3)
+    put(store, "robust", {"worst_case": 80.0}, seeds=5)
+    assert at_once_answer.counted_first(store, "mnist") == before == "26 claims, 1 replicated, 25 not run"
+    assert at_once_answer.counted(store, "mnist") == "26 claims, 1 inconclusive, 25 not run"
+
+
 def test_what_is_missing_of_a_data_set_has_its_price_once_one_cell_is_recorded(store: Store) -> None:
-    assert at_once_answer.reach(store, "mnist") == "not run, 147 of 147 cells missing, no price until one is recorded"
+    assert at_once_answer.reach(store, "mnist") == "not run, 245 of 245 cells missing, no price until one is recorded"
     put(store, "plain", {}, seeds=1)
-    told = r"4 of 147 cells run; the others take up to \d+ thread-hours, less where networks are shared"
+    told = r"4 of 245 cells run; the others take up to \d+ thread-hours, less where networks are shared"
     assert re.fullmatch(told, at_once_answer.reach(store, "mnist"))
 
 
