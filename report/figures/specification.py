@@ -66,7 +66,7 @@ def specification(answers: Answers, *, printed: tuple[float, float] | None, ylab
     known = [(way.choices, interval) for way, interval in answers if interval is not None]
     found = sorted(known, key=lambda one: one[1].mean)
     factors = found[0][0] if found else {}
-    levels = {name: sorted({choices[name] for choices, _ in found}) for name in factors}
+    levels = {name: dict.fromkeys(choices[name] for choices, _ in known) for name in factors}  # in the question's order
     rows = [(name, level) for name, all_ in levels.items() for level in all_ if len(all_) > 1]  # others are no choice
     with style():
         figure, (above, below) = plt.subplots(
