@@ -185,7 +185,7 @@ def difference(store: Store, at: str) -> str:
 
 
 def gap_table(store: Store) -> Table:
-    """Robust less natural inference on benign images at an equal gap, and at the end of the trainings."""
+    """Robust minus natural inference on benign images at an equal gap, and at the end of the trainings."""
 
     def common(_: Store, line: Row) -> str:
         ends = [(low, high) for low, high, _ in compared(store, line.names["at"])]

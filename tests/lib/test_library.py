@@ -93,6 +93,7 @@ from importlib.util import find_spec
 from lib.mine import ANSWER
 assert ANSWER == 42 and not find_spec("experiments") and not find_spec("report") and not find_spec("benchmarks")
 assert rpu.__version__ and adversarial.shape == (10, 1, 28, 28) and leaks.auc
+assert found.found.float().mean() > 0.5  # what the attack by labels shows a reader
 print(rpu.__file__)
 """
     (tmp_path / "example.py").write_text("\n".join([*code("README.md"), checks]))
