@@ -10,7 +10,6 @@ from experiments.reading import Reading
 from experiments.records import Record, Store
 from experiments.rules import Part, Sentence
 from experiments.verdicts import Miss, Verdict, judge, judge_sentence
-from lib.metrics import mean_interval
 
 
 def verdict(store: Store, address: Address) -> Verdict:
@@ -109,9 +108,9 @@ def told(store: Store, address: Address) -> list[str]:
         ends = "" if found.low is None else f" [{found.low:.2f}, {found.high:.2f}]"
         return [found.word + ("" if found.estimate is None else f": {found.estimate:.2f}{ends}"), *found.reasons]
     number = resolve(store, address)
-    if not number.values:
+    interval = number.interval
+    if interval is None:
         return ["not run"]
-    interval = mean_interval(list(number.values.values()))
     ends = f" [{interval.low:.4g}, {interval.high:.4g}]" if interval.n > 1 else ""
     seeds = ", ".join(map(str, number.values))
     return [f"{interval.mean:.4g}{ends}, seeds {seeds}", *(record.key for record in number.records)]

@@ -13,7 +13,6 @@ from html import escape
 from typing import Any, Self
 
 from experiments.address import parse, resolve
-from experiments.contrasts import Measured
 from experiments.records import Record, Store
 from lib.errors import BadValue
 from lib.metrics import Interval, mean_interval
@@ -126,19 +125,13 @@ def across(store: Store, paper: str, address: str) -> Number:
 
 
 def interval_at(store: Store, paper: str, address: str) -> Interval | None:
-    """Mean and 95 % interval over seeds; of a percentage in which no two seeds differ, over the distinct images.
-
-    Of one seed the number alone.
-    """
+    """Mean and 95 % interval over seeds of what was measured at an address, or of "A - B", paired by seed; None without any."""
+    if " - " not in address:
+        return resolve(store, parse(address, paper)).interval
     values = values_at(store, paper, address)
     if len(values) < 2:
         return Interval(values[0], values[0], values[0], 1) if values else None
-    if " - " in address:
-        return mean_interval(values)
-    points = resolve(store, parse(address, paper)).points
-    if points and 0 <= min(values) == max(values) <= 100:
-        return Measured(tuple(values), tuple(range(len(values))), points).interval
-    return mean_interval(values).within(0, 100)
+    return mean_interval(values)
 
 
 def values_at(store: Store, paper: str, address: str) -> list[float]:
