@@ -151,8 +151,9 @@ def default_root() -> Path:
 
 
 def load(name: str, root: str | Path | None = None) -> Dataset:
-    """The data set `name`, read from `root` and checked against its published contents.
+    """The data set `name`, such as "mnist", "fashion_mnist", "cifar10" or "yale", read from `root` and checked.
 
+    Its images have to be the published ones; those of "digits_as_mnist" and its like are scikit-learn's, and need no file.
     What is missing is downloaded by torchvision, except Yale, which has to be placed by hand. `yale_as_coded` has the same faces,
     drawn apart as by the code of Song et al. if their file has them by name; `yale_split_3` and `yale_split_4` are further draws.
     An unknown name and a missing, truncated or altered file are a `BadValue` that says what to do.

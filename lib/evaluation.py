@@ -18,17 +18,17 @@ from .training.checkpoints import digest, read_tensors
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies in percent, of n images under a attacks at e budgets. `print` shows a table."""
+    """Accuracies in percent, of n images under `a` attacks at `e` budgets. `print` shows a table."""
 
-    attacks: tuple[str, ...]
-    epsilons: tuple[float, ...]
-    norm: str
-    draws: int  # fresh ones behind each judgement of a random victim
-    right: Tensor  # (n,) bool, on the CPU: whether the image itself is named rightly
-    success: Tensor  # (a, e, n) bool, on the CPU: whether it is not, or an image of the attack within the budget is not
-    passes: dict[str, Passes]  # by attack
-    examination: Examination  # of the victim, before the attacks
-    warnings: tuple[str, ...]  # of the victim, and from the attacks
+    attacks: tuple[str, ...]  #: their names
+    epsilons: tuple[float, ...]  #: the budgets
+    norm: str  #: of the budgets
+    draws: int  #: fresh ones behind each judgement of a random victim
+    right: Tensor  #: (n,) bool on the CPU, whether the image itself is named rightly
+    success: Tensor  #: (a, e, n) bool on the CPU, whether it or an image of the attack within the budget is not
+    passes: dict[str, Passes]  #: by attack, `forward` and `backward`, of all images together
+    examination: Examination  #: of the victim, before the attacks
+    warnings: tuple[str, ...]  #: of the victim, and from the attacks
 
     @property
     def clean_accuracy(self) -> float:

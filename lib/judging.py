@@ -15,10 +15,10 @@ from .uncertainty import UNCERTAINTY_SCORES, Victim, scores_of
 class Judgement:
     """What fresh draws say of n images."""
 
-    answer: Tensor  # (n,) the class of the mean over the draws
-    vote: Tensor  # (n,) the class that most draws give
-    scores: dict[str, Tensor]  # uncertainty score: (n,)
-    log_probabilities: Tensor  # (n, k) of the mean over the draws
+    answer: Tensor  #: (n,) the class of the mean over the draws
+    vote: Tensor  #: (n,) the class that most draws give
+    scores: dict[str, Tensor]  #: by its name, each uncertainty score (n,) that the victim has
+    log_probabilities: Tensor  #: (n, k) of the mean over the draws
 
 
 def judge(victim: Victim, x: Tensor, *, draws: int = 50) -> Judgement:

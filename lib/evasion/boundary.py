@@ -109,7 +109,7 @@ def boundary(
             use where nothing is random, like the next.
         check_answers: how many fresh answers a point must stand to be returned; 0 checks nothing.
         budget: an image tries no candidate once it has had this many answers.
-        progress, callback, state: as of `hop_skip_jump`; the callback is called after each BLOCK of candidates.
+        progress, callback, state: as of `hop_skip_jump`; the callback is called after every 16 candidates.
 
     Raises:
         BadValue: as of `hop_skip_jump`.

@@ -32,13 +32,13 @@ class Decided:
     row is what is returned. An image that has ended repeats its last entries.
     """
 
-    adversarial: Tensor  # (n, c, h, w); the image itself where none was found
-    found: Tensor  # (n,) whether there was a start and, where points are checked, one that passed
-    distance: Tensor  # (n,) from the image in the norm asked for; infinite where none was found
-    answers: Tensor  # (n,) that the victim gave on each image's behalf
-    calls: int  # of the victim, whatever the number of images
-    trace_answers: Tensor  # (steps, n)
-    trace_distance: Tensor  # (steps, n) of the closest point so far
+    adversarial: Tensor  #: (n, c, h, w); the image itself where none was found
+    found: Tensor  #: (n,) whether there was a start and, where points are checked, one that passed
+    distance: Tensor  #: (n,) from the image in the norm asked for; infinite where none was found
+    answers: Tensor  #: (n,) that the victim gave on each image's behalf
+    calls: int  #: of the victim, whatever the number of images
+    trace_answers: Tensor  #: (steps, n) given so far
+    trace_distance: Tensor  #: (steps, n) of the closest point so far
 
 
 def distances(x: Tensor, point: Tensor, order: float = 2.0) -> Tensor:

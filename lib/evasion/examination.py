@@ -23,11 +23,11 @@ NARROW = 0.1  # share of the bounds within which images look as if they had been
 class Examination:
     """What was found out about a victim by the images shown."""
 
-    random: bool  # whether it answers the same question in two ways
-    probabilities: bool  # whether its network answers with probabilities instead of logits
-    zero_gradients: dict[str, float]  # by loss, the share of the images it names rightly whose gradient is exactly 0
-    low: float  # the smallest value of the images
-    high: float  # the largest
+    random: bool  #: whether it answers the same question in two ways
+    probabilities: bool  #: whether its network answers with probabilities instead of logits
+    zero_gradients: dict[str, float]  #: by loss, the share of the images it names rightly whose gradient is exactly 0
+    low: float  #: the smallest value of the images
+    high: float  #: the largest
 
 
 def examine(victim: nn.Module, x: Tensor, y: Tensor, *, gradients: bool = True) -> Examination:

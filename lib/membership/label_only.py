@@ -43,9 +43,12 @@ def boundary_distances(
     Of a victim that answers at random, as its `random` says, the label counts as left where votes clearly say so.
 
     Args:
-        victim, x, generator, norm: see `hop_skip_jump`, also for what is a `BadValue`.
+        victim, x, generator, norm: as of `hop_skip_jump`.
         y: the true labels (n,).
         settings: more of `hop_skip_jump`'s, such as `iterations`, `budget`, `lead` and `check_answers`.
+
+    Raises:
+        BadValue: as of `hop_skip_jump`.
     """
     if getattr(victim, "random", False) and norm in PROBES and x.numel():
         settings = {"probe": min(PROBES[norm], math.sqrt(x[0].numel()))} | settings

@@ -23,9 +23,9 @@ Array = NDArray[np.float64]
 class Curve(NamedTuple):
     """A ROC curve: one point for each different score, and before them the one where no point is called a member."""
 
-    fpr: Tensor  # the share of non-members called members, from 0 to 1
-    tpr: Tensor  # the share of members called so, from 0 to 1
-    thresholds: Tensor  # from the largest; the first is inf, above every score
+    fpr: Tensor  #: the share of non-members called members, from 0 to 1
+    tpr: Tensor  #: the share of members called so, from 0 to 1
+    thresholds: Tensor  #: from the largest; the first is inf, above every score
 
     def tpr_at(self, fpr: float) -> float:
         """The highest TPR of a threshold with at most this FPR."""

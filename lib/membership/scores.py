@@ -18,7 +18,7 @@ from ..errors import BadValue, check_kind, shown
 
 
 def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
-    """Log-odds of the true class: confidence on a scale that does not saturate."""
+    """Log-odds (n,) of the true class, of answers (n, k) to labels (n,): confidence on a scale that does not saturate."""
     scores = checked(scores, labels)
     # log p_y - log(1 - p_y) = z_y - log sum_{c != y} exp z_c
     return scores.gather(1, labels.long()[:, None])[:, 0] - _others(scores, labels)

@@ -20,8 +20,8 @@ from .scores import log_odds
 class Shadows(NamedTuple):
     """What s shadow models answer to n points, and which of these each was trained on."""
 
-    answers: Tensor  # (s, n, k) logits, on the CPU
-    inside: Tensor  # (s, n)
+    answers: Tensor  #: (s, n, k) logits, on the CPU
+    inside: Tensor  #: (s, n) bool, whether it was trained on the point
 
     def log_odds(self, labels: Tensor) -> Tensor:
         """The log-odds (s, n) of the points' labels (n,), as `lira` and `rmia` take them."""

@@ -24,12 +24,12 @@ from .scores import correctness
 class Inference:
     """What an attack learns about membership, as fractions of 1; a coin has accuracy and AUC 1/2 and no advantage."""
 
-    accuracy: float  # balanced: (TPR + 1 - FPR) / 2, at the threshold
-    auc: float
-    advantage: float  # TPR - FPR at the best threshold, whichever was used
-    tpr_at_1pct: float  # where at most 1 % of the non-members are called members
-    tpr_at_01pct: float  # ... 0.1 %
-    threshold: float  # a score, so in log-odds for log-odds; may be infinite if scores are
+    accuracy: float  #: (TPR + 1 - FPR) / 2 at the threshold, balanced
+    auc: float  #: the chance that a member scores higher than another; a tie counts half
+    advantage: float  #: TPR - FPR at the best threshold, whichever was used
+    tpr_at_1pct: float  #: TPR where at most 1 % of the non-members are called members
+    tpr_at_01pct: float  #: TPR where at most 0.1 % are
+    threshold: float  #: a score, so in log-odds for log-odds; may be infinite if scores are
 
     def percent(self, *names: str) -> dict[str, float]:
         """Those of its numbers that are fractions, in percent."""

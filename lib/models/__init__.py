@@ -93,7 +93,7 @@ def build(
     """The network `name` for images of `shape`, in channels-last layout, its weights drawn from `seed`.
 
     Args:
-        name: one of `ARCHITECTURES`, or a recipe like theirs.
+        name: one of `ARCHITECTURES`, such as "lenet5", "fully_connected", "resnet18" or "wide_resnet"; or a function like theirs.
         shape: channels, height, width of an image.
         classes: how many logits.
         seed: of the weights.

@@ -37,8 +37,9 @@ class TrainingFailed(RuntimeError):
 class TrainingConfig:
     """Hyper-parameters of one training run; the defaults are those of the CleverHans 2.1 tutorials.
 
-    `optimizer` is Adam or plain SGD. With a `patience` above 0 it stops early, as Keras does: when the validation loss has not
-    fallen by `min_delta` below its lowest value for so many epochs; the weights are those of the last epoch.
+    `optimizer` is "adam" or "sgd", plain; `precision` "bfloat16" or "float32"; `augmentation` "none", "flip_and_shift",
+    "flip_and_crop" or "flip_and_rotate". With a `patience` above 0 it stops early, as Keras does: when for so many epochs the
+    validation loss has not fallen by `min_delta` below its lowest value. The weights are those of the last epoch.
 
     Raises:
         BadValue: a value outside its range.

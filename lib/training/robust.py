@@ -39,7 +39,8 @@ class RobustConfig:
     """Hyper-parameters of one training run; the defaults are those of the paper on Yale Face, but for its ramp of 1,000 steps.
 
     `epsilon` 0 is natural training. The learning rate falls to `second_rate` at step `second_from` and to `third_rate` at
-    `third_from`. Over the first `ramp` steps the budget and the size of a step of the attack grow from 0.
+    `third_from`. Over the first `ramp` steps the budget and the size of a step of the attack grow from 0. `optimizer` is "adam"
+    or "momentum", SGD with 0.9; `loss` the "sum" over a batch or its "mean"; the rest is as in `TrainingConfig`.
 
     Raises:
         BadValue: a value outside its range.
@@ -47,14 +48,14 @@ class RobustConfig:
 
     steps: int = 20_001
     batch_size: int = 20
-    optimizer: str = "adam"  # or SGD with momentum 0.9
+    optimizer: str = "adam"
     learning_rate: float = 1e-4
     second_rate: float = 5e-5
     second_from: int = 10_000
     third_rate: float = 1e-5
     third_from: int = 15_000
     l2: float = 2e-4  # of convolutions and dense layers, not of biases and batch norm
-    loss: str = "sum"  # over the batch, or its mean
+    loss: str = "sum"
     epsilon: float = 8 / 255
     attack_steps: int = 10
     step_size: float = 8 / 255 / 5
@@ -108,7 +109,9 @@ def fit_robust(
     """Train `network` in place on `split`, adversarially unless epsilon is 0, by a number of steps.
 
     Args:
-        network, config, device, snapshot, progress: as of `fit`; a network of one head, and a `RobustConfig`.
+        network: as of `fit`; of one head.
+        config: see `RobustConfig`.
+        device, snapshot, progress: as of `fit`.
         split: as of `fit`, its images in [0, 1]; what is left of an epoch is dropped.
         seed: of the order of the batches, of augmentation, of the attack's starts and of the masks of dropout.
         every: seconds between snapshots.

@@ -33,11 +33,11 @@ class LastLayerLaplace(RandomVictim):
     Args:
         network: one whose head is a `torch.nn.Linear`, trained.
         points: what it was trained on.
-        generator, draws, precision: as of any random victim.
-        prior: the precision of the Gaussian prior of the head's weights, biases included; or images and labels of the same kind,
-            not trained on, by which it is the one of `PRIORS` whose answers, in MacKay's approximation, have the least negative
-            log-likelihood there. That of the largest evidence is weak, and costs accuracy, where a network has learnt its points
-            by heart, for it has next to no curvature there.
+        generator, draws, precision: as of `estimate`.
+        prior: the precision of the Gaussian prior of the head's weights, biases included. Or images and labels of the same kind,
+            not trained on: then it is the one of `PRIORS` whose answers to them, in MacKay's approximation, have the least
+            negative log-likelihood. (The prior of the largest evidence costs accuracy where a network has learnt its points by
+            heart: it is weak, for there is next to no curvature.)
 
     Raises:
         BadValue: a head of another kind, a prior that is not above 0, no points.

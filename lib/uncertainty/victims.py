@@ -174,7 +174,7 @@ UNCERTAINTY_SCORES: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
 
 
 def scores_of(victim: Victim) -> tuple[str, ...]:
-    """The uncertainty scores that `victim` has."""
+    """The names of the uncertainty scores that `victim` has, of "entropy", "mutual_information" and "variance"."""
     return victim.scores
 
 
