@@ -342,7 +342,8 @@ def test_the_effect_of_a_deviation_is_paired_by_seed(store: Store) -> None:
 def test_every_number_of_the_changed_settings_leads_to_the_records_that_it_is_of(store: Store) -> None:
     found: dict[str, list[harakeh.Deviation]] = {}
     for one in harakeh.deviations("reduced"):
-        found.setdefault(f"{one.title}, {one.measurement.replace('_', ' ')}", []).append(one)
+        measured = {"adversarial_accuracy": "accuracy left"}.get(one.measurement, "fooling rate")
+        found.setdefault(f"{one.title}, {measured}", []).append(one)
         for cell in (one.usual, one.changed):
             if store.get(cell) is None:
                 store.put(cell, Result({one.measurement: 10.0}, {}), FACTS)
@@ -362,7 +363,7 @@ def test_a_check_reports_the_worst_record(store: Store, white: float, holds: str
     put_row(store, box, seeds=1, **TEXT, estimator="none", attack="black_box")
     put_row(store, {**box, "white_box_accuracy": white}, seeds=1, **TEXT, estimator="aleatoric", attack="black_box")
     (row,) = [row for row in shown.checks_table(store).rows if row[0].startswith("black box less white box")]
-    assert row[1:] == ["2", f"{10 - white:.2f}", "at least 0", "MNIST, basic cnn, aleatoric", holds]
+    assert row[1:] == ["2", f"{10 - white:.2f}", "at least 0", "MNIST, text’s network, aleatoric", holds]
 
 
 def test_checks_without_records_are_not_run(store: Store) -> None:

@@ -42,15 +42,15 @@ BOX = "black box, sign of the augmentation − then + → always +"
 EXPECTED = "CW through expectation, confidence κ 0 → 1"
 # By title and measurement: an attack on a victim, and what is changed.
 OPEN: list[tuple[str, str, type[Cell], dict[str, Any], dict[str, Any]]] = [
-    ("CW, learning rate 0.1 → 0.2 (none)", "fooling_rate", CW, PLAIN, {"attack_rate": 0.2}),
-    (f"{BOX} (none)", "adversarial_accuracy", BlackBox, PLAIN, {"sign": "plus"}),
-    ("label smoothing 0.1 → 0 (none)", "adversarial_accuracy", FGSM, PLAIN, {"label_smoothing": 0.0}),
-    ("CW, learning rate 0.1 → 0.2 (epistemic)", "fooling_rate", CW, DROPOUT, {"attack_rate": 0.2}),
-    (f"{BOX} (epistemic)", "adversarial_accuracy", BlackBox, DROPOUT, {"sign": "plus"}),
-    ("label smoothing 0.1 → 0 (epistemic)", "adversarial_accuracy", FGSM, DROPOUT, {"label_smoothing": 0.0}),
-    ("draws T 10 → 2 (epistemic)", "adversarial_accuracy", FGSM, DROPOUT, {"draws": 2}),
-    ("draws T 10 → 50 (epistemic)", "adversarial_accuracy", FGSM, DROPOUT, {"draws": 50}),
-    (f"{EXPECTED} (epistemic)", "fooling_rate", CW, {**DROPOUT, "form": "expectation"}, {"confidence": 1.0}),
+    ("CW, learning rate 0.1 → 0.2 (plain)", "fooling_rate", CW, PLAIN, {"attack_rate": 0.2}),
+    (f"{BOX} (plain)", "adversarial_accuracy", BlackBox, PLAIN, {"sign": "plus"}),
+    ("label smoothing 0.1 → 0 (plain)", "adversarial_accuracy", FGSM, PLAIN, {"label_smoothing": 0.0}),
+    ("CW, learning rate 0.1 → 0.2 (dropout)", "fooling_rate", CW, DROPOUT, {"attack_rate": 0.2}),
+    (f"{BOX} (dropout)", "adversarial_accuracy", BlackBox, DROPOUT, {"sign": "plus"}),
+    ("label smoothing 0.1 → 0 (dropout)", "adversarial_accuracy", FGSM, DROPOUT, {"label_smoothing": 0.0}),
+    ("draws T 10 → 2 (dropout)", "adversarial_accuracy", FGSM, DROPOUT, {"draws": 2}),
+    ("draws T 10 → 50 (dropout)", "adversarial_accuracy", FGSM, DROPOUT, {"draws": 50}),
+    (f"{EXPECTED} (dropout)", "fooling_rate", CW, {**DROPOUT, "form": "expectation"}, {"confidence": 1.0}),
 ]
 
 
