@@ -46,7 +46,7 @@ def plan(name: str, attack: Callable[..., Any], norm: str) -> Plan:
         BadValue: it is not to be called; cannot bound `norm`; is targeted; or needs a setting that it has not got.
     """
     if not callable(attack) or not isinstance(name, str):
-        raise BadValue(f"attacks: expected functions by name, got {shown(attack)} for {name!r}")
+        raise BadValue(f"attacks: expected functions by name, such as evasion.pgd, got {shown(attack)} for {name!r}")
     function: Any = attack
     given: dict[str, Any] = {}
     known = {one: NORMS_OF[key] for key, one in ATTACKS.items()} | {one: (*NORMS,) for one in DECISION_ATTACKS.values()}

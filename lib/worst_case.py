@@ -115,8 +115,8 @@ class Job:
 
     def __post_init__(self) -> None:
         check_kind("victim", self.victim, nn.Module, "a torch.nn.Module")
-        check_kind("attacks", self.attacks, Mapping, "attacks by name")
-        check_kind("epsilons", self.epsilons, Iterable, "budgets")
+        check_kind("attacks", self.attacks, Mapping, 'a dictionary of attacks, such as {"PGD": evasion.pgd}')
+        check_kind("epsilons", self.epsilons, Iterable, "a list of budgets, such as [0.1]")
         check_count("draws", self.draws)
         check_choice("norm", self.norm, ORDERS)
         victim, points = self.victim, self.points

@@ -85,6 +85,8 @@ def load_weights(network: nn.Module, path: str | Path) -> dict[str, Any]:
     """
     try:
         tensors, notes = read_tensors(path)
+    except FileNotFoundError as error:
+        raise BadValue(f"checkpoint {path}: expected a file, and there is none") from error
     except (OSError, ValueError) as error:
         raise BadValue(f"checkpoint {path}: cannot be read ({error}); delete it to train again") from error
     try:

@@ -135,7 +135,7 @@ def test_arrays_are_no_data_and_are_called_so() -> None:
 @pytest.mark.parametrize(
     ("attacks", "told"),
     [
-        ({1: evasion.fgsm}, "attacks: expected functions by name, got <function fgsm"),
+        ({1: evasion.fgsm}, "attacks: expected functions by name, such as .*, got <function fgsm"),
         ({"pgd": partial(evasion.pgd, step=3)}, "attacks: 'pgd' cannot be called with step$"),
         ({"own": lambda victim, x, y: x + 1}, "attacks: what 'own' returned: x: expected finite values"),
     ],

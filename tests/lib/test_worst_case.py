@@ -377,7 +377,9 @@ PGD = partial(evasion.pgd, step_size=0.01, steps=1)
         ),
         ({"attacks": {"still": partial(evasion.pgd, steps=0)}}, "attacks: 'still': steps: expected a whole number"),
         ({"attacks": {"walk": partial(evasion.hop_skip_jump, iterations=-1)}}, "attacks: 'walk': iterations: "),
-        ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions by name, got 'pgd'"),
+        ({"attacks": {"pgd": "pgd"}}, "attacks: expected functions by name, such as evasion.pgd, got 'pgd'"),
+        ({"attacks": [PGD]}, "attacks: expected a dictionary of attacks"),
+        ({"epsilons": 0.1}, "epsilons: expected a list of budgets"),
         ({"attacks": {"own": lambda victim, x, y, *, epsilon, score: x}}, "attacks: 'own' needs .*score"),
         (
             {"attacks": {"least": evasion.carlini_wagner}},
