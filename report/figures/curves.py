@@ -100,6 +100,8 @@ def curves(panels: Panels, one: Curves) -> Figure:
             axis.plot(*[[end] for end in point], **{**PAPER, **mark, "label": "_paper"})
         if one.settings.get("xscale") == "symlog":
             _begin_at_zero(axis)
+        if one.settings.get("xscale") == "log":
+            axis.xaxis.set_major_formatter("{x:,g}")
         return any(drawn)
 
     entries = [one.looks[key] for key in held(panels, one.looks)]

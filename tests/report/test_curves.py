@@ -186,6 +186,12 @@ def test_limits_are_spread_from_0_on(norm: str) -> None:
     assert low < 0 and high > max(limits)
 
 
+def test_what_is_spent_stands_in_figures_and_not_in_powers() -> None:
+    spent = record(answers=[100.0, 10_000.0], success_by_answers=[1.0, 2.0])
+    (axis,) = drawn({"MNIST": {"mean_aware": [spent]}}, galinkin_noise.ANSWERS).axes
+    assert [axis.xaxis.get_major_formatter()(at, 0) for at in (100, 10_000)] == ["100", "10,000"]
+
+
 # --- the mechanism ------------------------------------------------------------------------------------------------------
 
 
