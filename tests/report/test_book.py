@@ -489,6 +489,6 @@ def test_pages_show_only_what_the_code_hands_them(notebook: Path) -> None:
 def test_the_tolerances_that_the_reader_is_told_are_the_declared_ones() -> None:
     text = " ".join((ROOT / "book" / "how_to_read.md").read_text(encoding="utf-8").split())
     declared = {f"{value:g}" for value in claims.tolerances("harakeh").values()}
-    told = re.search(r"tolerance declared for that kind of number\. That is (.*?)\.", text)
+    told = re.search(r"tolerance declared for that kind of number: (.*?)\.", text)
     assert told is not None
     assert {"1", "3", "5"} <= set(re.findall(r"\b\d+\b(?<!CIFAR-10)", told[1])) <= declared
