@@ -45,7 +45,7 @@ def corner(store: Store) -> tuple[Figure, Table]:
         xlabel="members found where 1 other in 100\nis called one (%); dotted: by chance",
         ylabel="accuracy under the worst attack (%)",
         xscale="log",
-        xlim=(0.5, 50),
+        xlim=(0.5, 100),
         ylim=(-3, 103),
     )
     for axis in made.axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -106,13 +105,6 @@ def test_words_on_the_first_seeds_do_not_know_of_the_others(store: Store) -> Non
     put(store, "robust", {"worst_case": 80.0}, seeds=5)
     assert at_once_answer.counted_first(store, "mnist") == before == "26 claims, 1 replicated, 25 not run"
     assert at_once_answer.counted(store, "mnist") == "26 claims, 1 inconclusive, 25 not run"
-
-
-def test_what_is_missing_of_a_data_set_has_its_price_once_one_cell_is_recorded(store: Store) -> None:
-    assert at_once_answer.reach(store, "mnist") == "not run, 245 of 245 cells missing, no price until one is recorded"
-    put(store, "plain", {}, seeds=1)
-    told = r"4 of 245 cells run; the others take up to \d+ thread-hours, less where networks are shared"
-    assert re.fullmatch(told, at_once_answer.reach(store, "mnist"))
 
 
 def test_a_virtue_inside_the_bounds_is_bold(store: Store) -> None:
