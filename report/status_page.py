@@ -169,13 +169,19 @@ def costs_table(store: Store) -> Table:
 
 
 def missing_table(store: Store) -> Table:
-    """What the missing cells of the paper's scale would take, by paper and by what they are worth, on a processor."""
+    """What missing cells take on a processor: at the papers' scale by paper and by worth, and of our study as it is told."""
     groups = {
         PAPER_NAMES[paper]: [cell for cell in papers.get(paper).grid("paper") if store.get(cell) is None]
         for paper in PAPER_NAMES
     }
     worths = worth([cell for cells in groups.values() for cell in cells])
     groups |= {name: [cell for cell, found in worths.items() if found == name] for name in CLASSES}
+    groups |= {
+        f"{PAPER_NAMES[paper]}, at `reduced`": [
+            cell for cell in papers.get(paper).grid("reduced") if not store.get(cell)
+        ]
+        for paper in set(papers.NAMES).difference(REPLICATED)
+    }
     prices = {paper: Prices(paper, store.all(paper)) for paper in PAPER_NAMES}
     rows = []
     for name, cells in groups.items():

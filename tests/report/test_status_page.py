@@ -170,6 +170,8 @@ def test_the_missing_cells_are_counted_by_paper_and_by_worth(store: Store) -> No
     rows = {row[0]: row[1:] for row in status_page.missing_table(store).rows}
     cells = {PAPER_NAMES[paper]: len(papers.get(paper).grid("paper")) for paper in papers.NAMES}
     assert {name: int(rows[name][0]) for name in cells} == cells | {"Harakeh": cells["Harakeh"] - 1}
+    told = rows.pop("At once, at `reduced`")
+    assert int(told[0]) == len(papers.get("at_once").grid("reduced"))
     assert sum(int(row[0]) for name, row in rows.items() if name not in cells) == sum(cells.values()) - 1
     assert rows["Song"][1:] == ["–", rows["Song"][0]] and rows["Harakeh"][1].endswith(" h")
 
