@@ -19,12 +19,12 @@ from statistics import fmean
 from typing import Any, cast
 
 from experiments import claims, papers, published
-from experiments.contrasts import Measured
+from experiments.contrasts import Measured, of_seeds
 from experiments.find import find, row, setting, types_of
 from experiments.reading import Declared, Reading, Source
 from experiments.records import Record, Store
 from lib.errors import BadValue, check_choice
-from lib.metrics import Interval, mean_interval
+from lib.metrics import Interval
 
 VERDICT = "text"  # the reading whose verdicts count: what the paper's text describes, at the paper's scale
 PRINTED = "paper"  # in place of a reading: what the paper printed
@@ -59,14 +59,12 @@ class Found:
 
         Of one seed the number alone; None without any.
         """
-        values = list(self.values.values())
-        if len(values) < 2:
-            return Interval(values[0], values[0], values[0], 1) if values else None
-        if not 0 <= min(values) <= max(values) <= 100:
-            return mean_interval(values)
-        if self.points and min(values) == max(values):
-            return Measured(tuple(values), tuple(self.values), self.points).interval
-        return mean_interval(values).within(0, 100)
+        values = tuple(self.values.values())
+        found = of_seeds(values)
+        if found is None or not 0 <= min(values) <= max(values) <= 100:
+            return found
+        whole = self.points and found.n > 1
+        return Measured(values, tuple(self.values), self.points).interval if whole else found.within(0, 100)
 
 
 def declared(paper: str) -> Declared:

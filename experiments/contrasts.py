@@ -49,6 +49,13 @@ class Measured:
         return replace(self, values=tuple(100 - value for value in self.values))
 
 
+def of_seeds(values: Sequence[float]) -> Interval | None:
+    """Student's interval of the mean of values, one a seed; of one seed the number alone, of none nothing."""
+    if len(values) == 1:
+        return Interval(values[0], values[0], values[0], 1)
+    return mean_interval(values) if values else None
+
+
 class Contrast(NamedTuple):
     """A signed sum of cells."""
 

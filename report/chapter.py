@@ -34,6 +34,7 @@ from report.tables import Number, Table, full, panels_at
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))  # what papermill can pass
 LISTED = 300  # addresses of a figure that the page of origins lists; of more its data tells the records
+Lines = Mapping[str, Mapping[Any, str]]  # title of a panel, then the address of each line of it
 DOWNLOADS = "BOOK_DOWNLOADS"  # where the book's build wants the data behind tables and figures
 
 
@@ -129,10 +130,10 @@ class Chapter:
         self._noted(name, [one.address for line in table.rows for one in line if isinstance(one, Number)])
         return Markdown(table.plain())  # type: ignore[no-untyped-call]
 
-    def figure(self, name: str, figure: Figure, data: Table | None = None, *, shows: Iterable[str] = ()) -> None:
+    def figure(self, name: str, figure: Figure, data: Table | None = None, *, shows: Lines | None = None) -> None:
         """Glue `figure`, for the page to caption, or show it in a notebook; save the numbers behind it for download.
 
-        Which addresses it `shows` is said where its data do not say it in their last column.
+        What it `shows`, an address for each line of each panel, is said where its data do not say it in their last column.
         """
         picture = SVG(svg(figure))  # type: ignore[no-untyped-call]
         self._glue(name, picture)
@@ -141,7 +142,8 @@ class Chapter:
         if data is not None:
             self.save(f"{self.paper}-{name}.csv", data.csv())
             listed = data.head[-1] == "address" and len(data.rows) <= LISTED
-            self._noted(name, [*shows, *(row[-1] for row in data.rows if listed)])
+            shown = [address for lines in (shows or {}).values() for address in lines.values()]
+            self._noted(name, [*shown, *(row[-1] for row in data.rows if listed)])
 
     def forest(self, name: str, rows: Rows, looks: Looks, *, ends: tuple[float, float] = (-3, 103)) -> None:
         """Glue a forest plot of addresses, and save the numbers behind it for download."""
@@ -154,8 +156,7 @@ class Chapter:
         What its slider moves along, of `along` where that has more curves than the figure, is glued as PAPER-NAME-slider.
         """
         panels, along = panels_at(self.store, self.paper, shown.lines), along or shown
-        addresses = [address for lines in shown.lines.values() for address in lines.values()]
-        self.figure(name, curves.curves(panels, shown), curves.data(panels, shown), shows=addresses)
+        self.figure(name, curves.curves(panels, shown), curves.data(panels, shown), shows=shown.lines)
         if along.slider is not None:
             rows = sliders.rows(panels_at(self.store, self.paper, along.lines), along, along.slider)
             self._glue(f"{name}-slider", HTML(sliders.element(rows)))  # type: ignore[no-untyped-call]

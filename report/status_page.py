@@ -170,18 +170,15 @@ def costs_table(store: Store) -> Table:
 
 def missing_table(store: Store) -> Table:
     """What missing cells take on a processor: at the papers' scale by paper and by worth, and of our study as it is told."""
-    groups = {
-        PAPER_NAMES[paper]: [cell for cell in papers.get(paper).grid("paper") if store.get(cell) is None]
-        for paper in PAPER_NAMES
-    }
+
+    def missing(paper: str, profile: str) -> list[Any]:
+        return [cell for cell in papers.get(paper).grid(profile) if store.get(cell) is None]
+
+    groups = {name: missing(paper, "paper") for paper, name in PAPER_NAMES.items()}
     worths = worth([cell for cells in groups.values() for cell in cells])
     groups |= {name: [cell for cell, found in worths.items() if found == name] for name in CLASSES}
-    groups |= {
-        f"{PAPER_NAMES[paper]}, at `reduced`": [
-            cell for cell in papers.get(paper).grid("reduced") if not store.get(cell)
-        ]
-        for paper in set(papers.NAMES).difference(REPLICATED)
-    }
+    ours = {paper: name for paper, name in PAPER_NAMES.items() if paper not in REPLICATED}
+    groups |= {f"{name}, at `reduced`": missing(paper, "reduced") for paper, name in ours.items()}
     prices = {paper: Prices(paper, store.all(paper)) for paper in PAPER_NAMES}
     rows = []
     for name, cells in groups.items():

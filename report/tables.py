@@ -13,9 +13,10 @@ from html import escape
 from typing import Any, Self
 
 from experiments.address import parse, resolve
+from experiments.contrasts import of_seeds
 from experiments.records import Record, Store
 from lib.errors import BadValue
-from lib.metrics import Interval, mean_interval
+from lib.metrics import Interval
 from report.numbers import NOT_RUN, of_interval
 from report.text import unmarked
 
@@ -128,10 +129,7 @@ def interval_at(store: Store, paper: str, address: str) -> Interval | None:
     """Mean and 95 % interval over seeds of what was measured at an address, or of "A - B", paired by seed; None without any."""
     if " - " not in address:
         return resolve(store, parse(address, paper)).interval
-    values = values_at(store, paper, address)
-    if len(values) < 2:
-        return Interval(values[0], values[0], values[0], 1) if values else None
-    return mean_interval(values)
+    return of_seeds(values_at(store, paper, address))
 
 
 def values_at(store: Store, paper: str, address: str) -> list[float]:

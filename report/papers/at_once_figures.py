@@ -34,6 +34,7 @@ def corner(store: Store) -> tuple[Figure, Table]:
         kept = next(ROBUST[name] for name in DATASETS if DATASET_NAMES[name] == axis.get_title())
         axis.add_patch(Rectangle((0.1, kept), PRIVATE - 0.1, 105 - kept, facecolor=GREEN, alpha=0.15, zorder=0))
         axis.axvline(1, **REFERENCE)
+        axis.xaxis.set_major_formatter("{x:g}")
 
     made = scatter(
         marks,
@@ -48,8 +49,6 @@ def corner(store: Store) -> tuple[Figure, Table]:
         xlim=(0.5, 100),
         ylim=(-3, 103),
     )
-    for axis in made.axes:
-        axis.xaxis.set_major_formatter("{x:g}")
     return made, behind
 
 

@@ -35,9 +35,12 @@ COUNTED = Looks.declared(PAPER, "counted")
 # --- the count ------------------------------------------------------------------------------------------------------------
 
 COUNTS = {
-    (key, dataset): "{0}:{dataset}/{1}/membership".format(*key.split("/"), dataset=dataset)
-    for key, dataset in product(COUNTED, MEMBERS)
-    if key != "printed"
+    dataset: {
+        key: "{0}:{dataset}/{1}/membership".format(*key.split("/"), dataset=dataset)
+        for key in COUNTED
+        if key != "printed"
+    }
+    for dataset in MEMBERS
 }
 
 
@@ -50,8 +53,7 @@ def counted(store: Store) -> dict[str, list[Point]]:
     for dataset, w in MEMBERS.items():
         pairs = [
             (key, one.measurements["tpr"], one.measurements["fpr"])
-            for (key, data), address in COUNTS.items()
-            if data == dataset
+            for key, address in COUNTS[dataset].items()
             for one in records_at(store, PAPER, address)
         ]
         points = [(key, w * tpr + (1 - w) * fpr, w * tpr + (1 - w) * (100 - fpr)) for key, tpr, fpr in pairs]

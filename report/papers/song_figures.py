@@ -41,7 +41,6 @@ VICTIMS = {
     title(dataset, reading): {training: f"{reading}:{dataset}/{training}" for training in TRAINED}
     for dataset, reading in SCALE_OF.items()
 }
-ADDRESSES = [address for lines in VICTIMS.values() for address in lines.values()]
 
 
 def victims(store: Store) -> Panels:
