@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,9 +109,8 @@ class Store:
         if not path.exists():
             return None
         record = read(path)
-        if record.key != key_of(cell):
-            expected = key_of(cell)
-            raise BadValue(f"record {path}: is that of cell {record.key}, expected {expected}; restore or delete it")
+        if record.key != path.stem:
+            raise BadValue(f"record {path}: is that of cell {record.key}, expected {path.stem}; restore or delete it")
         return record
 
     def put(self, cell: Cell, result: Result, provenance: Mapping[str, Any]) -> Record:
@@ -159,6 +159,7 @@ def read(path: Path) -> Record:
     return parse(content, f"record {path}")
 
 
+@cache  # a book asks for each record some fifty times: the same bytes are checked once
 def parse(content: bytes, name: str) -> Record:
     """The record in `content`, which errors call `name`.
 

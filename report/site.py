@@ -62,7 +62,6 @@ def build(output: Path, *, profile: str = "paper", compute: str = "never", pdf: 
 def _build(folder: Path, given: Mapping[str, Any], *, lock: int, executable: str | None) -> None:
     source, new = folder / "source", folder / "html.new"
     origins = _assemble(source, pdf=executable is not None)
-    write_pages(Store(), source / "book" / "generated")
     # Jupyter Book insists on the name _build for its output: build inside the folder, then take the site out.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source), "--path-output", str(folder)]
     command += ["-W", "-n", "--keep-going", "-q"]
@@ -71,8 +70,10 @@ def _build(folder: Path, given: Mapping[str, Any], *, lock: int, executable: str
         # Side by side, each on one thread: chapters that share the cores would wait for each other's threads.
         with ThreadPoolExecutor(max_workers=len(papers.NAMES)) as pool:
             chapters = {name: source / "notebooks" / f"{name}.ipynb" for name in papers.NAMES}
-            for executed in [pool.submit(run, name, path, given, origins) for name, path in chapters.items()]:
-                executed.result()
+            running = [pool.submit(run, name, path, given, origins) for name, path in chapters.items()]
+            write_pages(Store(), source / "book" / "generated")
+            for chapter in running:
+                chapter.result()
         origins.write(source / "book", downloads)
         # Whoever kills this process does not kill that one: it holds the folder until it ends.
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, pass_fds=[lock])
