@@ -151,8 +151,7 @@ def _or_nothing(number: Callable[[Record], float], record: Record) -> float | No
 def _whose(record: Record) -> str:
     """The victim of a record, in words."""
     config, network = record.config, record.config["network"]
-    whose = "tutorial’s network" if network.endswith("_tutorial") else "text’s network"
-    if network == "fully_connected":
-        whose = "fully connected"
+    usual = "tutorial’s network" if network.endswith("_tutorial") else "text’s network"
+    whose = "fully connected" if network == "fully_connected" else usual
     estimator = WORDS.get(config["estimator"], config["estimator"])
     return literal(f"{DATASET_NAMES[config['dataset']]}, {whose}, {estimator}")
