@@ -120,10 +120,14 @@ def words(store: Store, sentence: Sentence) -> str:
     return "; ".join(f"{DATASET_NAMES[name]}: {word}" for name, word in found.items() if word != NOT_RUN)
 
 
+def _words_of(store: Store, dataset: str) -> Counter[str]:
+    judged = (by_dataset(one, judge_parts(store, PAPER, one)) for one in claims.load(PAPER))
+    return Counter(one[dataset].word for one in judged)
+
+
 def counted(store: Store, dataset: str) -> str:
     """How many sentences have which word on one data set."""
-    judged = (by_dataset(one, judge_parts(store, PAPER, one)) for one in claims.load(PAPER))
-    found = Counter(one[dataset].word for one in judged)
+    found = _words_of(store, dataset)
     return f"{found.total()} claims, {in_words(found)}"
 
 
@@ -136,7 +140,7 @@ class _First(Store):
 
 def counted_first(store: Store, dataset: str) -> str:
     """How many sentences had which word before there were more seeds than the first."""
-    return counted(_First(store.root), dataset)
+    return in_words(_words_of(_First(store.root), dataset))
 
 
 DERIVED: Mapping[str, Callable[[Store], str]] = {
