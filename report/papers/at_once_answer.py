@@ -120,15 +120,14 @@ def words(store: Store, sentence: Sentence) -> str:
     return "; ".join(f"{DATASET_NAMES[name]}: {word}" for name, word in found.items() if word != NOT_RUN)
 
 
-def _words_of(store: Store, dataset: str) -> Counter[str]:
+def _words_on(store: Store, dataset: str) -> str:
     judged = (by_dataset(one, judge_parts(store, PAPER, one)) for one in claims.load(PAPER))
-    return Counter(one[dataset].word for one in judged)
+    return in_words(Counter(one[dataset].word for one in judged))
 
 
 def counted(store: Store, dataset: str) -> str:
     """How many sentences have which word on one data set."""
-    found = _words_of(store, dataset)
-    return f"{found.total()} claims, {in_words(found)}"
+    return f"{len(claims.load(PAPER))} claims, {_words_on(store, dataset)}"
 
 
 class _First(Store):
@@ -140,7 +139,7 @@ class _First(Store):
 
 def counted_first(store: Store, dataset: str) -> str:
     """How many sentences had which word before there were more seeds than the first."""
-    return in_words(_words_of(_First(store.root), dataset))
+    return _words_on(_First(store.root), dataset)
 
 
 DERIVED: Mapping[str, Callable[[Store], str]] = {
